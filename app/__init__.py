@@ -1,0 +1,1 @@
+"""What holds the processes together: the bus, the messages, the recording, the supervisor, the command line."""

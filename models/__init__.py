@@ -1,0 +1,1 @@
+"""Networks and maths. Knows nothing of processes, sockets or the app."""

@@ -1,0 +1,62 @@
+"""What runs a network: named, typed, shaped tensors in and out. `open_model` picks the backend by the file's ending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import ModelError
+
+Array = npt.NDArray[np.generic]
+
+BACKENDS = {".onnx": ("models.onnx", "OnnxModel")}
+"""File ending -> module and class; adding a backend is one new file and one line here."""
+
+
+class Tensor(NamedTuple):
+    """A network's input or output: its name, dtype and shape (-1 where the graph leaves the size open)."""
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+
+class Model(Protocol):
+    """A network that is ready to run."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What it takes."""
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What it gives."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What is written beside the graph: licence, receptive field, rate..."""
+
+    def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name, for one tensor per input."""
+
+    def close(self) -> None:
+        """Give back what the device holds."""
+
+
+def open_model(path: Path, threads: int = 1) -> Model:
+    """The network in `path`, run with `threads` CPU threads where the backend uses the CPU.
+
+    Raises ModelError where the file is missing, damaged, or of a kind that no backend here runs.
+    """
+    if path.suffix not in BACKENDS:
+        raise ModelError(f"{path}: no backend runs a '{path.suffix}' file; known endings: {', '.join(BACKENDS)}")
+    if not path.is_file():
+        raise ModelError(f"{path}: this model is missing; type: poselift models pull")
+    module, name = BACKENDS[path.suffix]
+    backend: type[Model] = getattr(import_module(module), name)
+    return backend(path, threads)  # type: ignore[call-arg]

@@ -1,0 +1,47 @@
+"""Runs `.onnx` files with ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from models.backend import Array, Tensor
+from models.errors import ModelError
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
+
+
+class OnnxModel:
+    """One ONNX Runtime session. Threads do not spin between runs: the other workers need those cores."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own types, which differ between versions
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{path}: ONNX Runtime cannot read this model ({reason}); type: poselift models pull") from error
+        self.inputs = tuple(map(_tensor, self._session.get_inputs()))
+        self.outputs = tuple(map(_tensor, self._session.get_outputs()))
+        self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self._names = [tensor.name for tensor in self.outputs]
+
+    def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name, for one tensor per input."""
+        return dict(zip(self._names, self._session.run(self._names, tensors)))
+
+    def close(self) -> None:
+        """Free the session's memory."""
+        del self._session
+
+
+def _tensor(node: ort.NodeArg) -> Tensor:
+    shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
+    return Tensor(node.name, np.dtype(DTYPES[node.type]), shape)

@@ -1,0 +1,35 @@
+"""The joints as data: COCO-17 keypoints go in, Human3.6M-17 joints come out.
+
+Every array of keypoints or joints in the project follows these two orders.
+"""
+
+from __future__ import annotations
+
+COCO_KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+)  # fmt: skip
+"""Names of the 17 COCO keypoints, in the order of every `keypoints` array; left is the person's own left."""
+
+COCO_BONES = (
+    (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
+    (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),
+)  # fmt: skip
+"""Pairs of keypoints that a drawing joins."""
+
+COCO_MIRROR = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+"""For each keypoint, its counterpart on the other side."""
+
+H36M_JOINTS = (
+    "hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    "spine", "thorax", "neck", "head",
+    "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+)  # fmt: skip
+"""Names of the 17 Human3.6M joints, in the order of every `joints_m` array; joint 0 is the root."""
+
+H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+"""For each joint, the joint it hangs from; -1 at the root."""
+
+H36M_MIRROR = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13)
+"""For each joint, its counterpart on the other side."""

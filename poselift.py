@@ -1,0 +1,1 @@
+"""poselift: live 3D human pose. The public face for programs."""
