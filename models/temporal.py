@@ -1,0 +1,95 @@
+"""The causal temporal convolutional network: its weights as data, and its plain form over whole sequences.
+
+The architecture is the causal form of VideoPose3D (Pavllo et al., "3D human pose estimation in video with temporal
+convolutions and semi-supervised training", 2019): dilated convolutions whose dilation grows by the filter width from
+layer to layer, in residual blocks. `models/convert/lifter.py` writes the same network as a graph that carries state.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from operator import mul
+from typing import NamedTuple, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+class Block(NamedTuple):
+    """One residual block of `C` channels, batch normalisation folded in; a ReLU follows each of its two convolutions.
+
+    The residual is the newest tap of the block's input: a causal network knows no later one.
+    """
+
+    conv_weight: Floats
+    """[width, C, C]: taps (oldest to newest) x in x out; block i has dilation 3 ** (i + 1) where all widths are 3."""
+    conv_bias: Floats
+    """[C]"""
+    mix_weight: Floats
+    """[C, C]: in x out, the convolution of width 1."""
+    mix_bias: Floats
+    """[C]"""
+
+
+class TemporalWeights(NamedTuple):
+    """Weights of a network from `F` features a column to `D` outputs a column, `C` channels wide."""
+
+    expand_weight: Floats
+    """[width, F, C]: taps (oldest to newest) x in x out, dilation 1, followed by a ReLU."""
+    expand_bias: Floats
+    """[C]"""
+    blocks: tuple[Block, ...]
+    shrink_weight: Floats
+    """[C, D]"""
+    shrink_bias: Floats
+    """[D]"""
+    linear_weight: Optional[Floats] = None
+    """[width, F, D]: a linear path from the input columns that the first layer sees to the output; None without one."""
+
+
+def filter_widths(weights: TemporalWeights) -> tuple[int, ...]:
+    """Number of taps of the first layer and of every block's dilated convolution."""
+    return (len(weights.expand_weight), *(len(block.conv_weight) for block in weights.blocks))
+
+
+def dilations(weights: TemporalWeights) -> tuple[int, ...]:
+    """Columns between two taps, of the first layer and of every block: 1, 3, 9, ... where all widths are 3."""
+    return tuple(accumulate((1, *filter_widths(weights)[:-1]), mul))
+
+
+def receptive_field(weights: TemporalWeights) -> int:
+    """How many input columns an output depends on: 3 ** (number of blocks + 1) where all widths are 3."""
+    return math.prod(filter_widths(weights))
+
+
+def convolve(weights: TemporalWeights, features: Floats) -> Floats:
+    """Outputs [T - receptive_field + 1, D] of the columns [T, F] that have a whole history; one for one window."""
+    _, *block_dilations = dilations(weights)
+    hidden = _relu(_taps(features, weights.expand_weight, 1) + weights.expand_bias)
+    for block, dilation in zip(weights.blocks, block_dilations):
+        mixed = _relu(_taps(hidden, block.conv_weight, dilation) + block.conv_bias)
+        mixed = _relu(mixed @ block.mix_weight + block.mix_bias)
+        hidden = hidden[len(hidden) - len(mixed) :] + mixed
+    outputs = hidden @ weights.shrink_weight + weights.shrink_bias
+    if weights.linear_weight is not None:
+        outputs = outputs + _taps(features, weights.linear_weight, 1)[-len(outputs) :]
+    return outputs
+
+
+def lift_sequence(weights: TemporalWeights, features: Floats) -> Floats:
+    """Outputs [T, D], one for every column of `features` [T, F]; before the first column stands the first column."""
+    history = np.repeat(features[:1], receptive_field(weights) - 1, axis=0)
+    return convolve(weights, np.concatenate([history, features]))
+
+
+def _taps(columns: Floats, weight: Floats, dilation: int) -> Floats:
+    length = len(columns) - (len(weight) - 1) * dilation
+    taps = [columns[k * dilation : k * dilation + length] @ tap for k, tap in enumerate(weight)]
+    return np.sum(taps, axis=0, dtype=np.float32)
+
+
+def _relu(values: Floats) -> Floats:
+    return np.maximum(values, np.float32(0))
