@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from itertools import accumulate
 from operator import mul
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ class TemporalWeights(NamedTuple):
     """[C, D]"""
     shrink_bias: Floats
     """[D]"""
-    linear_weight: Optional[Floats] = None
+    linear_weight: Floats | None = None
     """[width, F, D]: a linear path from the input columns that the first layer sees to the output; None without one."""
 
 
@@ -88,8 +88,8 @@ def lift_sequence(weights: TemporalWeights, features: Floats) -> Floats:
 def _taps(columns: Floats, weight: Floats, dilation: int) -> Floats:
     length = len(columns) - (len(weight) - 1) * dilation
     taps = [columns[k * dilation : k * dilation + length] @ tap for k, tap in enumerate(weight)]
-    return np.sum(taps, axis=0, dtype=np.float32)
+    return np.asarray(sum(taps), np.float32)
 
 
 def _relu(values: Floats) -> Floats:
-    return np.maximum(values, np.float32(0))
+    return np.maximum(values, 0, dtype=np.float32)
