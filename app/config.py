@@ -1,0 +1,161 @@
+"""`config.yaml` as one strict typed tree: a typo or a wrong value is an error that names the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.errors import UserError
+
+
+class Section(BaseModel):
+    """Part of the tree: unknown keys are refused, values are never converted, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+class CaptureConfig(Section):
+    """Where the pictures come from."""
+
+    source: str = "0"
+    width_px: Optional[int] = Field(None, ge=16, le=16384)
+    height_px: Optional[int] = Field(None, ge=16, le=16384)
+    fps: Optional[float] = Field(None, gt=0, le=1000)
+    pixel_format: Optional[str] = Field(None, min_length=4, max_length=4)
+    exposure: Optional[float] = None
+    buffers: Optional[int] = Field(None, ge=1, le=10)
+    reopen_pause_s: float = Field(0.5, gt=0)
+    reopen_pause_max_s: float = Field(10.0, gt=0)
+    ring_slots: int = Field(8, ge=4, le=64)
+    wait_for_takers_s: float = Field(20.0, ge=0)
+
+
+class DetectConfig(Section):
+    """The 2D detector."""
+
+    threads: int = Field(1, ge=1, le=64)
+    min_detection_score: float = Field(0.5, ge=0, le=1)
+    min_presence: float = Field(0.5, ge=0, le=1)
+
+
+class LiftConfig(Section):
+    """The lifter from 2D to 3D."""
+
+    model: Optional[str] = None
+    threads: int = Field(1, ge=1, le=64)
+    slots: int = Field(1, ge=1, le=16)
+    body_height_m: float = Field(1.7, ge=0.3, le=3.0)
+    focal_px: Optional[float] = Field(None, gt=0)
+    hold_s: float = Field(0.5, ge=0)
+    max_gap_s: float = Field(0.5, gt=0)
+
+
+class RecordConfig(Section):
+    """The recording on disk."""
+
+    folder: Optional[str] = None
+    pictures: Literal["jpeg", "png", "none"] = "jpeg"
+    jpeg_quality: int = Field(85, ge=1, le=100)
+    min_free_mb: int = Field(200, ge=0)
+
+
+class BusConfig(Section):
+    """The queues between the workers."""
+
+    queue: int = Field(16, ge=1, le=1000)
+
+
+class SupervisorConfig(Section):
+    """How workers are restarted and stopped."""
+
+    max_restarts: int = Field(5, ge=0)
+    restart_window_s: float = Field(60.0, gt=0)
+    stop_timeout_s: float = Field(10.0, gt=0)
+
+
+class Config(Section):
+    """The whole tree. The defaults here are those of `config.yaml`; a test keeps the two equal."""
+
+    mode: Literal["live", "file"] = "live"
+    runtime_folder: Optional[str] = None
+    models_folder: Optional[str] = None
+    capture: CaptureConfig = CaptureConfig()
+    detect: DetectConfig = DetectConfig()
+    lift: LiftConfig = LiftConfig()
+    record: RecordConfig = RecordConfig()
+    bus: BusConfig = BusConfig()
+    supervisor: SupervisorConfig = SupervisorConfig()
+
+    @property
+    def live(self) -> bool:
+        """Whether the newest frame wins (else every frame is processed)."""
+        return self.mode == "live"
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The workers that run, senders before takers."""
+        return ("capture", "detect", "lift", *(("record",) if self.record.folder else ()))
+
+    def runtime_path(self) -> Path:
+        """The folder of the sockets, the ring of frames and the lock; it may not exist yet."""
+        if self.runtime_folder:
+            return Path(self.runtime_folder)
+        if os.access("/dev/shm", os.W_OK):
+            return Path("/dev/shm") / f"poselift-{os.getuid()}"
+        return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"poselift-{os.getuid()}"
+
+    def changed(self, **sections: Any) -> Config:
+        """This tree with some settings replaced: `config.changed(mode="file", record={"folder": "out"})`. Checked like a file."""
+        tree = self.model_dump()
+        for key, value in sections.items():
+            tree[key] = {**tree[key], **value} if isinstance(value, dict) else value
+        return parse(tree, "settings")
+
+
+def parse(tree: Any, where: str) -> Config:
+    """A tree of plain values as a Config. Raises UserError that names `where`, the key, the value and what is allowed."""
+    if tree is None:
+        tree = {}
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(map(_explain, error.errors()))) from None
+
+
+def load(path: Optional[Path]) -> Config:
+    """The Config in the YAML file `path`, or the defaults where it is None. Raises UserError."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this config file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: this config file is not UTF-8 text") from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    return parse(tree, str(path))
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the whole tree to `path`, readable by its owner only: a camera's address may hold a password."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        yaml.safe_dump(config.model_dump(), file, sort_keys=False)
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(map(str, error["loc"])) or "the file"
+    if error["type"] == "extra_forbidden":
+        known = Config.model_fields
+        for part in error["loc"][:-1]:
+            known = known[part].annotation.model_fields  # type: ignore[union-attr]
+        return f"unknown key {key} (value {error['input']!r}); known here: {', '.join(known)}"
+    return f"{key}: {error['input']!r} is not allowed: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -1,0 +1,212 @@
+"""Every message: fields, units, frame of reference. On the wire and on disk each is one MessagePack map.
+
+Times: `t_ns` is the time of the picture (the camera's clock live, media time from a file), stamped once by capture. What processing takes
+is measured by the machine's monotonic clock, in each message's `trace`. Arrays travel as raw little-endian bytes; the type fixes their dtype
+and shape.
+
+Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Union
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA = 1
+
+Array = npt.NDArray[Any]
+
+
+class MessageError(Exception):
+    """Bytes that are no message of this schema."""
+
+
+class Stamp(NamedTuple):
+    """When a stage had its input in hand and when its output was ready, ns of the machine's monotonic clock."""
+
+    stage: str
+    received_ns: int
+    done_ns: int
+
+
+def rows(dtype: Any, *shape: int) -> Any:
+    """A field that is an array: one row of `shape` a person."""
+    return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`."""
+
+    frame: int
+    """Running number, from 0, without gaps, also when capture was restarted."""
+    t_ns: int
+    """Time of the picture, ns."""
+    width_px: int
+    height_px: int
+    fps: float
+    """The source's nominal rate, frames per second; 0 where it has none."""
+    ring: int
+    """Number of the ring file that holds the pixels, uint8 [height, width, 3] BGR."""
+    slot: int
+    generation: int
+    encoding: str
+    """'ring' while the pixels are in shared memory; 'jpeg', 'png' or 'none' in a recording."""
+    pixels: bytes
+    incarnation: int
+    """Wall time at which the sending process started, ns: tells a restarted sender from a running one."""
+    trace: tuple[Stamp, ...]
+
+
+@dataclass(frozen=True)
+class Pose2D:
+    """The people found in one frame; one message per processed frame, also when nobody is there."""
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+    person: Array = rows(np.int64)
+    """int64 [K]: stable ids, never used again in a session."""
+    keypoints: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner, confidence 0 to 1."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Frames left out since the sender's message before, by reason."""
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pose3D:
+    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints."""
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+    person: Array = rows(np.int64)
+    """int64 [K]."""
+    keypoints: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: as in Pose2D; the last seen ones, at confidence 0, where `held`."""
+    joints_m: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres."""
+    sigma_m: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: standard deviation per camera axis, metres; NaN until known."""
+    root_m: Array = rows(np.float32, 3)
+    """float32 [K, 3]: the root in camera axes, metres; NaN until known."""
+    confidence: Array = rows(np.float32, 17)
+    """float32 [K, 17]: per joint, 0 to 1."""
+    warming: Array = rows(np.bool_)
+    """bool [K]: the lifter has seen less of this person than its receptive field."""
+    held: Array = rows(np.bool_)
+    """bool [K]: this person was not seen in this frame."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Frames that got no 3D pose since the sender's message before, by reason."""
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a worker is: sent about once a second by every worker."""
+
+    worker: str
+    pid: int
+    incarnation: int
+    monotonic_ns: int
+    state: str
+    """'starting', 'running', 'waiting' (nothing comes in) or 'ending'."""
+    note: str
+    """A line for people, such as why a camera is not there; may be empty."""
+    messages: int
+    """Outputs since the start (record: messages written)."""
+    rate_hz: float
+    """Outputs per second, over the last second or so."""
+    age_p50_ms: float
+    """Age of the data when this worker was done with it, since its picture was taken; NaN where there was none."""
+    age_p95_ms: float
+    drops: dict[str, int]
+    """What did not go on, by reason, since the start."""
+    memory_bytes: int
+    """Resident memory that is the process's own (not shared)."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """An order to one worker."""
+
+    command: str
+    """'stop': finish what is in hand, say End, leave. 'status': answer only."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A worker's answer to a Control."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The sender's last message."""
+
+    sender: str
+    frames: int
+    """Frames captured in all, as far as the sender knows."""
+    note: str
+    """A warning for people (such as a truncated video); may be empty."""
+
+
+Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]
+TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2D, Pose3D, Health, Control, Answer, End)}
+
+_PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
+
+
+def encode(message: Message) -> bytes:
+    """The message as one MessagePack map."""
+    packed: dict[str, Any] = {"schema": SCHEMA, "type": type(message).__name__}
+    for item in fields(message):
+        value = getattr(message, item.name)
+        dtype = item.metadata.get("dtype")
+        packed[item.name] = value if dtype is None else np.ascontiguousarray(value, dtype).tobytes()
+    return msgpack.packb(packed)  # type: ignore[no-any-return]
+
+
+def decode(data: bytes) -> Message:
+    """The message in `data`; its arrays are read-only. Raises MessageError where it is none, or of a newer schema."""
+    try:
+        packed = msgpack.unpackb(data, strict_map_key=True, max_buffer_size=len(data))
+    except Exception as error:  # msgpack raises several unrelated types
+        raise MessageError(f"not MessagePack: {error}") from None
+    if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
+        raise MessageError("not a message: it has no schema version")
+    if packed["schema"] > SCHEMA:
+        raise MessageError(f"the message has schema {packed['schema']}, this poselift knows {SCHEMA}: update this side")
+    kind = TYPES.get(str(packed.get("type")))
+    if kind is None:
+        raise MessageError(f"unknown message type {packed.get('type')!r}")
+    return kind(**{item.name: _unpack(kind, item, packed) for item in fields(kind)})
+
+
+def _unpack(kind: type[Message], item: Any, packed: dict[str, Any]) -> Any:
+    if item.name not in packed:
+        raise MessageError(f"{kind.__name__} without {item.name}")
+    value = packed[item.name]
+    try:
+        if "dtype" in item.metadata:
+            return np.frombuffer(value, item.metadata["dtype"]).reshape(-1, *item.metadata["shape"])
+        if item.name == "trace":
+            return tuple(Stamp(str(stage), int(received), int(done)) for stage, received, done in value)
+        if item.type == "dict[str, int]":
+            return {str(reason): int(count) for reason, count in value.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
+    if not isinstance(value, _PLAIN[item.type]):
+        raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
+    return value
