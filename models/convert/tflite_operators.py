@@ -1,0 +1,233 @@
+"""Each TFLite operator in the words of ONNX opset 11. A new operator is a function here and a line in `OPERATORS`.
+
+Inside the ONNX graph a tensor of rank 4 is NCHW where TFLite has NHWC; every other tensor keeps its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import tflite
+
+from models.convert.tflite_reader import Operator, Tensor
+from models.errors import ModelError
+
+Array = npt.NDArray[np.generic]
+
+NHWC_TO_NCHW, NCHW_TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+CLIPS = {tflite.ActivationFunctionType.RELU6: (0.0, 6.0), tflite.ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0)}
+
+
+class Value(NamedTuple):
+    """What a TFLite tensor is called in the ONNX graph, and the zeros around its (height, width) that are still to be added.
+
+    A convolution takes them for nothing; only for other readers they become a Pad.
+    """
+
+    name: str
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+
+class Graph:
+    """The ONNX graph while it grows."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.initializers: dict[str, Array] = {}
+        self.values: dict[int, Value] = {}
+        self.constants: dict[int, Array] = {}
+
+    def emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Append one node; returns its output's name."""
+        self.nodes.append(onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def initializer(self, name: str, array: npt.ArrayLike) -> str:
+        """Store a constant; returns its name."""
+        self.initializers[name] = np.ascontiguousarray(array)
+        return name
+
+    def define(self, tensor: Tensor, name: str, activation: int = tflite.ActivationFunctionType.NONE) -> None:
+        """`name` is what `tensor` is computed as, but for its fused activation function."""
+        if activation == tflite.ActivationFunctionType.RELU:
+            name = self.emit("Relu", [name], f"{name}_relu")
+        elif activation in CLIPS:
+            bounds = [self.initializer(f"constant_{bound:g}", np.float32(bound)) for bound in CLIPS[activation]]
+            name = self.emit("Clip", [name, *bounds], f"{name}_clip")
+        elif activation != tflite.ActivationFunctionType.NONE:
+            raise ModelError(f"tensor '{tensor.name}': fused activation function {activation} of the TFLite schema cannot be converted")
+        self.values[tensor.index] = Value(name)
+
+    def constant(self, tensor: Tensor) -> Array:
+        """The values of a tensor that must not depend on the input."""
+        if tensor.index not in self.constants:
+            raise ModelError(f"tensor '{tensor.name}' is computed; only a constant can be converted here")
+        return self.constants[tensor.index]
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Whether the tensor's values are known now."""
+        return tensor.index in self.constants
+
+    def read(self, tensor: Tensor) -> str:
+        """The name of a computed tensor with all its zeros around it."""
+        if self.is_constant(tensor):
+            raise ModelError(f"tensor '{tensor.name}' is constant; only a computed one can be converted here")
+        value = self.values[tensor.index]
+        if value == Value(value.name):
+            return value.name
+        (top, bottom), (left, right) = value.pads
+        pads = self.initializer(f"{value.name}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+        padded = self.emit("Pad", [value.name, pads], f"t{tensor.index}")
+        self.values[tensor.index] = Value(padded)
+        return padded
+
+
+def _name(operator: Operator) -> str:
+    return f"t{operator.outputs[0].index}"
+
+
+def _window(operator: Operator, kernel: tuple[int, int], dilation: tuple[int, int]) -> dict[str, list[int]]:
+    """ONNX attributes of a sliding window. TensorFlow's SAME puts the odd zero at the end."""
+    options, (_, *size, _) = operator.options, operator.inputs[0].shape
+    strides = (options.StrideH(), options.StrideW())
+    begin, end = [0, 0], [0, 0]
+    if options.Padding() == tflite.Padding.SAME:
+        for axis in (0, 1):
+            steps = -(-size[axis] // strides[axis]) - 1
+            total = max(steps * strides[axis] + (kernel[axis] - 1) * dilation[axis] + 1 - size[axis], 0)
+            begin[axis], end[axis] = total // 2, total - total // 2
+    return {"kernel_shape": list(kernel), "strides": list(strides), "pads": begin + end}
+
+
+def _convolution(graph: Graph, operator: Operator, weights: Array, groups: int) -> None:
+    """`weights` [out, in / groups, height, width]."""
+    source, _, *bias = operator.inputs
+    options, name = operator.options, _name(operator)
+    dilation = (options.DilationHFactor(), options.DilationWFactor())
+    window = _window(operator, weights.shape[2:], dilation)
+    (top, bottom), (left, right) = graph.values[source.index].pads
+    window["pads"] = [int(a + b) for a, b in zip(window["pads"], (top, left, bottom, right))]
+    inputs = [graph.values[source.index].name, graph.initializer(f"{name}_weights", weights)]
+    inputs += [graph.initializer(f"{name}_bias", graph.constant(tensor)) for tensor in bias]
+    graph.emit("Conv", inputs, name, group=groups, dilations=list(dilation), **window)
+    graph.define(operator.outputs[0], name, options.FusedActivationFunction())
+
+
+def convolution(graph: Graph, operator: Operator) -> None:
+    """CONV_2D; weights [out, height, width, in]."""
+    _convolution(graph, operator, graph.constant(operator.inputs[1]).transpose(NHWC_TO_NCHW), groups=1)
+
+
+def depthwise_convolution(graph: Graph, operator: Operator) -> None:
+    """DEPTHWISE_CONV_2D; weights [1, height, width, in x multiplier]."""
+    weights = graph.constant(operator.inputs[1]).transpose(3, 0, 1, 2)
+    _convolution(graph, operator, weights, groups=operator.inputs[0].shape[3])
+
+
+def max_pool(graph: Graph, operator: Operator) -> None:
+    """MAX_POOL_2D; what lies outside is left out of the maximum by both."""
+    options, (source,) = operator.options, operator.inputs
+    window = _window(operator, (options.FilterHeight(), options.FilterWidth()), dilation=(1, 1))
+    name = graph.emit("MaxPool", [graph.read(source)], _name(operator), **window)
+    graph.define(operator.outputs[0], name, options.FusedActivationFunction())
+
+
+def pad(graph: Graph, operator: Operator) -> None:
+    """PAD of height and width with zeros; the reader decides how."""
+    source, amounts = operator.inputs
+    batch, height, width, channels = graph.constant(amounts).tolist()
+    if any(batch + channels):
+        raise ModelError(f"PAD '{operator.outputs[0].name}' pads more than height and width, which cannot be converted")
+    graph.values[operator.outputs[0].index] = Value(graph.read(source), (tuple(height), tuple(width)))
+
+
+def add(graph: Graph, operator: Operator) -> None:
+    """ADD of two tensors of one shape."""
+    one, other = operator.inputs
+    if one.shape != other.shape:
+        raise ModelError(f"ADD '{operator.outputs[0].name}' broadcasts {one.shape} and {other.shape}, which cannot be converted")
+    name = graph.emit("Add", [graph.read(one), graph.read(other)], _name(operator))
+    graph.define(operator.outputs[0], name, operator.options.FusedActivationFunction())
+
+
+def concatenation(graph: Graph, operator: Operator) -> None:
+    """CONCATENATION."""
+    rank = len(operator.outputs[0].shape)
+    axis = operator.options.Axis() % rank
+    axis = NHWC_TO_NCHW.index(axis) if rank == 4 else axis
+    name = graph.emit("Concat", [graph.read(tensor) for tensor in operator.inputs], _name(operator), axis=axis)
+    graph.define(operator.outputs[0], name, operator.options.FusedActivationFunction())
+
+
+def reshape(graph: Graph, operator: Operator) -> None:
+    """RESHAPE of a tensor of rank 4 to fewer dimensions, in TFLite's order of elements."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    if len(source.shape) != 4 or len(target.shape) == 4:
+        raise ModelError(f"RESHAPE '{target.name}' from {source.shape} to {target.shape} cannot be converted")
+    name, (_, height, width, _) = graph.read(source), source.shape
+    if height * width > 1:
+        name = graph.emit("Transpose", [name], f"{name}_nhwc", perm=NCHW_TO_NHWC)
+    shape = graph.initializer(f"{_name(operator)}_shape", np.array(target.shape, np.int64))
+    graph.define(target, graph.emit("Reshape", [name, shape], _name(operator)))
+
+
+def resize_bilinear(graph: Graph, operator: Operator) -> None:
+    """RESIZE_BILINEAR, in each of TensorFlow's three ways to lay one grid on the other."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    if operator.options.AlignCorners():
+        mode = "align_corners"
+    elif operator.options.HalfPixelCenters():
+        mode = "half_pixel"
+    else:
+        mode = "asymmetric"
+    (batch, height, width, channels), name = target.shape, _name(operator)
+    unused = graph.initializer("none", np.zeros(0, np.float32))
+    sizes = graph.initializer(f"{name}_sizes", np.array([batch, channels, height, width], np.int64))
+    inputs = [graph.read(source), unused, unused, sizes]
+    graph.define(target, graph.emit("Resize", inputs, name, mode="linear", coordinate_transformation_mode=mode))
+
+
+def depth_to_space(graph: Graph, operator: Operator) -> None:
+    """DEPTH_TO_SPACE; TensorFlow's order of the channels is ONNX's DCR."""
+    inputs = [graph.read(operator.inputs[0])]
+    name = graph.emit("DepthToSpace", inputs, _name(operator), blocksize=operator.options.BlockSize(), mode="DCR")
+    graph.define(operator.outputs[0], name)
+
+
+def logistic(graph: Graph, operator: Operator) -> None:
+    """LOGISTIC."""
+    graph.define(operator.outputs[0], graph.emit("Sigmoid", [graph.read(operator.inputs[0])], _name(operator)))
+
+
+def densify(graph: Graph, operator: Operator) -> None:
+    """DENSIFY; the reader has made every constant dense."""
+    graph.constants[operator.outputs[0].index] = graph.constant(operator.inputs[0])
+
+
+def dequantize(graph: Graph, operator: Operator) -> None:
+    """DEQUANTIZE of a float16 constant, done now."""
+    values = graph.constant(operator.inputs[0])
+    if values.dtype != np.float16:
+        raise ModelError(f"DEQUANTIZE '{operator.outputs[0].name}' from {values.dtype} cannot be converted; only from float16")
+    graph.constants[operator.outputs[0].index] = values.astype(np.float32)
+
+
+OPERATORS: dict[str, Callable[[Graph, Operator], None]] = {
+    "ADD": add,
+    "CONCATENATION": concatenation,
+    "CONV_2D": convolution,
+    "DENSIFY": densify,
+    "DEPTHWISE_CONV_2D": depthwise_convolution,
+    "DEPTH_TO_SPACE": depth_to_space,
+    "DEQUANTIZE": dequantize,
+    "LOGISTIC": logistic,
+    "MAX_POOL_2D": max_pool,
+    "PAD": pad,
+    "RESHAPE": reshape,
+    "RESIZE_BILINEAR": resize_bilinear,
+}
+"""TFLite's name of an operator -> what appends its ONNX nodes."""
