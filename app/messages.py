@@ -1,8 +1,8 @@
 """Every message: fields, units, frame of reference. On the wire and on disk each is one MessagePack map.
 
-Times: `t_ns` is the time of the picture (the camera's clock live, media time from a file), stamped once by capture. What processing takes
-is measured by the machine's monotonic clock, in each message's `trace`. Arrays travel as raw little-endian bytes; the type fixes their dtype
-and shape.
+Times: `t_ns` is the time of the picture (the camera's clock live, media time from a file), stamped once by capture. What processing
+takes is measured by the machine's monotonic clock, in each message's `trace`. Arrays travel as raw little-endian bytes; the type fixes
+their dtype and shape.
 
 Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so.
 """
@@ -181,7 +181,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes) -> Message:
     """The message in `data`; its arrays are read-only. Raises MessageError where it is none, or of a newer schema."""
     try:
-        packed = msgpack.unpackb(data, strict_map_key=True, max_buffer_size=len(data))
+        packed = msgpack.unpackb(data)
     except Exception as error:  # msgpack raises several unrelated types
         raise MessageError(f"not MessagePack: {error}") from None
     if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
