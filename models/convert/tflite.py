@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from models.convert.tflite_operators import NHWC_TO_NCHW, OPERATORS, Graph
+from models.convert.tflite_operators import OPERATORS, Graph, Value
 from models.convert.tflite_reader import Network, Operator, Tensor, read
 from models.errors import ModelError
 
@@ -20,28 +20,27 @@ IR_VERSION = 6
 def convert(
     flatbuffer: bytes,
     outputs: Mapping[str, str],
-    scale: float,
-    offset: float,
+    picture_range: tuple[float, float],
     metadata: Mapping[str, str],
 ) -> Any:
     """The `onnx.ModelProto` of a TFLite network that sees a picture.
 
-    Its one input is `picture`, uint8 [1, H, W, 3] RGB; the network is given `picture * scale + offset`. `outputs` maps the
-    TFLite names of those to keep to the names they get; whatever only the others need is gone. `metadata` is written into the
-    file as it is. Raises ModelError for a file that is no TFLite, an unknown output, or an operator that is not supported.
+    Its one input is `picture`, uint8 [1, H, W, 3] RGB; the network sees 0 to 255 as `picture_range`. `outputs` maps the TFLite
+    names of those to keep to the names they get; what only the others need is gone. `metadata` is written into the file as it
+    is, with `picture_range`. Raises ModelError for a file that is no TFLite, an unknown output, or an operator that is not supported.
     """
     network = read(flatbuffer)
     kept = _kept_outputs(network, outputs)
     operators = _needed(network, kept.values())
     graph = Graph()
     for operator in operators:
-        graph.constants.update((tensor.index, tensor.constant) for tensor in operator.inputs if tensor.constant is not None)
-    picture = _picture(graph, network, scale, offset)
+        graph.constants.update((tensor.number, tensor.constant) for tensor in operator.inputs if tensor.constant is not None)
+    picture = _picture(graph, network, picture_range)
     for operator in operators:
         OPERATORS[operator.kind](graph, operator)
     for name, tensor in kept.items():
         graph.emit("Identity", [graph.read(tensor)], name)
-    return _model(graph, picture, kept, metadata)
+    return _model(graph, picture, kept, {**metadata, "picture_range": f"{picture_range[0]:g} {picture_range[1]:g}"})
 
 
 def _kept_outputs(network: Network, outputs: Mapping[str, str]) -> dict[str, Tensor]:
@@ -54,27 +53,29 @@ def _kept_outputs(network: Network, outputs: Mapping[str, str]) -> dict[str, Ten
 
 def _needed(network: Network, wanted: Iterable[Tensor]) -> list[Operator]:
     """The operators that the wanted tensors depend on. Raises ModelError where one of them is not supported."""
-    indices = {tensor.index for tensor in wanted}
+    indices = {tensor.number for tensor in wanted}
     needed: list[Operator] = []
     for operator in reversed(network.operators):
-        if indices.isdisjoint(tensor.index for tensor in operator.outputs):
+        if indices.isdisjoint(tensor.number for tensor in operator.outputs):
             continue
         if operator.kind not in OPERATORS:
             raise ModelError(f"the TFLite operator {operator.kind} is not supported; known are {', '.join(OPERATORS)}")
-        indices.update(tensor.index for tensor in operator.inputs)
+        indices.update(tensor.number for tensor in operator.inputs)
         needed.append(operator)
     return needed[::-1]
 
 
-def _picture(graph: Graph, network: Network, scale: float, offset: float) -> Any:
-    """The graph's input, and the nodes from it to what the network's first operator reads."""
-    (source,) = network.inputs
-    name = graph.emit("Transpose", ["picture"], "picture_nchw", perm=NHWC_TO_NCHW)
+def _picture(graph: Graph, network: Network, picture_range: tuple[float, float]) -> Any:
+    """The graph's input, and the nodes from it to what the first convolution reads."""
+    (source,), (low, high) = network.inputs, picture_range
+    scale = (high - low) / 255
+    _, height, width, channels = source.shape
+    rows = graph.initializer("picture_shape", np.array([1, 1, height, width * channels], np.int64))
+    name = graph.emit("Reshape", ["picture", rows], "picture_rows")
     name = graph.emit("Cast", [name], "picture_float", to=onnx.TensorProto.FLOAT)
-    name = graph.emit("Mul", [name, graph.initializer("scale", np.float32(scale))], "picture_scaled")
-    if offset:
-        name = graph.emit("Add", [name, graph.initializer("offset", np.float32(offset))], "picture_normalised")
-    graph.define(source, name)
+    if low:  # before the scale: the zeros that pad the picture stay zeros
+        name = graph.emit("Add", [name, graph.initializer("picture_offset", np.float32(low / scale))], "picture_centred")
+    graph.values[source.number] = Value(name, picture_scale=scale)
     return onnx.helper.make_tensor_value_info("picture", onnx.TensorProto.UINT8, source.shape)
 
 

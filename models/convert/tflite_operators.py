@@ -5,8 +5,8 @@ Inside the ONNX graph a tensor of rank 4 is NCHW where TFLite has NHWC; every ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,15 @@ CLIPS = {tflite.ActivationFunctionType.RELU6: (0.0, 6.0), tflite.ActivationFunct
 
 
 class Value(NamedTuple):
-    """What a TFLite tensor is called in the ONNX graph, and the zeros around its (height, width) that are still to be added.
+    """What a TFLite tensor is called in the ONNX graph, and what its reader has still to do to it.
 
-    A convolution takes them for nothing; only for other readers they become a Pad.
+    `pads` are zeros around it (top, left, bottom, right): a convolution adds them for nothing, other readers need a Pad.
+    `picture_scale`: this is the picture, [1, 1, H, W * 3], still to be multiplied by this number.
     """
 
     name: str
-    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    picture_scale: Optional[float] = None
 
 
 class Graph:
@@ -60,34 +62,32 @@ class Graph:
             name = self.emit("Clip", [name, *bounds], f"{name}_clip")
         elif activation != tflite.ActivationFunctionType.NONE:
             raise ModelError(f"tensor '{tensor.name}': fused activation function {activation} of the TFLite schema cannot be converted")
-        self.values[tensor.index] = Value(name)
+        self.values[tensor.number] = Value(name)
 
     def constant(self, tensor: Tensor) -> Array:
         """The values of a tensor that must not depend on the input."""
-        if tensor.index not in self.constants:
+        if tensor.number not in self.constants:
             raise ModelError(f"tensor '{tensor.name}' is computed; only a constant can be converted here")
-        return self.constants[tensor.index]
-
-    def is_constant(self, tensor: Tensor) -> bool:
-        """Whether the tensor's values are known now."""
-        return tensor.index in self.constants
+        return self.constants[tensor.number]
 
     def read(self, tensor: Tensor) -> str:
         """The name of a computed tensor with all its zeros around it."""
-        if self.is_constant(tensor):
+        if tensor.number in self.constants:
             raise ModelError(f"tensor '{tensor.name}' is constant; only a computed one can be converted here")
-        value = self.values[tensor.index]
-        if value == Value(value.name):
+        value = self.values[tensor.number]
+        if value.picture_scale is not None:
+            raise ModelError("the picture must be read by CONV_2D; a network that starts otherwise cannot be converted")
+        if not any(value.pads):
             return value.name
-        (top, bottom), (left, right) = value.pads
+        top, left, bottom, right = value.pads
         pads = self.initializer(f"{value.name}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
-        padded = self.emit("Pad", [value.name, pads], f"t{tensor.index}")
-        self.values[tensor.index] = Value(padded)
+        padded = self.emit("Pad", [value.name, pads], f"t{tensor.number}")
+        self.values[tensor.number] = Value(padded)
         return padded
 
 
 def _name(operator: Operator) -> str:
-    return f"t{operator.outputs[0].index}"
+    return f"t{operator.outputs[0].number}"
 
 
 def _window(operator: Operator, kernel: tuple[int, int], dilation: tuple[int, int]) -> dict[str, list[int]]:
@@ -106,15 +106,30 @@ def _window(operator: Operator, kernel: tuple[int, int], dilation: tuple[int, in
 def _convolution(graph: Graph, operator: Operator, weights: Array, groups: int) -> None:
     """`weights` [out, in / groups, height, width]."""
     source, _, *bias = operator.inputs
-    options, name = operator.options, _name(operator)
+    options, name, value = operator.options, _name(operator), graph.values[source.number]
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     window = _window(operator, weights.shape[2:], dilation)
-    (top, bottom), (left, right) = graph.values[source.index].pads
-    window["pads"] = [int(a + b) for a, b in zip(window["pads"], (top, left, bottom, right))]
-    inputs = [graph.values[source.index].name, graph.initializer(f"{name}_weights", weights)]
+    window["pads"] = [own + before for own, before in zip(window["pads"], value.pads)]
+    if value.picture_scale is not None:
+        weights, window = _over_picture_rows(weights * np.float32(value.picture_scale), window)
+    inputs = [value.name, graph.initializer(f"{name}_weights", weights)]
     inputs += [graph.initializer(f"{name}_bias", graph.constant(tensor)) for tensor in bias]
     graph.emit("Conv", inputs, name, group=groups, dilations=list(dilation), **window)
     graph.define(operator.outputs[0], name, options.FusedActivationFunction())
+
+
+def _over_picture_rows(weights: Array, window: Mapping[str, list[int]]) -> tuple[Array, dict[str, list[int]]]:
+    """The same convolution over a picture as it lies in memory: one channel, each row red, green, blue, red, green, blue...
+
+    It saves the graph its only large transpose.
+    """
+    out, channels, height, width = weights.shape
+    (down, across), (top, left, bottom, right) = window["strides"], window["pads"]
+    return weights.transpose(0, 2, 3, 1).reshape(out, 1, height, width * channels), {
+        "kernel_shape": [height, width * channels],
+        "strides": [down, across * channels],
+        "pads": [top, left * channels, bottom, right * channels],
+    }
 
 
 def convolution(graph: Graph, operator: Operator) -> None:
@@ -139,10 +154,10 @@ def max_pool(graph: Graph, operator: Operator) -> None:
 def pad(graph: Graph, operator: Operator) -> None:
     """PAD of height and width with zeros; the reader decides how."""
     source, amounts = operator.inputs
-    batch, height, width, channels = graph.constant(amounts).tolist()
-    if any(batch + channels):
-        raise ModelError(f"PAD '{operator.outputs[0].name}' pads more than height and width, which cannot be converted")
-    graph.values[operator.outputs[0].index] = Value(graph.read(source), (tuple(height), tuple(width)))
+    (batch, (top, bottom), (left, right), channels), value = graph.constant(amounts).tolist(), graph.values[source.number]
+    if any(batch + channels) or any(value.pads):
+        raise ModelError(f"PAD '{operator.outputs[0].name}' pads more than height and width, or twice, which cannot be converted")
+    graph.values[operator.outputs[0].number] = value._replace(pads=(top, left, bottom, right))
 
 
 def add(graph: Graph, operator: Operator) -> None:
@@ -205,7 +220,7 @@ def logistic(graph: Graph, operator: Operator) -> None:
 
 def densify(graph: Graph, operator: Operator) -> None:
     """DENSIFY; the reader has made every constant dense."""
-    graph.constants[operator.outputs[0].index] = graph.constant(operator.inputs[0])
+    graph.constants[operator.outputs[0].number] = graph.constant(operator.inputs[0])
 
 
 def dequantize(graph: Graph, operator: Operator) -> None:
@@ -213,7 +228,7 @@ def dequantize(graph: Graph, operator: Operator) -> None:
     values = graph.constant(operator.inputs[0])
     if values.dtype != np.float16:
         raise ModelError(f"DEQUANTIZE '{operator.outputs[0].name}' from {values.dtype} cannot be converted; only from float16")
-    graph.constants[operator.outputs[0].index] = values.astype(np.float32)
+    graph.constants[operator.outputs[0].number] = values.astype(np.float32)
 
 
 OPERATORS: dict[str, Callable[[Graph, Operator], None]] = {

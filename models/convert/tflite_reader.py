@@ -25,7 +25,7 @@ DTYPES = {
 class Tensor(NamedTuple):
     """One tensor: `shape` as TFLite has it (pictures are NHWC), `constant` where the file holds its values."""
 
-    index: int
+    number: int
     name: str
     shape: tuple[int, ...]
     constant: Optional[Array]
@@ -96,17 +96,17 @@ def _as(kind: type, table: Any) -> Any:
     return member
 
 
-def _tensor(model: Any, tensor: Any, index: int) -> Tensor:
+def _tensor(model: Any, tensor: Any, number: int) -> Tensor:
     name = tensor.Name().decode()
     shape = tuple(map(int, tensor.ShapeAsNumpy())) if tensor.ShapeLength() else ()
     buffer = model.Buffers(tensor.Buffer())
     if not buffer.DataLength():
-        return Tensor(index, name, shape, None)
+        return Tensor(number, name, shape, None)
     if tensor.Type() not in DTYPES:
         raise ModelError(f"tensor '{name}' has the element type {_names(tflite.TensorType)[tensor.Type()]}, which cannot be converted")
     values = buffer.DataAsNumpy().view(DTYPES[tensor.Type()])
     sparsity = tensor.Sparsity()
-    return Tensor(index, name, shape, values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity))
+    return Tensor(number, name, shape, values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity))
 
 
 def _dense(values: Array, shape: tuple[int, ...], sparsity: Any) -> Array:
