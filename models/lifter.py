@@ -1,0 +1,155 @@
+"""2D keypoints of many people, as they come, to 3D joints: the stateful network on its own grid of ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.backend import Model
+from models.errors import ModelError
+from models.lifter_metadata import LifterMetadata, Normalisation
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from models.slots import Slots, plausible
+from models.stateful import Bools, StatefulNetwork, Stepper
+from models.ticks import NS_PER_S, TickGrid
+
+Floats = npt.NDArray[np.float32]
+
+
+JOINT_SOURCES: Mapping[str, Sequence[str]] = {
+    "hip": ("left_hip", "right_hip"),
+    "spine": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "neck": ("nose", "left_shoulder", "right_shoulder"),
+    "head": ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+}
+"""The keypoints that tell of a joint which has none of its own name."""
+
+_SOURCES = [JOINT_SOURCES.get(joint, (joint,)) for joint in H36M_JOINTS]
+CONFIDENCE_OF_KEYPOINTS: Floats = np.array([[(name in of) / len(of) for of in _SOURCES] for name in COCO_KEYPOINTS], np.float32)
+"""[17, 17]: each joint's confidence is the mean of those of its keypoints."""
+
+
+class LiftedPeople(NamedTuple):
+    """Poses of one moment, `M` people: first those of the measurement, in its order, then those who are held."""
+
+    person: npt.NDArray[np.int64]
+    """[M]"""
+    keypoints: Floats
+    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it was known last."""
+    joints_m: Floats
+    """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
+    sigma_m: Floats
+    """[M, 17, 3]: standard deviation per axis; NaN where it is not known."""
+    root_m: Floats
+    """[M, 3]: the root in camera axes; NaN where it is not known."""
+    confidence: Floats
+    """[M, 17]: of each joint, 0 to 1; the mean of its keypoints' confidences."""
+    warming: npt.NDArray[np.bool_]
+    """[M]: the history is still shorter than the receptive field."""
+    held: npt.NDArray[np.bool_]
+    """[M]: not seen at this moment; the pose goes on from where they were seen last."""
+
+
+class Lifter:
+    """Lifts the people of one stream; keeps a slot of the network's state for each of them."""
+
+    def __init__(
+        self,
+        model: Model,
+        slots: int = 1,
+        body_height_m: float = 1.7,
+        focal_px: float | None = None,
+        hold_s: float = 0.5,
+        gap_s: float = 0.5,
+    ) -> None:
+        """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
+
+        `focal_px` is the pictures' focal length; None lets the normalisation assume one. A pause of more than `gap_s`
+        between two measurements ends all histories. Raises ModelError where `model` is no lifter that this code can use.
+        """
+        facts = LifterMetadata.read(model.metadata)
+        _require_shapes(model, facts.normalisation)
+        self._network: Stepper = StatefulNetwork(model, slots)
+        self._receptive_field = facts.receptive_field
+        self._normalisation = facts.normalisation
+        self._unit_m = np.float32(facts.normalisation.body_scale_m(body_height_m))
+        self._focal_px = focal_px
+        self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
+        self._slots = Slots(slots, round(hold_s * NS_PER_S))
+        self._size_px = (0, 0)
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many people of all frames got no pose, by reason."""
+        return self._slots.left_out
+
+    def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:
+        """The poses at the measurement's own time `t_ns`.
+
+        `person` int64 [K] are stable ids, never used again for someone else; `keypoints` float32 [K, 17, 3] x px, y px,
+        confidence in a picture of that size. Not finite values count as missing.
+        """
+        if self._size_px != (width_px, height_px):  # pixels of another picture: nothing to interpolate from
+            self._size_px = (width_px, height_px)
+            self._grid.restart()
+        advance = self._grid.advance(int(t_ns))
+        if advance.restart:
+            self._slots.clear()
+        ids: list[int] = np.asarray(person, np.int64).tolist()
+        arrived = self._slots.update(int(t_ns), ids, plausible(keypoints, width_px, height_px))
+        for part in advance.between:
+            self._commit(part)
+        self._slots.admit(int(t_ns), arrived)
+        joints_m = self._commit(1.0) if advance.on_tick else self._evaluate(self._network.peek, 1.0)
+        return self._lifted(ids, joints_m, peeked=not advance.on_tick)
+
+    def _commit(self, part: float) -> dict[int, Floats]:
+        joints_m = self._evaluate(self._network.commit, part)
+        for known in self._slots.people.values():
+            known.columns += 1
+        return joints_m
+
+    def _evaluate(self, step: Callable[[Floats, Bools], Floats], part: float) -> dict[int, Floats]:
+        """Everyone's joints [17, 3] in metres and camera axes, that part of the way from the last measurement to this one."""
+        people = self._slots.people
+        if not people:
+            return {}
+        rows = [known.slot for known in people.values()]
+        keypoints = np.stack([known.at(part) for known in people.values()])
+        observed, views = self._normalisation.observe(keypoints, *self._size_px, self._focal_px)
+        features = np.zeros((self._slots.count, *observed.shape[1:]), np.float32)
+        features[rows] = observed
+        reset = np.zeros(self._slots.count, np.bool_)
+        reset[rows] = [known.columns == 0 for known in people.values()]
+        pose = step(features, reset)[rows].reshape(-1, len(H36M_JOINTS), 3)
+        return dict(zip(people, self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m))
+
+    def _lifted(self, measured: Sequence[int], joints_m: Mapping[int, Floats], peeked: bool) -> LiftedPeople:
+        people = self._slots.people
+        seen = [person for person in dict.fromkeys(measured) if person in people and not people[person].held]
+        order = seen + [person for person in people if people[person].held]
+        chosen = [people[person] for person in order]
+        keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
+        joints = np.array([joints_m[person] for person in order], np.float32).reshape(-1, len(H36M_JOINTS), 3)
+        return LiftedPeople(
+            person=np.array(order, np.int64),
+            keypoints=keypoints,
+            joints_m=joints,
+            sigma_m=np.full_like(joints, np.nan),
+            root_m=np.full((len(order), 3), np.nan, np.float32),
+            confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
+            warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
+            held=np.array([known.held for known in chosen], np.bool_),
+        )
+
+
+def _require_shapes(model: Model, normalisation: Normalisation) -> None:
+    observed, _ = normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
+    wanted = {"features": observed.shape[1:], "pose": (len(H36M_JOINTS) * 3,)}
+    for tensor in (*model.inputs, *model.outputs):
+        if tensor.shape[1:] != wanted.get(tensor.name, tensor.shape[1:]):
+            raise ModelError(f"this lifter's {tensor.name} is {tensor.shape[1:]} a person; its normalisation needs {wanted[tensor.name]}")

@@ -1,0 +1,64 @@
+"""A network that carries its past as state: every step takes the newest column, and either keeps it or only looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.backend import Array, Model
+from models.errors import ModelError
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+
+class Stepper(Protocol):
+    """One column of every slot in, one pose of every slot out. A backend that keeps state in a device's memory has its own."""
+
+    def commit(self, features: Floats, reset: Bools) -> Floats:
+        """The poses [slots, D] for the columns `features` [slots, F], which become part of the past.
+
+        Where `reset` [slots] is true, the slot's past is this column alone, whatever it was.
+        """
+
+    def peek(self, features: Floats, reset: Bools) -> Floats:
+        """The poses that `commit` would give; the past stays as it is."""
+
+
+class StatefulNetwork:
+    """Steps a stateful graph (`models/convert/lifter.py`) on any backend whose tensors are in the host's memory.
+
+    ONNX Runtime's outputs are the next step's inputs as they are: nothing is copied. Binding preallocated buffers instead
+    was measured and gains nothing that repeats.
+    """
+
+    def __init__(self, model: Model, slots: int) -> None:
+        """Raises ModelError where `model` is no stateful lifter, or is one for another number of slots."""
+        shapes = {tensor.name: tensor.shape for tensor in model.inputs}
+        outputs = {tensor.name for tensor in model.outputs}
+        states = [name for name in shapes if f"next_{name}" in outputs]
+        if {*shapes} != {"features", "reset", *states} or outputs != {"pose", *(f"next_{name}" for name in states)}:
+            raise ModelError(
+                f"this network takes {', '.join(shapes)} and gives {', '.join(sorted(outputs))}; "
+                "a stateful lifter takes features, reset, state_... and gives pose, next_state_..."
+            )
+        if shapes["features"][0] not in (-1, slots):
+            raise ModelError(f"this lifter was built for {shapes['features'][0]} people, not {slots}; set that many, or build it anew")
+        self._model = model
+        self._state: Mapping[str, Array] = {name: np.zeros((slots, *shapes[name][1:]), np.float32) for name in states}
+
+    def commit(self, features: Floats, reset: Bools) -> Floats:
+        """See Stepper."""
+        outputs = self._run(features, reset)
+        self._state = {name: outputs[f"next_{name}"] for name in self._state}
+        return outputs["pose"].astype(np.float32, copy=False)
+
+    def peek(self, features: Floats, reset: Bools) -> Floats:
+        """See Stepper."""
+        return self._run(features, reset)["pose"].astype(np.float32, copy=False)
+
+    def _run(self, features: Floats, reset: Bools) -> dict[str, Array]:
+        return self._model.run({"features": features, "reset": reset, **self._state})
