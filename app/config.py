@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import UserError
+from app.redact import display_name
+from app.streams import WORKERS
 
 
 class Section(BaseModel):
@@ -32,7 +34,6 @@ class CaptureConfig(Section):
     reopen_pause_s: float = Field(0.5, gt=0)
     reopen_pause_max_s: float = Field(10.0, gt=0)
     ring_slots: int = Field(8, ge=4, le=64)
-    wait_for_takers_s: float = Field(20.0, ge=0)
 
 
 class DetectConfig(Section):
@@ -59,6 +60,7 @@ class RecordConfig(Section):
     """The recording on disk."""
 
     folder: Optional[str] = None
+    name: str = Field("session", pattern=r"^[\w-]+$")
     pictures: Literal["jpeg", "png", "none"] = "jpeg"
     jpeg_quality: int = Field(85, ge=1, le=100)
     min_free_mb: int = Field(200, ge=0)
@@ -68,6 +70,7 @@ class BusConfig(Section):
     """The queues between the workers."""
 
     queue: int = Field(16, ge=1, le=1000)
+    wait_for_takers_s: float = Field(20.0, ge=0)
 
 
 class SupervisorConfig(Section):
@@ -82,6 +85,7 @@ class Config(Section):
     """The whole tree. The defaults here are those of `config.yaml`; a test keeps the two equal."""
 
     mode: Literal["live", "file"] = "live"
+    workers: list[Literal["capture", "detect", "lift", "record"]] = Field(["capture", "detect", "lift", "record"], min_length=1)
     runtime_folder: Optional[str] = None
     models_folder: Optional[str] = None
     capture: CaptureConfig = CaptureConfig()
@@ -97,9 +101,9 @@ class Config(Section):
         return self.mode == "live"
 
     @property
-    def workers(self) -> tuple[str, ...]:
+    def running(self) -> tuple[str, ...]:
         """The workers that run, senders before takers."""
-        return ("capture", "detect", "lift", *(("record",) if self.record.folder else ()))
+        return tuple(worker for worker in WORKERS if worker in self.workers and (worker != "record" or self.record.folder))
 
     def runtime_path(self) -> Path:
         """The folder of the sockets, the ring of frames and the lock; it may not exist yet."""
@@ -108,6 +112,10 @@ class Config(Section):
         if os.access("/dev/shm", os.W_OK):
             return Path("/dev/shm") / f"poselift-{os.getuid()}"
         return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"poselift-{os.getuid()}"
+
+    def models_path(self) -> Optional[Path]:
+        """The folder of fetched networks, None for the default one."""
+        return Path(self.models_folder) if self.models_folder else None
 
     def changed(self, **sections: Any) -> Config:
         """This tree with some settings replaced: `config.changed(mode="file", record={"folder": "out"})`. Checked like a file."""
@@ -149,6 +157,12 @@ def save(config: Config, path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         yaml.safe_dump(config.model_dump(), file, sort_keys=False)
+
+
+def redacted(config: Config) -> str:
+    """The whole tree as YAML text, without passwords."""
+    tree = config.changed(capture={"source": display_name(config.capture.source)}).model_dump()
+    return yaml.safe_dump(tree, sort_keys=False)
 
 
 def _explain(error: Any) -> str:

@@ -1,0 +1,251 @@
+"""Messages between processes, over ZeroMQ: the only file that knows it. Who is connected to whom follows from `app/streams.py`.
+
+Each sender binds one XPUB per message type and one PUSH per taker that must see every message. Every taker tells the XPUB by a subscription
+of its own that it is there (ANNOUNCE + name), so a sender knows who listens, and hears at once of one that died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import zmq
+
+from app.errors import UserError
+from app.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
+from app.streams import Link, Take
+
+ANNOUNCE = b"\x00taker:"
+"""No message starts so: MessagePack maps begin with 0x80 or more."""
+LINGER_MS = 10_000
+POLL_MS = 100
+MAX_PATH = 100
+"""A Unix socket's path has at most 107 characters."""
+
+log = logging.getLogger("bus")
+
+
+class Bus(Protocol):
+    """One worker's end of all its streams."""
+
+    worker: str
+    links: tuple[Link, ...]
+
+    def listen(self) -> None:
+        """Connect to the senders: from now on messages come."""
+
+    def receive(self, timeout_s: float) -> list[Message]:
+        """What has come, at most one message a stream, in the way this worker takes each; empty after the time-out."""
+
+    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
+        """Send to all takers of this type; returns those that had no room. In file mode waits for room until `give_up()`."""
+
+    def takers(self) -> frozenset[str]:
+        """The workers that listen to this one."""
+
+    def orders(self, answer: Callable[[Control], Answer]) -> None:
+        """Answer the orders that have come."""
+
+    def close(self) -> None:
+        """Deliver what waits, within a limit, and disconnect."""
+
+
+class ZmqBus:
+    """A worker's end of its streams, as sockets in `folder`."""
+
+    def __init__(self, folder: Path, worker: str, links: tuple[Link, ...], queue: int, blocking: bool) -> None:
+        self.worker, self.links = worker, links
+        self._folder, self._queue, self._blocking = folder, queue, blocking
+        self._context = zmq.Context()
+        self._present: set[str] = set()
+        sent = {link.message for link in links if link.sender == worker}
+        self._publish = {kind: self._bind(zmq.XPUB, stream_name(worker, kind)) for kind in sent}
+        self._push = {
+            (link.message, link.taker): self._bind(zmq.PUSH, stream_name(worker, link.message, link.taker))
+            for link in links
+            if link.sender == worker and link.take is Take.EVERY
+        }
+        self._control = self._bind(zmq.ROUTER, f"{worker}.Control")
+        self._inputs: dict[zmq.Socket[bytes], Take] = {}
+        self._poller = zmq.Poller()
+        self._poller.register(self._control, zmq.POLLIN)
+
+    def listen(self) -> None:
+        """Connect to the senders: from now on messages come."""
+        for link in self.links:
+            if link.taker != self.worker:
+                continue
+            address = _address(self._folder, stream_name(link.sender, link.message))
+            feed = subscribe(self._context, address, b"" if link.take is not Take.EVERY else None, self.worker)
+            if link.take is Take.EVERY:
+                pull = self._context.socket(zmq.PULL)
+                pull.set(zmq.RCVHWM, self._queue)
+                pull.connect(_address(self._folder, stream_name(link.sender, link.message, link.taker)))
+                self._inputs[pull] = link.take
+                self._poller.register(pull, zmq.POLLIN)
+            self._inputs[feed] = link.take if link.take is not Take.EVERY else Take.FEED
+            self._poller.register(feed, zmq.POLLIN)
+
+    def receive(self, timeout_s: float) -> list[Message]:
+        """What has come, at most one message a stream (and its End behind it); empty after the time-out."""
+        ready = dict(self._poller.poll(round(timeout_s * 1000)))
+        messages: list[Message] = []
+        for socket, take in self._inputs.items():
+            if socket in ready:
+                messages += _newest(socket) if take is Take.NEWEST else _one(socket)
+        return messages
+
+    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
+        """Send to all takers of this type; returns those that had no room. In file mode waits for room until `give_up()`."""
+        data = encode(message)
+        kinds = set(self._publish) - {Health} if isinstance(message, End) else {type(message)}
+        refused = []
+        for (kind, taker), socket in self._push.items():
+            if kind in kinds and not self._put(socket, data, give_up):
+                refused.append(taker)
+        for kind in kinds:
+            self._publish[kind].send(data, zmq.NOBLOCK)
+        return tuple(refused)
+
+    def takers(self) -> frozenset[str]:
+        """The workers that listen to this one."""
+        for socket in self._publish.values():
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    event = socket.recv(zmq.NOBLOCK)
+                    if event[1:].startswith(ANNOUNCE):
+                        taker = event[1 + len(ANNOUNCE) :].decode()
+                        (self._present.add if event[0] else self._present.discard)(taker)
+        return frozenset(self._present)
+
+    def orders(self, answer: Callable[[Control], Answer]) -> None:
+        """Answer the orders that have come."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                peer, data = self._control.recv_multipart(zmq.NOBLOCK)[:2]
+                try:
+                    order = decode(data)
+                    reply = answer(order) if isinstance(order, Control) else Answer(False, f"{type(order).__name__} is no order")
+                except MessageError as error:
+                    reply = Answer(False, str(error))
+                self._control.send_multipart([peer, encode(reply)])
+
+    def close(self) -> None:
+        """Deliver what waits, within a limit, and disconnect."""
+        for socket in self._inputs:
+            socket.close(linger=0)
+        for socket in (*self._publish.values(), *self._push.values(), self._control):
+            socket.close(linger=LINGER_MS)
+        self._context.term()
+
+    def _bind(self, kind: int, name: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.set(zmq.SNDHWM, self._queue if kind == zmq.PUSH else 1000)
+        try:
+            socket.bind(_address(self._folder, name))
+        except zmq.ZMQError as error:
+            raise UserError(
+                f"{self._folder / name}: this socket cannot be opened ({error.strerror}); is another poselift using it?"
+            ) from None
+        return socket
+
+    def _put(self, socket: zmq.Socket[bytes], data: bytes, give_up: Callable[[], bool]) -> bool:
+        if self._blocking:
+            while not socket.poll(POLL_MS, zmq.POLLOUT):
+                if give_up():
+                    return False
+        try:
+            socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+
+class Watch:
+    """Looks on from outside the workers: all messages of some types, as they come."""
+
+    def __init__(self, folder: Path, links: tuple[Link, ...]) -> None:
+        self._context = zmq.Context()
+        self._sockets = [
+            subscribe(self._context, _address(folder, stream_name(link.sender, link.message)), b"", link.taker) for link in links
+        ]
+        self._poller = zmq.Poller()
+        for socket in self._sockets:
+            self._poller.register(socket, zmq.POLLIN)
+
+    def receive(self, timeout_s: float) -> list[Message]:
+        """All that has come; empty after the time-out."""
+        ready = dict(self._poller.poll(round(timeout_s * 1000)))
+        messages = []
+        for socket in self._sockets:
+            while socket in ready and (waiting := _one(socket)):
+                messages += waiting
+        return messages
+
+    def close(self) -> None:
+        """Disconnect."""
+        for socket in self._sockets:
+            socket.close(linger=0)
+        self._context.term()
+
+
+def order(folder: Path, worker: str, command: str, timeout_s: float) -> Answer | None:
+    """Give a worker an order; its answer, or None where it does not answer in time."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.connect(_address(folder, f"{worker}.Control"))
+        socket.send(encode(Control(command)))
+        if not socket.poll(round(timeout_s * 1000)):
+            return None
+        answer = decode(socket.recv())
+        return answer if isinstance(answer, Answer) else None
+
+
+def stream_name(sender: str, kind: type[Message], taker: str = "") -> str:
+    """Name of the socket of a stream, or of its queue for one taker."""
+    return f"{sender}.{kind.__name__}" + (f".{taker}" if taker else "")
+
+
+def subscribe(context: zmq.Context[zmq.Socket[bytes]], address: str, topic: bytes | None, taker: str) -> zmq.Socket[bytes]:
+    """A socket that takes what is published at an address (nothing where the topic is None), and says who takes it."""
+    socket = context.socket(zmq.SUB)
+    socket.set(zmq.RECONNECT_IVL, 20)
+    if topic is not None:
+        socket.subscribe(topic)
+    socket.subscribe(ANNOUNCE + taker.encode())
+    socket.connect(address)
+    return socket
+
+
+def _address(folder: Path, name: str) -> str:
+    path = folder / name
+    if len(str(path)) > MAX_PATH:
+        raise UserError(f"{folder}: this runtime_folder is too long a path for sockets; set a shorter one in the config")
+    return f"ipc://{path}"
+
+
+def _one(socket: zmq.Socket[bytes]) -> list[Message]:
+    with contextlib.suppress(zmq.Again):
+        return _decoded(socket.recv(zmq.NOBLOCK))
+    return []
+
+
+def _newest(socket: zmq.Socket[bytes]) -> list[Message]:
+    """The newest that waits, and what ends the stream; not CONFLATE, which would lose the message before an End."""
+    newest: list[Message] = []
+    while True:
+        waiting = _one(socket)
+        if not waiting:
+            return newest
+        newest = [*newest, *waiting] if isinstance(waiting[0], End) else waiting
+
+
+def _decoded(data: bytes) -> list[Message]:
+    try:
+        return [decode(data)]
+    except MessageError as error:
+        log.error("a message was left out: %s", error)
+        return []

@@ -1,0 +1,175 @@
+"""The `poselift` command. Each command has a file of its own, imported when it is called: a worker must start quickly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from app.errors import UserError
+from app.streams import WORKERS
+from models.errors import ModelError
+
+cli = typer.Typer(
+    name="poselift",
+    help="Live 3D human pose from a camera or a video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there, and fetching what is not.")
+cli.add_typer(models_cli, name="models")
+
+SOURCE_HELP = "Camera index (0) or device (/dev/video0), rtsp://..., a video file, a folder of pictures, a recording (.mcap), or test:WIDTHxHEIGHT@FPS."
+ConfigOption = Annotated[
+    Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
+]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
+RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whether to draw the video too.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"poselift {version('poselift')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def up(
+    source: Annotated[Optional[str], typer.Argument(help=SOURCE_HELP + " Default: the config's.", show_default=False)] = None,
+    record: Annotated[Optional[Path], typer.Option("--record", metavar="DIR", help="Record everything to DIR/session.mcap.")] = None,
+    seconds: Annotated[Optional[float], typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after this time.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run every worker on this machine, live, until the source ends or Ctrl-C.
+
+    The newest frame wins; what is skipped is counted. Programs read the poses with `poselift.connect()`.
+    """
+    from app.cli.up import up
+
+    up(source, record, seconds, config)
+
+
+@cli.command()
+def run(
+    worker: Annotated[str, typer.Argument(help=f"One of: {', '.join(WORKERS)}.")],
+    config: ConfigOption = None,
+) -> None:
+    """Run one worker in this process, as a service manager does."""
+    from app.cli.run import run
+
+    run(worker, config)
+
+
+@cli.command()
+def lift(
+    source: Annotated[
+        Path, typer.Argument(metavar="VIDEO|KEYPOINTS.npz", help="A video (or folder of pictures, or recording), or 2D keypoints.")
+    ],
+    out: OutOption,
+    render: RenderOption = True,
+    fps: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Rate of keypoints whose file does not state it.")] = 30.0,
+    config: ConfigOption = None,
+) -> None:
+    """From a file to DIR/poses.npz, as fast as it goes, nothing lost; and DIR/poses.mp4.
+
+    KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format: each of its videos gives DIR/NAME/poses.npz.
+    """
+    from app.cli.lift import lift
+
+    lift(source, out, render, fps, config)
+
+
+@cli.command()
+def detect(
+    source: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a folder of pictures or a recording.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="KEYPOINTS.npz", help="File for the keypoints.")],
+    config: ConfigOption = None,
+) -> None:
+    """From a video to 2D keypoints, as a custom 2D dataset in VideoPose3D's format."""
+    from app.cli.detect import detect
+
+    detect(source, out, config)
+
+
+@cli.command()
+def export(
+    recording: Annotated[Path, typer.Argument(metavar="SESSION.mcap", help="A recording, closed or not.")],
+    out: OutOption,
+    render: RenderOption = True,
+    config: ConfigOption = None,
+) -> None:
+    """From a recording to DIR/poses.npz and DIR/poses.mp4."""
+    from app.cli.export import export
+
+    export(recording, out, render, config)
+
+
+@cli.command()
+def status(config: ConfigOption = None) -> None:
+    """Show how the workers on this machine are."""
+    from app.cli.status import status
+
+    status(config)
+
+
+@cli.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Check this machine: what is here, what is missing, what to type."""
+    from app.cli.doctor import doctor
+
+    doctor(config)
+
+
+@cli.command()
+def demo(out: OutOption = Path("out/demo"), config: ConfigOption = None) -> None:
+    """Run the live pipeline on a real video at its own pace, and show what came out."""
+    from app.cli.demo import demo
+
+    demo(out, config)
+
+
+@models_cli.command("list")
+def models_list(config: ConfigOption = None) -> None:
+    """List every network and clip: licence, source, and whether it is there."""
+    from app.cli.models import list_models
+
+    list_models(config)
+
+
+@models_cli.command("pull")
+def models_pull(config: ConfigOption = None) -> None:
+    """Fetch what is missing from its publisher, check it, and convert it."""
+    from app.cli.models import pull_models
+
+    pull_models(config)
+
+
+def main() -> None:
+    """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1."""
+    try:
+        cli()
+    except (UserError, ModelError) as error:
+        sys.exit(_say(str(error), 2))
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _say(line: str, code: int) -> int:
+    print(f"poselift: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,36 @@
+"""`poselift run`: one worker in this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Optional
+
+from app.config import load
+from app.errors import UserError
+from app.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder
+from app.streams import WORKERS
+
+
+def run(worker: str, config_path: Optional[Path]) -> None:
+    """Run a worker until it leaves. Raises UserError; what nobody foresaw is one line too, or a traceback with POSELIFT_DEBUG=1."""
+    if worker not in WORKERS:
+        raise UserError(f"there is no worker {worker!r}; known: {', '.join(WORKERS)}")
+    end_with_supervisor()
+    log_to_stderr(worker)
+    config = load(config_path)
+    if worker not in config.running:
+        raise UserError(
+            f"{worker} does not run with this config: it needs {'record.folder' if worker == 'record' else 'a place in workers'}"
+        )
+    lock(make_folder(config), worker)
+    try:
+        bus = connect(config, worker)
+        import_module(f"workers.{worker}").run(config, bus)
+    except Exception as error:
+        if type(error).__name__ in ("UserError", "ModelError") or os.environ.get("POSELIFT_DEBUG"):
+            raise
+        print(f"{worker}: {type(error).__name__}: {error} (POSELIFT_DEBUG=1 shows where)", file=sys.stderr)
+        sys.exit(1)

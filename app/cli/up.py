@@ -1,0 +1,38 @@
+"""`poselift up`: every worker on this machine, live."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Optional
+
+from app.cli.drive import Run, drive
+from app.cli.screen import LiveTable, console, errors
+from app.config import Config, load
+from app.recording import prepare
+from app.redact import display_name
+
+
+def up(source: Optional[str], record: Optional[Path], seconds: Optional[float], config_path: Optional[Path]) -> None:
+    """Run until the source ends, the time is over, or Ctrl-C."""
+    config = load(config_path).changed(mode="live")
+    if source is not None:
+        config = config.changed(capture={"source": source})
+    if record is not None:
+        config = config.changed(record={"folder": str(record.absolute())})
+    if config.record.folder:
+        prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
+    run = live(config, seconds)
+    for line in run.tally.lines():
+        console.print(line)
+    if config.record.folder:
+        console.print(f"recorded to {Path(config.record.folder) / config.record.name}.mcap")
+    if run.failure:
+        errors.print(f"poselift: {run.failure}", markup=False)
+        sys.exit(1)
+
+
+def live(config: Config, seconds: Optional[float] = None) -> Run:
+    """Drive the live pipeline under its table."""
+    with LiveTable(f"poselift · {display_name(config.capture.source)}") as screen:
+        return drive(config, screen, seconds)

@@ -1,0 +1,73 @@
+"""How a worker is: its rate, the age of its data, what it dropped and why, its memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+import numpy as np
+import psutil
+
+from app.ledger import add
+from app.messages import Health
+
+PERIOD_NS = 1_000_000_000
+"""Every worker says once a second how it is."""
+AGES_KEPT = 300
+
+
+class Meter:
+    """Counts what a worker does. Knows no clock: every time is passed in, ns of the machine's monotonic clock."""
+
+    def __init__(self, worker: str, incarnation: int, now_ns: int) -> None:
+        self._worker = worker
+        self._incarnation = incarnation
+        self._process = psutil.Process()
+        self._ages_ns: deque[int] = deque(maxlen=AGES_KEPT)
+        self._messages = 0
+        self._since_ns, self._messages_then = now_ns, 0
+        self.drops: dict[str, int] = {}
+        self.note = ""
+
+    def done(self, age_ns: int) -> None:
+        """One more output, of data this old."""
+        self._messages += 1
+        self._ages_ns.append(age_ns)
+
+    def drop(self, counts: dict[str, int]) -> None:
+        """Something did not go on, by reason."""
+        add(self.drops, counts)
+
+    def due(self, now_ns: int) -> bool:
+        """Whether it is time to say how the worker is."""
+        return now_ns - self._since_ns >= PERIOD_NS
+
+    def report(self, state: str, now_ns: int) -> Health:
+        """How the worker is; its rate is taken since the report before."""
+        seconds = max(now_ns - self._since_ns, 1) / 1e9
+        count = self._messages - self._messages_then
+        self._since_ns, self._messages_then = now_ns, self._messages
+        memory = self._process.memory_info()
+        p50_ms, p95_ms = percentiles_ms(self._ages_ns)
+        return Health(
+            worker=self._worker,
+            pid=os.getpid(),
+            incarnation=self._incarnation,
+            monotonic_ns=now_ns,
+            state="waiting" if state == "running" and count == 0 else state,
+            note=self.note,
+            messages=self._messages,
+            rate_hz=count / seconds,
+            age_p50_ms=p50_ms,
+            age_p95_ms=p95_ms,
+            drops=dict(self.drops),
+            memory_bytes=memory.rss - memory.shared,
+        )
+
+
+def percentiles_ms(ages_ns: deque[int] | list[int]) -> tuple[float, float]:
+    """Median and 95th percentile in ms; NaN where there is nothing."""
+    if not ages_ns:
+        return float("nan"), float("nan")
+    p50, p95 = np.percentile(np.fromiter(ages_ns, np.int64), (50, 95)) / 1e6
+    return float(p50), float(p95)

@@ -1,0 +1,149 @@
+"""What every worker's loop does beside its work: take messages, stamp what it sends, say how it is, hear orders, leave in order."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Union
+
+from app.bus import Bus
+from app.health import Meter
+from app.ledger import NEWER_FRAME, QUEUE_FULL, Ledger, add
+from app.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp
+from app.streams import Take
+
+TURN_S = 0.2
+"""How long a loop waits for messages before it looks after other things."""
+EXIT_WITHIN_S = 8
+"""A worker that hangs in a system call after SIGTERM is ended by the kernel after this time."""
+
+Numbered = Union[Frame, Pose2D, Pose3D]
+log = logging.getLogger("worker")
+
+
+class Loop:
+    """One worker's loop around its end of the bus.
+
+    A worker leaves when all its inputs have ended, or is told to: 'stop' (or SIGTERM) means finish what is in hand. After SIGTERM it says
+    no End to those behind it: it may come back.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.incarnation = time.time_ns()
+        self.meter = Meter(bus.worker, self.incarnation, time.monotonic_ns())
+        self.frames_captured = 0
+        self.notes: list[str] = []
+        self._state = "starting"
+        self._ordered, self._terminated = False, False
+        self._received_ns = 0
+        self._skipped: dict[str, int] = {}
+        self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
+        takes = {link.message: link.take for link in bus.links if link.taker == bus.worker}
+        self._ledgers = {kind: Ledger(NEWER_FRAME if take is Take.NEWEST else QUEUE_FULL) for kind, take in takes.items()}
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was told to leave."""
+        return self._ordered or self._terminated
+
+    def on_signals(self) -> None:
+        """Leave in order on SIGTERM; Ctrl-C is the supervisor's, which then stops everybody in order."""
+        signal.signal(signal.SIGTERM, self._terminate)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def inputs(self) -> Iterator[Message]:
+        """Messages as they come, until all inputs have ended or the worker is told to leave and nothing waits any more."""
+        self.bus.listen()
+        self.turn()
+        while self._inputs:
+            leaving = self.stopping
+            messages = self.bus.receive(0 if leaving else TURN_S)
+            if leaving and not messages:
+                break
+            for message in messages:
+                self._received_ns = time.monotonic_ns()
+                if isinstance(message, End):
+                    self._inputs.discard(message.sender)
+                    self.frames_captured = max(self.frames_captured, message.frames)
+                    self.notes += [message.note] if message.note and message.note not in self.notes else []
+                else:
+                    self._account(message)
+                yield message
+            self.turn()
+
+    def send(self, message: Numbered, after: Numbered | None = None) -> tuple[str, ...]:
+        """Send with this stage's stamp, behind those of the message it answers; returns the takers that had no room."""
+        now_ns = time.monotonic_ns()
+        stamp = Stamp(self.bus.worker, self._received_ns if after else message.trace[0].received_ns, now_ns)
+        trace = (*after.trace, stamp) if after else (stamp,)
+        changes: dict[str, Any] = {"trace": trace, "incarnation": self.incarnation}
+        if not isinstance(message, Frame):
+            changes["skipped"], self._skipped = self._skipped, {}
+        refused = self.bus.send(replace(message, **changes), lambda: self._terminated)
+        for taker in refused:
+            self.meter.drop({f"{QUEUE_FULL}:{taker}": 1})
+        self.meter.done(now_ns - trace[0].received_ns)
+        return refused
+
+    def done(self, message: Message) -> None:
+        """A message was dealt with that has no answer on the bus."""
+        if isinstance(message, (Frame, Pose2D, Pose3D)):
+            self.meter.done(time.monotonic_ns() - message.trace[0].received_ns)
+
+    def skip(self, reason: str) -> None:
+        """The message in hand gets no answer."""
+        add(self._skipped, {reason: 1})
+        self.meter.drop({reason: 1})
+
+    def turn(self) -> None:
+        """Hear orders, and say how the worker is when it is time."""
+        self.bus.orders(self._answer)
+        now_ns = time.monotonic_ns()
+        if self._state == "starting" or self.meter.due(now_ns):
+            self._state = "running"
+            self._say(now_ns)
+
+    def wait_for_takers(self, timeout_s: float) -> set[str]:
+        """Wait until all workers behind this one listen; returns those that are still missing."""
+        sent = [link for link in self.bus.links if link.sender == self.bus.worker]
+        wanted = {link.taker for link in sent if link.take is not Take.FEED}
+        until = time.monotonic() + timeout_s
+        while (missing := wanted - self.bus.takers()) and not self.stopping and time.monotonic() < until:
+            self.turn()
+            time.sleep(0.005)
+        return missing
+
+    def end(self) -> None:
+        """The last thing a worker does: say how it was, and that no more will come."""
+        self._state = "ending"
+        self._say(time.monotonic_ns())
+        if not self._terminated:
+            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), lambda: self._terminated)
+        self.bus.close()
+
+    def _account(self, message: Message) -> None:
+        if isinstance(message, (Frame, Pose2D, Pose3D)):
+            self.frames_captured = max(self.frames_captured, message.frame + 1)
+            missing = self._ledgers[type(message)].missing(message)
+            self.meter.drop(missing)
+            add(self._skipped, missing)
+            add(self._skipped, getattr(message, "skipped", {}))
+
+    def _say(self, now_ns: int) -> None:
+        self.bus.send(self.meter.report(self._state, now_ns), lambda: True)
+
+    def _answer(self, control: Control) -> Answer:
+        if control.command == "stop":
+            self._ordered = True
+            return Answer(True, "stopping")
+        if control.command == "status":
+            return Answer(True, self._state)
+        return Answer(False, f"{self.bus.worker} knows no order {control.command!r}; it knows: stop, status")
+
+    def _terminate(self, _signal: int, _frame: object) -> None:
+        self._terminated = True
+        signal.alarm(EXIT_WITHIN_S)

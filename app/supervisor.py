@@ -1,0 +1,210 @@
+"""Starts the workers as processes of their own, watches them, brings back what dies, and stops them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from app.bus import Watch, order
+from app.config import Config, save
+from app.errors import UserError
+from app.messages import Health, Message
+from app.process import SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
+from app.streams import WATCH, links
+
+USER_ERROR = 2
+"""Exit code of a worker that cannot run before the user mends something."""
+FATAL = "poselift: "
+"""How the command's last line begins, with what the user must mend: it becomes this run's failure."""
+SILENT_S = 20.0
+"""A worker that was heard of once and then not for this long hangs, and is killed."""
+KILL_AFTER_S = 3.0
+ORDER_TIMEOUT_S = 1.0
+
+
+class Child:
+    """One worker's process."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.restarts: deque[float] = deque()
+        self.restarted = 0
+        self.finished = False
+        self.heard_s: float | None = None
+        self.last_line = ""
+        self._rest = b""
+        self.process: subprocess.Popen[bytes]
+
+    def start(self, config_path: Path) -> None:
+        """Spawn the process; its stderr comes to us, so that its lines do not tear the table."""
+        command = [sys.executable, "-m", "app.cli", "run", self.worker, "--config", str(config_path)]
+        environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+        self.heard_s = None
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        )
+        assert self.process.stderr is not None
+        os.set_blocking(self.process.stderr.fileno(), False)
+
+    def lines(self) -> list[str]:
+        """Whole lines the process has written since the last call."""
+        assert self.process.stderr is not None
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self.process.stderr.fileno(), 65536):
+                data += chunk
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        lines = [line.decode(errors="replace") for line in whole if line.strip()]
+        self.last_line = lines[-1] if lines else self.last_line
+        return lines
+
+    def cause(self) -> str:
+        """Why the process left, in words."""
+        code = self.process.returncode
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+class Supervisor:
+    """All workers of one run. Use it in a `with`; call `step` often, until `done`.
+
+    Live, a worker that dies is started again, unless it does so too often. From a file its death ends the run: its state is gone, so what
+    came after would not be the same.
+    """
+
+    def __init__(self, config: Config, say: Callable[[str], None]) -> None:
+        self.config = config
+        self.folder = config.runtime_path()
+        self.children = {worker: Child(worker) for worker in config.running}
+        self.failure: str | None = None
+        self.user_error = False
+        self._say = say
+        self._links = links(config.mode, config.running)
+        self._draining = False
+        self._stop_asked_s: float | None = None
+        self._lock = -1
+        self._config_path = self.folder / "config.yaml"
+
+    def __enter__(self) -> Supervisor:
+        make_folder(self.config)
+        self._lock = lock(self.folder, SUPERVISOR_LOCK)
+        self._clean()
+        save(self.config, self._config_path)
+        self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH))
+        for child in self.children.values():
+            child.start(self._config_path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children.values():
+            if child.process.poll() is None:
+                child.process.kill()
+            child.process.wait()
+            self._say_lines(child)
+        self._watch.close()
+        self._clean()
+        with contextlib.suppress(OSError):
+            (self.folder / f"{SUPERVISOR_LOCK}.lock").unlink()
+            self.folder.rmdir()
+        os.close(self._lock)
+
+    @property
+    def done(self) -> bool:
+        """Whether every worker has left."""
+        return all(child.finished for child in self.children.values())
+
+    def stop(self, why: str | None = None) -> None:
+        """Stop everything in order: capture first, the others when what it sent is through. With `why`, the run has failed."""
+        self.failure = self.failure or why
+        if self._stop_asked_s is None:
+            self._stop_asked_s = time.monotonic()
+            self._draining = True
+            self._order_stop(next(iter(self.children)))
+
+    def step(self, timeout_s: float) -> list[Message]:
+        """What the workers said since the last call; waits for it at most that long. Looks after the workers."""
+        messages = self._watch.receive(timeout_s)
+        now_s = time.monotonic()
+        for message in messages:
+            if isinstance(message, Health) and message.worker in self.children:
+                self.children[message.worker].heard_s = now_s
+        for child in self.children.values():
+            self._say_lines(child)
+            if not child.finished and child.process.poll() is not None:
+                self._say_lines(child)
+                self._left(child, now_s)
+            elif child.heard_s and now_s - child.heard_s > SILENT_S:
+                self._say(f"{child.worker} has said nothing for {SILENT_S:g} s; killing it")
+                child.heard_s = None
+                child.process.kill()
+        if self._stop_asked_s is not None:
+            self._hurry(now_s - self._stop_asked_s)
+        return messages
+
+    def _left(self, child: Child, now_s: float) -> None:
+        code = child.process.returncode
+        first = child.worker == next(iter(self.children))
+        if code == 0 and (self._draining or first):
+            child.finished = self._draining = True
+        elif code == USER_ERROR and not child.restarted:
+            child.finished = self.user_error = True
+            self.stop(child.last_line[len(FATAL) :] or f"{child.worker}: {child.cause()}")
+        elif self._draining or not self.config.live:
+            child.finished = True
+            self._say_lines(child)
+            if not self._draining:
+                self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")
+            for link in self._links:
+                if link.sender == child.worker and link.taker in self.children:
+                    self._order_stop(link.taker)
+        else:
+            self._restart(child, now_s)
+
+    def _restart(self, child: Child, now_s: float) -> None:
+        settings = self.config.supervisor
+        child.restarts.append(now_s)
+        while now_s - child.restarts[0] > settings.restart_window_s:
+            child.restarts.popleft()
+        if len(child.restarts) > settings.max_restarts:
+            child.finished = True
+            last = f": {child.last_line}" if child.last_line else ""
+            self.stop(
+                f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s, giving up{last} ({child.cause()})"
+            )
+            return
+        child.restarted += 1
+        self._say(f"{child.worker} died ({child.cause()}); starting it again")
+        child.start(self._config_path)
+
+    def _order_stop(self, worker: str) -> None:
+        child = self.children[worker]
+        if not child.finished and order(self.folder, worker, "stop", ORDER_TIMEOUT_S) is None:
+            child.process.terminate()
+
+    def _hurry(self, since_stop_s: float) -> None:
+        late_s = since_stop_s - self.config.supervisor.stop_timeout_s
+        for child in self.children.values():
+            if late_s > 0 and child.process.poll() is None:
+                child.process.kill() if late_s > KILL_AFTER_S else child.process.terminate()
+
+    def _say_lines(self, child: Child) -> None:
+        for line in child.lines():
+            if not line.startswith(FATAL):
+                self._say(line)
+
+    def _clean(self) -> None:
+        """Remove what an earlier run left in the folder, and the folders of runs whose supervisor is gone."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and path.name.startswith("run-"):
+                with contextlib.suppress(UserError, FileNotFoundError):
+                    os.close(lock(path, SUPERVISOR_LOCK))
+                    shutil.rmtree(path, ignore_errors=True)
+            elif path.is_socket() or path.suffix in (".ring", ".yaml") or (path.suffix == ".lock" and path.stem != SUPERVISOR_LOCK):
+                path.unlink(missing_ok=True)

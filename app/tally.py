@@ -1,0 +1,65 @@
+"""What became of every captured frame, and how old its pose was: kept by whoever watches a run to its end."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+
+from app.health import percentiles_ms
+from app.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
+from app.messages import End, Message, Pose3D
+
+KEPT = 36_000
+"""Ages are kept of the last 20 minutes at 30 frames a second."""
+
+
+class Tally:
+    """Counts poses and the frames without one, by reason; gathers ages and what each stage took."""
+
+    def __init__(self) -> None:
+        self.lifted = 0
+        self.seen = 0
+        """Poses of somebody who was seen in that frame, not held."""
+        self.captured = 0
+        self.dropped: dict[str, int] = {}
+        self.ages_ns: deque[int] = deque(maxlen=KEPT)
+        self.stages_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=KEPT))
+        """For each stage, how long it had the data; for '-> stage', how long the way there took."""
+        self.last_t_ns = 0
+        self._ledger = Ledger(QUEUE_FULL, start=0)
+
+    def add(self, message: Message) -> None:
+        """Take note of a message; only Pose3D and End matter."""
+        if isinstance(message, Pose3D):
+            self._add_pose(message)
+        elif isinstance(message, End) and message.frames > self.captured:
+            self.captured = message.frames
+
+    def finish(self) -> None:
+        """No more comes: frames after the last pose went down with a worker."""
+        tail = self._ledger.tail(self.captured)
+        add(self.dropped, {WORKER_DIED: tail} if tail else {})
+
+    def _add_pose(self, pose: Pose3D) -> None:
+        self.lifted += 1
+        self.seen += bool((~pose.held).any())
+        self.last_t_ns = pose.t_ns
+        self.captured = max(self.captured, pose.frame + 1)
+        add(self.dropped, self._ledger.missing(pose))
+        add(self.dropped, pose.skipped)
+        self.ages_ns.append(time.monotonic_ns() - pose.trace[0].received_ns)
+        for before, stamp in zip((None, *pose.trace), pose.trace):
+            self.stages_ns[stamp.stage].append(stamp.done_ns - stamp.received_ns)
+            if before:
+                self.stages_ns[f"-> {stamp.stage}"].append(stamp.received_ns - before.done_ns)
+
+    def lines(self) -> list[str]:
+        """What was measured, for people."""
+        p50_ms, p95_ms = percentiles_ms(self.ages_ns)
+        drops = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items())) or "none"
+        unexplained = self.captured - self.lifted - sum(self.dropped.values())
+        return [
+            f"{self.captured} frames captured, {self.lifted} lifted, {self.seen} with somebody seen; dropped: {drops}"
+            + (f"; {unexplained} not accounted for" if unexplained else ""),
+            f"age of a 3D pose when it arrives: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
+        ]

@@ -1,0 +1,154 @@
+"""Pictures in: a source becomes `Frame` messages, their pixels in the ring of frames."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.bus import Bus
+from app.config import CaptureConfig, Config
+from app.errors import UserError
+from app.frames import Position, RingWriter, take_over
+from app.loop import TURN_S, Loop
+from app.messages import Frame, Stamp
+from app.streams import Take
+from workers.sources import Picture, Source, SourceLost, open_source
+
+SLOT_WAIT_S = 0.001
+"""From a file, how often to look whether a slot has become free."""
+KEPT_FREE = 2
+"""Live, slots that a slow recorder cannot keep from the detector."""
+
+log = logging.getLogger("capture")
+
+
+class FrameSender:
+    """Numbers pictures, puts them into the ring and announces them. Goes on where an earlier capture in the same folder stopped."""
+
+    def __init__(self, loop: Loop, folder: Path, slots: int, live: bool) -> None:
+        self._loop, self._folder, self._slots, self._live = loop, folder, slots, live
+        self._ring_number, self.position = take_over(folder)
+        self._ring: RingWriter | None = None
+        self._every = [link.taker for link in loop.bus.links if link.message is Frame and link.take is Take.EVERY]
+        self._here: frozenset[str] = frozenset()
+
+    def send(self, picture: Picture, fps: float, received_ns: int) -> None:
+        """Send one picture. From a file, waits for a free slot; live, a taker that is far behind may find its picture overwritten."""
+        ring = self._ring_for(picture)
+        free = self._free_slots(ring)
+        while not free and not self._loop.stopping:
+            self._loop.turn()
+            time.sleep(SLOT_WAIT_S)
+            free = self._free_slots(ring)
+        if not free:
+            return
+        slot, number = free[0], self.position.next_frame
+        t_ns = max(picture.t_ns, self.position.t_ns + 1)
+        self.position = Position(number + 1, t_ns)
+        generation = ring.write(slot, picture.pixels, self.position)
+        if not self._live or len(free) > KEPT_FREE:
+            for taker in self._every:
+                ring.hold(slot, taker)
+        height_px, width_px = picture.pixels.shape[:2]
+        trace = (Stamp("capture", received_ns, received_ns),)
+        self._loop.frames_captured = number + 1
+        frame = Frame(number, t_ns, width_px, height_px, fps, ring.number, slot, generation, "ring", b"", 0, trace)
+        for taker in self._loop.send(frame):
+            ring.release(taker, slot)
+
+    def _ring_for(self, picture: Picture) -> RingWriter:
+        """The ring, or a new one where a picture is larger than the slots; the old one goes when all have seen what they must."""
+        old = self._ring
+        if old and picture.pixels.nbytes <= old.slot_bytes:
+            return old
+        while old and not old.all_released() and not self._loop.stopping:
+            self._loop.turn()
+            time.sleep(SLOT_WAIT_S)
+            self._free_slots(old)
+        self._ring = RingWriter(self._folder, self._ring_number, self._slots, picture.pixels.nbytes, self.position)
+        self._ring_number += 1
+        if old:
+            old.remove()
+        return self._ring
+
+    def _free_slots(self, ring: RingWriter) -> list[int]:
+        here = self._loop.bus.takers()
+        for taker in self._here - here:  # it died, and holds nothing any more
+            ring.release(taker)
+        self._here = here
+        return ring.free_slots()
+
+
+def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tuple[Picture, float]]:
+    """Pictures and the source's nominal rate, until the source ends or the worker must leave. A lost camera is opened again."""
+    while True:
+        try:
+            for picture in source:
+                yield picture, source.fps
+                if loop.stopping:
+                    return
+            loop.notes += [source.note] if source.note else []
+            return
+        except SourceLost as lost:
+            log.warning("%s", lost)
+            loop.meter.note = str(lost)
+        finally:
+            source.close()
+        reopened = _reopen(settings, loop)
+        if reopened is None:
+            return
+        source = reopened
+
+
+def paced(stream: Iterator[tuple[Picture, float]], loop: Loop) -> Iterator[tuple[Picture, float]]:
+    """A file's pictures when they are due: by absolute deadlines from the first, so that delays do not add up."""
+    begin_ns: int | None = None
+    for picture, fps in stream:
+        now_ns = time.monotonic_ns()
+        begin_ns = now_ns - picture.t_ns if begin_ns is None else begin_ns
+        while (wait_ns := begin_ns + picture.t_ns - time.monotonic_ns()) > 0 and not loop.stopping:
+            time.sleep(min(wait_ns / 1e9, TURN_S))
+            loop.turn()
+        yield picture, fps
+
+
+def run(config: Config, bus: Bus) -> None:
+    """Pictures from `config.capture.source` to whoever takes frames."""
+    loop = Loop(bus)
+    loop.on_signals()
+    source = open_source(config.capture)
+    sender = FrameSender(loop, config.runtime_path(), config.capture.ring_slots, config.live)
+    missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
+    if missing:
+        log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
+    stream = pictures(config.capture, source, loop)
+    if not source.live:
+        done = sender.position.t_ns  # a capture that was restarted goes on where it was
+        stream = (item for item in stream if item[0].t_ns > done)
+        stream = paced(stream, loop) if config.live else stream
+    for picture, fps in stream:
+        sender.send(picture, fps, time.monotonic_ns())
+        loop.turn()
+    loop.end()
+
+
+def _reopen(settings: CaptureConfig, loop: Loop) -> Source | None:
+    """The source again, after pauses that grow; None where the worker must leave first."""
+    pause_s = settings.reopen_pause_s
+    while not loop.stopping:
+        until = time.monotonic() + pause_s
+        while not loop.stopping and (left_s := until - time.monotonic()) > 0:
+            time.sleep(min(left_s, TURN_S))
+            loop.turn()
+        try:
+            source = open_source(settings)
+        except UserError as error:
+            pause_s = min(2 * pause_s, settings.reopen_pause_max_s)
+            loop.meter.note = f"{error}; next try in {pause_s:g} s"
+        else:
+            loop.meter.note = ""
+            log.info("%s is back", source.name)
+            return source
+    return None

@@ -1,0 +1,64 @@
+"""Frames in, people's keypoints in the picture out: `Frame` -> `Pose2D`."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from app.bus import Bus
+from app.config import Config
+from app.frames import Overwritten, Picture, RingReader
+from app.ledger import OVERWRITTEN
+from app.loop import Loop
+from app.messages import Frame, Pose2D
+from models.backend import Model, open_model
+from models.blazepose import BlazePose
+from models.detector import PoseDetector2D
+from models.store import path_of
+
+
+class Detect:
+    """Finds and follows people. What it gives depends on the sequence of frames alone."""
+
+    def __init__(self, detector: PoseDetector2D) -> None:
+        self._detector = detector
+
+    def step(self, frame: Frame, picture: Picture) -> Pose2D:
+        """The people in `picture`, uint8 [height, width, 3] BGR, the frame's pixels."""
+        people = self._detector.step(picture, frame.frame)
+        return Pose2D(frame.frame, frame.t_ns, frame.width_px, frame.height_px, people.person, people.keypoints)
+
+
+def open_detect(config: Config) -> Detect:
+    """The detector that the config names, its networks warmed up: the first frame must not wait for that. Raises ModelError."""
+    networks = [
+        open_model(path_of(name, config.models_path()), config.detect.threads) for name in ("blazepose_detector", "blazepose_landmarks")
+    ]
+    for network in networks:
+        _warm_up(network)
+    return Detect(BlazePose(*networks, min_score=config.detect.min_detection_score, min_presence=config.detect.min_presence))
+
+
+def run(config: Config, bus: Bus) -> None:
+    """Live, each time the newest frame; from a file, every one."""
+    loop = Loop(bus)
+    loop.on_signals()
+    cv2.setNumThreads(config.detect.threads)
+    detect = open_detect(config)
+    ring = RingReader(config.runtime_path(), bus.worker)
+    loop.wait_for_takers(config.bus.wait_for_takers_s)
+    for message in loop.inputs():
+        if not isinstance(message, Frame):
+            continue
+        try:
+            with ring.picture(message) as picture:
+                pose = detect.step(message, picture)
+        except Overwritten:
+            loop.skip(OVERWRITTEN)
+        else:
+            loop.send(pose, after=message)
+    loop.end()
+
+
+def _warm_up(network: Model) -> None:
+    network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
