@@ -33,6 +33,7 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
     first, *block_dilations = dilations(weights)
     column = graph.input("features", [weights.expand_weight.shape[1]])
     started = graph.reshape(graph.input("reset", [], TensorProto.BOOL), [1, 1])
+    pose = graph.output("pose", [weights.shrink_weight.shape[1]])
 
     inputs = _taps(graph, column, weights.expand_weight, first, started)
     hidden = graph.relu(graph.linear(inputs, _stacked(weights.expand_weight), weights.expand_bias))
@@ -45,13 +46,15 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
     if weights.linear_weight is not None:
         hidden = graph.add("Concat", hidden, inputs, axis=1)
         shrink_weight = np.concatenate([shrink_weight, _stacked(weights.linear_weight)])
-    graph.linear(hidden, shrink_weight, weights.shrink_bias, into=graph.output("pose", [shrink_weight.shape[1]]))
+    graph.linear(hidden, shrink_weight, weights.shrink_bias, into=pose)
     return graph.model({**metadata, "receptive_field": str(receptive_field(weights))})
 
 
 def _taps(graph: _Graph, column: str, weight: Floats, dilation: int, started: str) -> str:
     """All taps of a layer side by side [N, width * channels], oldest first; the layer's state is moved on by one column."""
     width, channels, _ = weight.shape
+    if width == 1:
+        return column
     length = (width - 1) * dilation
     index = graph.layers()
     newest = graph.reshape(column, [1, channels])

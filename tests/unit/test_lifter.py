@@ -1,0 +1,307 @@
+"""The lifter of a stream against naive ones: every pose from its person's whole history, resampled and judged from scratch."""
+
+from fractions import Fraction
+
+import numpy as np
+import onnx
+import pytest
+from random_lifter import random_lifter, weights_for_judge
+from temporal_judge import judge
+
+from models import lifter_metadata
+from models.backend import open_model
+from models.convert.lifter import build
+from models.errors import ModelError
+from models.lifter import Lifter
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+
+WIDTH, HEIGHT = 640, 480
+PERIOD_NS = Fraction(10**9, 30)
+TOLERANCE = 1e-5
+
+
+class Plain:
+    """The simplest normalisation: all coordinates as they are, in picture widths."""
+
+    def observe(self, keypoints, width_px, height_px, focal_px):
+        scale = np.array([1 / width_px, 1 / width_px, 1], np.float32)
+        return (keypoints * scale).reshape(len(keypoints), -1), np.zeros(len(keypoints), np.float32)
+
+    def to_camera(self, pose, view):
+        return pose
+
+    def body_scale_m(self, body_height_m):
+        return body_height_m / 2
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return random_lifter((3, 3), 64, features=51)
+
+
+@pytest.fixture
+def open_lifter(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(lifter_metadata, "NORMALISATIONS", {"plain": Plain()})
+
+    def opened(**settings):
+        onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain"}), tmp_path / "lifter.onnx")
+        return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, **settings)
+
+    return opened
+
+
+def walk(frames, seed=0):
+    """Keypoints [T, 17, 3] that wander through the picture, all seen."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(size=(frames, 17, 3)).cumsum(0) * (8, 8, 0.02) + (300, 200, 0)
+    steps[..., 2] = np.clip(0.7 + steps[..., 2], 0.1, 1)
+    return steps.astype(np.float32)
+
+
+def judged(weights, columns):
+    """The judge's newest pose [17, 3] for columns [T, 17, 3] in pixels, in the metres of `Plain` and two metres of body height."""
+    features = np.asarray(columns, np.float64) / (WIDTH, WIDTH, 1)
+    pose = judge(*weights_for_judge(weights), features.reshape(len(columns), -1))[-1].reshape(17, 3)
+    return pose - pose[0]
+
+
+def naive(weights, times_ns, keypoints, gap_ns=5e8):
+    """Every measurement's pose [T, 17, 3] of one person who is always seen, and whether the history was still short."""
+    ticks, columns, last, poses, warming = [], [], None, [], []
+    for frame, time in enumerate(times_ns):
+        if last is None or time < last or time - last > gap_ns:
+            ticks, columns, on_tick = [Fraction(time)], [keypoints[frame]], True
+        else:
+            on_tick = False
+            while not on_tick and ticks[-1] + PERIOD_NS <= time + PERIOD_NS / 4:
+                ticks.append(ticks[-1] + PERIOD_NS)
+                on_tick = ticks[-1] >= time - PERIOD_NS / 4
+                ends = [last, time]
+                between = [np.interp(float(ticks[-1]), ends, pair) for pair in zip(keypoints[frame - 1].ravel(), keypoints[frame].ravel())]
+                columns.append(keypoints[frame] if on_tick else np.reshape(between, (17, 3)))
+        last = time
+        history = columns if on_tick else [*columns, keypoints[frame]]
+        poses.append(judged(weights, history))
+        warming.append(len(history) < 9)
+    return np.array(poses), np.array(warming)
+
+
+@pytest.mark.parametrize("fps", [24, 25, 29, 30, 50, 60])
+@pytest.mark.parametrize(("jitter_ms", "dropped"), [(0, 0), (5, 0.15)])
+def test_any_camera_is_resampled_to_the_network_s_rate(open_lifter, weights, fps, jitter_ms, dropped):
+    rng = np.random.default_rng(1)
+    times = np.arange(80) * 1e9 / fps + rng.uniform(0, jitter_ms, 80) * 1e6
+    times[50:] += 6e8  # a pause that ends the history
+    times = times[rng.random(80) >= dropped].astype(np.int64)
+    times = times.tolist()
+    keypoints = walk(len(times))
+    expected, warming = naive(weights, times, keypoints)
+    lifter = open_lifter()
+    for frame, time in enumerate(times):
+        lifted = lifter.step(time, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        assert np.abs(lifted.joints_m[0] - expected[frame]).max() < TOLERANCE
+        assert (lifted.person.tolist(), lifted.held.tolist(), lifted.warming.tolist()) == ([7], [False], [warming[frame]])
+        np.testing.assert_array_equal(lifted.keypoints[0], keypoints[frame])
+
+
+@pytest.mark.parametrize("times_ms", [[0, 33, 66, 66, 100, 66, 99, 133, 0, 0, 33]])
+def test_time_that_stands_still_or_goes_back_is_defined(open_lifter, weights, times_ms):
+    times = [time * 10**6 for time in times_ms]
+    keypoints = walk(len(times))
+    expected, _ = naive(weights, times, keypoints)
+    lifter = open_lifter()
+    for frame, time in enumerate(times):
+        lifted = lifter.step(time, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        assert np.abs(lifted.joints_m[0] - expected[frame]).max() < TOLERANCE
+
+
+def frames_ns(count, fps=30):
+    return [round(frame * 1e9 / fps) for frame in range(count)]
+
+
+def test_everyone_has_a_history_of_their_own(open_lifter, weights):
+    """Person 1 comes in a frame between two ticks, person 2 later; the order of rows is theirs."""
+    walks = [walk(40, seed) for seed in range(3)]
+    first_frame = [0, 11, 22]
+    times = frames_ns(40)
+    times[11] += 12_000_000  # tick 11 has passed by then: it lies on the way from frame 10 to frame 11
+    tick_11 = walks[0][10] + (walks[0][11] - walks[0][10]) * float(PERIOD_NS / (PERIOD_NS + 12_000_000))
+    lifter = open_lifter(slots=4)
+    columns = {0: [], 1: [], 2: []}
+    for frame, time in enumerate(times):
+        here = [person for person in (2, 0, 1) if frame >= first_frame[person]]
+        lifted = lifter.step(time, here, [walks[person][frame] for person in here], WIDTH, HEIGHT)
+        assert lifted.person.tolist() == here
+        if frame == 11:
+            columns[0].append(tick_11)
+        for row, person in enumerate(here):
+            history = [*columns[person], walks[person][frame]]
+            assert np.abs(lifted.joints_m[row] - judged(weights, history)).max() < TOLERANCE
+            assert lifted.warming[row] == (len(history) < 9)
+            if frame != 11:
+                columns[person] = history
+
+
+def test_who_is_not_seen_is_held_at_confidence_zero_then_gone(open_lifter, weights):
+    keypoints = walk(12)
+    lifter = open_lifter(hold_s=0.5)
+    columns = []
+    for frame, time in enumerate(frames_ns(40)):
+        seen = frame < 12
+        lifted = lifter.step(time, [3] if seen else [], keypoints[frame : frame + 1] if seen else np.zeros((0, 17, 3)), WIDTH, HEIGHT)
+        columns.append(keypoints[frame] if seen else keypoints[11] * (1, 1, 0))
+        if frame > 11 + 15:
+            assert len(lifted.person) == 0 and lifted.joints_m.shape == (0, 17, 3)
+            continue
+        assert (lifted.person.tolist(), lifted.held.tolist()) == ([3], [not seen])
+        assert np.abs(lifted.joints_m[0] - judged(weights, columns)).max() < TOLERANCE
+        np.testing.assert_array_equal(lifted.keypoints[0], np.float32(columns[-1]))
+        assert (lifted.confidence[0] > 0).all() if seen else not lifted.confidence.any()
+
+
+@pytest.mark.parametrize(("away_frames", "history_is_kept"), [(10, True), (15, True), (16, False)])
+def test_who_returns_soon_keeps_the_history(open_lifter, weights, away_frames, history_is_kept):
+    keypoints = walk(30 + away_frames)
+    lifter = open_lifter()
+    columns = []
+    for frame, time in enumerate(frames_ns(30 + away_frames)):
+        seen = not 14 < frame <= 14 + away_frames
+        lifted = lifter.step(time, [3] if seen else [], keypoints[frame : frame + 1] if seen else [], WIDTH, HEIGHT)
+        if frame == 15 + away_frames - 1 and not history_is_kept:
+            assert len(lifted.person) == 0
+            columns = []
+            continue
+        columns.append(keypoints[frame] if seen else keypoints[14] * (1, 1, 0))
+        assert np.abs(lifted.joints_m[0] - judged(weights, columns)).max() < TOLERANCE
+    assert len(columns) == (30 + away_frames if history_is_kept else 15)
+
+
+def test_more_people_than_slots_are_left_out_and_counted(open_lifter):
+    lifter = open_lifter(slots=2)
+    for time in frames_ns(5):
+        lifted = lifter.step(time, [5, 9, 4], walk(3), WIDTH, HEIGHT)
+        assert lifted.person.tolist() == [5, 9]
+    assert lifter.left_out == {"no free slot": 5}
+
+
+def test_a_new_person_takes_the_slot_of_who_has_been_away_longest(open_lifter, weights):
+    keypoints = walk(3)
+    lifter = open_lifter(slots=2)
+    times = frames_ns(5)
+    lifter.step(times[0], [1, 2], keypoints[:2], WIDTH, HEIGHT)
+    lifter.step(times[1], [2], keypoints[1:2], WIDTH, HEIGHT)
+    lifter.step(times[2], [], [], WIDTH, HEIGHT)
+    lifted = lifter.step(times[3], [8], keypoints[2:], WIDTH, HEIGHT)
+    assert (lifted.person.tolist(), lifted.held.tolist()) == ([8, 2], [False, True])
+    assert np.abs(lifted.joints_m[0] - judged(weights, keypoints[2:])).max() < TOLERANCE
+    assert lifter.left_out == {}
+
+
+def test_an_id_given_twice_counts_once(open_lifter):
+    lifter = open_lifter(slots=2)
+    lifted = lifter.step(0, [5, 5], walk(2), WIDTH, HEIGHT)
+    assert lifted.person.tolist() == [5]
+    assert lifter.left_out == {"the same id twice": 1}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_what_is_not_a_number_is_missing(open_lifter, weights, bad, column):
+    keypoints = walk(10)
+    spoilt = keypoints.copy()
+    spoilt[4:7, 5, column] = bad
+    expected = keypoints.copy()
+    expected[4:7, 5] = keypoints[3, 5] * (1, 1, 0)
+    if column == 2 and bad == 1e30:
+        expected[4:7, 5] = np.c_[keypoints[4:7, 5, :2], np.ones(3)]  # too sure of itself, but there
+    lifter = open_lifter()
+    for frame, time in enumerate(frames_ns(10)):
+        lifted = lifter.step(time, [7], spoilt[frame : frame + 1], WIDTH, HEIGHT)
+        np.testing.assert_array_equal(lifted.keypoints[0], expected[frame])
+        assert np.abs(lifted.joints_m[0] - judged(weights, expected[: frame + 1])).max() < TOLERANCE
+
+
+def test_a_keypoint_never_known_stands_in_the_middle_of_the_others(open_lifter):
+    keypoints = walk(1)
+    keypoints[0, 9] = np.nan
+    others = np.delete(keypoints[0], 9, axis=0)[:, :2]
+    lifted = open_lifter().step(0, [7], keypoints, WIDTH, HEIGHT)
+    assert lifted.keypoints[0, 9] == pytest.approx([*(others.min(0) + others.max(0)) / 2, 0])
+    assert np.isfinite(lifted.joints_m).all()
+
+
+def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):
+    """A tick between the two measurements sees it where it is, with half the confidence."""
+    keypoints = np.repeat(walk(1), 2, axis=0)
+    keypoints[1, 4, :2] += 100
+    lost = keypoints.copy()
+    lost[0, 4] = np.nan
+    lifter = open_lifter()
+    lifter.step(0, [7], lost[:1], WIDTH, HEIGHT)
+    lifted = lifter.step(round(2 * PERIOD_NS), [7], lost[1:], WIDTH, HEIGHT)
+    others = np.delete(keypoints[0], 4, axis=0)[:, :2]
+    unknown, halfway = keypoints[0].copy(), keypoints[1].copy()
+    unknown[4] = (*(others.min(0) + others.max(0)) / 2, 0)
+    halfway[4, 2] /= 2
+    assert np.abs(lifted.joints_m[0] - judged(weights, [unknown, halfway, keypoints[1]])).max() < TOLERANCE
+
+
+def test_a_person_of_whom_all_is_missing_is_not_seen(open_lifter):
+    lifter = open_lifter(slots=2)
+    lifter.step(0, [1], walk(1), WIDTH, HEIGHT)
+    lifted = lifter.step(33_333_333, [1, 2], np.full((2, 17, 3), np.nan), WIDTH, HEIGHT)
+    assert (lifted.person.tolist(), lifted.held.tolist()) == ([1], [True])
+    assert np.isfinite(lifted.joints_m).all() and np.isfinite(lifted.keypoints).all()
+    assert lifter.left_out == {"no keypoints": 1}
+
+
+def test_nobody_is_an_answer(open_lifter):
+    lifted = open_lifter().step(0, [], [], WIDTH, HEIGHT)
+    shapes = [array.shape for array in lifted]
+    assert shapes == [(0,), (0, 17, 3), (0, 17, 3), (0, 17, 3), (0, 3), (0, 17), (0,), (0,)]
+    assert [array.dtype.name for array in lifted] == ["int64", *["float32"] * 5, "bool", "bool"]
+
+
+def test_another_picture_size_starts_anew(open_lifter, weights):
+    keypoints = walk(3)
+    lifter = open_lifter()
+    lifter.step(0, [7], keypoints[:1], WIDTH, HEIGHT)
+    lifted = lifter.step(33_333_333, [7], keypoints[1:2], WIDTH, HEIGHT + 2)
+    assert np.abs(lifted.joints_m[0] - judged(weights, keypoints[1:2])).max() < TOLERANCE
+
+
+def test_a_joint_is_as_sure_as_its_keypoints(open_lifter):
+    keypoints = walk(1)
+    confidence = dict(zip(COCO_KEYPOINTS, keypoints[0, :, 2]))
+    joints = dict(zip(H36M_JOINTS, open_lifter().step(0, [7], keypoints, WIDTH, HEIGHT).confidence[0]))
+    assert joints["left_wrist"] == pytest.approx(confidence["left_wrist"])
+    assert joints["hip"] == pytest.approx((confidence["left_hip"] + confidence["right_hip"]) / 2)
+    assert joints["thorax"] == pytest.approx((confidence["left_shoulder"] + confidence["right_shoulder"]) / 2)
+
+
+def test_the_same_stream_gives_the_same_bits(open_lifter):
+    keypoints = walk(120).reshape(40, 3, 17, 3)
+    times = [round(time * 1.3) for time in frames_ns(40)]
+
+    def run():
+        lifter = open_lifter(slots=3)
+        return [lifter.step(time, [1, 2, 3], keypoints[frame], WIDTH, HEIGHT).joints_m for frame, time in enumerate(times)]
+
+    np.testing.assert_array_equal(run(), run())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"rate_hz": "30"}, "says no normalisation"),
+        ({"rate_hz": "30", "normalisation": "polar"}, "normalisation 'polar' is unknown; known are: person_camera"),
+        ({"normalisation": "person_camera"}, "says no rate_hz"),
+        ({"rate_hz": "fast", "normalisation": "person_camera"}, "rate_hz = 'fast'; a number above 0"),
+        ({"rate_hz": "0", "normalisation": "person_camera"}, "rate_hz = '0'"),
+        ({"rate_hz": "30", "normalisation": "person_camera"}, r"features is \(51,\) a person; its normalisation needs"),
+    ],
+)
+def test_a_file_that_is_no_lifter_says_why(weights, tmp_path, metadata, message):
+    onnx.save(build(weights, metadata), tmp_path / "lifter.onnx")
+    with pytest.raises(ModelError, match=message):
+        Lifter(open_model(tmp_path / "lifter.onnx"))
