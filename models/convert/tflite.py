@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from models.convert.tflite_operators import OPERATORS, Graph, Value
+from models.convert.tflite_operators import NCHW_TO_NHWC, OPERATORS, Graph, Value
 from models.convert.tflite_reader import Network, Operator, Tensor, read
 from models.errors import ModelError
 
@@ -39,7 +39,10 @@ def convert(
     for operator in operators:
         OPERATORS[operator.kind](graph, operator)
     for name, tensor in kept.items():
-        graph.emit("Identity", [graph.read(tensor)], name)
+        if len(tensor.shape) == 4:
+            graph.emit("Transpose", [graph.read(tensor)], name, perm=NCHW_TO_NHWC)
+        else:
+            graph.emit("Identity", [graph.read(tensor)], name)
     return _model(graph, picture, kept, {**metadata, "picture_range": f"{picture_range[0]:g} {picture_range[1]:g}"})
 
 
@@ -67,6 +70,8 @@ def _needed(network: Network, wanted: Iterable[Tensor]) -> list[Operator]:
 
 def _picture(graph: Graph, network: Network, picture_range: tuple[float, float]) -> Any:
     """The graph's input, and the nodes from it to what the first convolution reads."""
+    if [len(tensor.shape) for tensor in network.inputs] != [4]:
+        raise ModelError(f"this TFLite network takes {[tensor.shape for tensor in network.inputs]}; only one picture can be converted")
     (source,), (low, high) = network.inputs, picture_range
     scale = (high - low) / 255
     _, height, width, channels = source.shape

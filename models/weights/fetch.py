@@ -17,7 +17,7 @@ from models.weights import Entry, Wheel
 def fetch(wheel: Wheel, entries: Sequence[Entry]) -> list[bytes]:
     """The verified member of `wheel` that each entry asks for. Raises ModelError where pip fails or a checksum differs."""
     with tempfile.TemporaryDirectory(prefix="poselift-") as folder:
-        path = _download(wheel, Path(folder))
+        path = download(wheel, Path(folder))
         verify(f"{wheel.file} (fetched by pip)", path.read_bytes(), wheel.size, wheel.sha256)
         with zipfile.ZipFile(path) as archive:
             members = [archive.read(str(entry.member)) for entry in entries]
@@ -36,7 +36,8 @@ def verify(what: str, content: bytes, size: int, sha256: str) -> None:
         )
 
 
-def _download(wheel: Wheel, folder: Path) -> Path:
+def download(wheel: Wheel, folder: Path) -> Path:
+    """Have pip put the wheel into `folder`. Raises ModelError with pip's last line where it fails."""
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--dest", str(folder)]
     pip = subprocess.run([*command, *wheel.pip_arguments, wheel.requirement], capture_output=True, text=True, check=False)
     if pip.returncode:

@@ -1,0 +1,305 @@
+"""The TFLite converter, judged by TensorFlow Lite's own interpreter and by a naive sparse encoder."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from models import store
+from models.backend import open_model
+from models.convert.tflite_sparse import DenseLevel, SparseLevel, densify
+from models.errors import ModelError
+
+tflite = pytest.importorskip("tflite", reason="needs the extra `convert`")
+onnx = pytest.importorskip("onnx", reason="needs the extra `convert`")
+
+from tiny_tflite import PICTURE_SIZE, Tiny  # noqa: E402
+
+from models.convert.tflite import convert  # noqa: E402
+
+# --- Sparse tensors
+
+
+def encode(dense, order, sparse, block_map=(), block_sizes=()):
+    """The storage tree of `dense`, one node at a time: (values, levels). `sparse` tells for each level whether it is sparse."""
+    rank = dense.ndim
+    sizes = [
+        *(size // np.prod([b for d, b in zip(block_map, block_sizes) if d == i], dtype=int) for i, size in enumerate(dense.shape)),
+        *block_sizes,
+    ]
+
+    def at(storage):
+        index = [storage[d] for d in range(rank)]
+        for block, dimension in enumerate(block_map):
+            index[dimension] = index[dimension] * block_sizes[block] + storage[rank + block]
+        return dense[tuple(index)]
+
+    def any_below(storage):
+        free = [d for d in range(len(order)) if d not in storage]
+        return any(at({**storage, **dict(zip(free, rest))}) for rest in itertools.product(*(range(sizes[d]) for d in free)))
+
+    nodes, levels = [{}], []
+    for dimension, is_sparse in zip(order, sparse):
+        children = [[{**node, dimension: i} for i in range(sizes[dimension])] for node in nodes]
+        if is_sparse:
+            children = [[child for child in family if any_below(child)] for family in children]
+            segments = np.cumsum([0, *map(len, children)])
+            levels.append(SparseLevel(segments, np.array([child[dimension] for family in children for child in family], np.uint8)))
+        else:
+            levels.append(DenseLevel(sizes[dimension]))
+        nodes = [child for family in children for child in family]
+    return np.array([at(node) for node in nodes], dense.dtype), levels
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "sparse", "block_map", "block_sizes"),
+    [
+        ((4, 6), (0, 1), (False, True), (), ()),
+        ((4, 6), (1, 0), (False, True), (), ()),
+        ((4, 6), (0, 1), (True, True), (), ()),
+        ((5, 1, 2, 7), (0, 1, 2, 3), (False, False, False, True), (), ()),
+        ((3, 2, 4), (2, 0, 1), (True, False, True), (), ()),
+        ((8, 12), (0, 1, 2, 3), (False, True, False, False), (0, 1), (2, 3)),
+        ((4, 8), (1, 0, 2), (False, True, False), (1,), (4,)),
+    ],
+)
+def test_a_sparse_tensor_is_what_was_encoded(shape, order, sparse, block_map, block_sizes):
+    rng = np.random.default_rng(1)
+    dense = rng.integers(1, 100, shape).astype(np.float16) * (rng.random(shape) < 0.2)
+    values, levels = encode(dense, order, sparse, block_map, block_sizes)
+    assert len(values) < dense.size, "nothing was left out; the case tests nothing"
+    np.testing.assert_array_equal(densify(values, shape, levels, order, block_map), dense)
+
+
+def test_a_sparse_tensor_written_out_by_hand():
+    levels = [DenseLevel(3), SparseLevel(np.array([0, 2, 2, 3]), np.array([1, 3, 0]))]
+    dense = densify(np.array([5.0, 6.0, 7.0]), (3, 4), levels, (0, 1))
+    np.testing.assert_array_equal(dense, [[0, 5, 0, 6], [0, 0, 0, 0], [7, 0, 0, 0]])
+
+
+# --- Operators, each in a network of a few tensors
+
+
+def pooled(tiny, source, shape=(1, 5, 6, 4)):
+    return tiny.operator(
+        "MAX_POOL_2D", [source], shape, "Pool2DOptions",
+        Padding=tflite.Padding.SAME, StrideH=2, StrideW=2, FilterHeight=3, FilterWidth=2,
+    )  # fmt: skip
+
+
+def padded(tiny, source, shape, top=1, bottom=2, left=0, right=3):
+    amounts = tiny.constant(np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
+    return tiny.operator("PAD", [source, amounts], shape)
+
+
+def depthwise(tiny, source, kernel, shape, multiplier, **fields):
+    return tiny.operator(
+        "DEPTHWISE_CONV_2D", [source, tiny.weights(*kernel), tiny.weights(kernel[3])], shape, "DepthwiseConv2DOptions",
+        StrideH=2, StrideW=2, DilationHFactor=1, DilationWFactor=1, DepthMultiplier=multiplier, **fields,
+    )  # fmt: skip
+
+
+def resized(tiny, size, **fields):
+    sizes = tiny.constant(np.array(size, np.int32))
+    return tiny.operator("RESIZE_BILINEAR", [tiny.features, sizes], (1, *size, 4), "ResizeBilinearOptions", **fields)
+
+
+def activated(tiny, activation):
+    return tiny.convolution(tiny.features, (5, 3, 3, 4), (1, 7, 10, 5), activation=activation)
+
+
+def added(tiny):
+    return tiny.operator(
+        "ADD", [tiny.features, tiny.features], (1, *PICTURE_SIZE, 4), "AddOptions",
+        FusedActivationFunction=tflite.ActivationFunctionType.RELU6,
+    )  # fmt: skip
+
+
+def half_precision_weights(tiny):
+    half = tiny.constant(tiny.rng.normal(size=(5, 3, 3, 4)).astype(np.float16))
+    weights = tiny.operator("DEQUANTIZE", [half], (5, 3, 3, 4), "DequantizeOptions")
+    return tiny.convolution(tiny.features, (5, 3, 3, 4), (1, 7, 10, 5), weights=weights)
+
+
+def sparse_weights(tiny):
+    dense = tiny.rng.normal(size=(4, 1, 1, 4)).astype(np.float32) * (tiny.rng.random((4, 1, 1, 4)) < 0.4)
+    order, sparse, block_map, block_sizes = (0, 1, 2, 3, 4), (False, False, False, True, False), (3,), (2,)
+    values, levels = encode(dense, order, sparse, block_map, block_sizes)
+    stored = tiny.tensor(dense.shape, values, (levels, order, block_map))
+    weights = tiny.operator("DENSIFY", [stored], dense.shape, "DensifyOptions")
+    return tiny.convolution(tiny.features, dense.shape, (1, *PICTURE_SIZE, 4), weights=weights)
+
+
+def concatenated(tiny, axis, shape):
+    other = tiny.convolution(tiny.features, (4, 1, 1, 4), (1, *PICTURE_SIZE, 4))
+    return tiny.operator("CONCATENATION", [tiny.features, other], shape, "ConcatenationOptions", Axis=axis)
+
+
+def flattened(tiny):
+    shape = tiny.constant(np.array([1, 54, 8], np.int32))
+    return tiny.operator("RESHAPE", [tiny.features, shape], (1, 54, 8))
+
+
+CASES = {
+    "stride 2, SAME, odd and even size": lambda t: t.convolution(
+        t.features, (5, 3, 3, 4), (1, 5, 6, 5), stride=(2, 2), padding="SAME"
+    ),
+    "unequal strides and a dilation": lambda t: t.convolution(
+        t.convolution(t.features, (5, 4, 2, 4), (1, 9, 4, 5), stride=(1, 3), padding="SAME"),
+        (2, 3, 2, 5), (1, 9, 4, 2), dilation=(2, 1), padding="SAME",
+    ),
+    "relu": lambda t: activated(t, "RELU"),
+    "relu6": lambda t: activated(t, "RELU6"),
+    "relu -1 to 1": lambda t: activated(t, "RELU_N1_TO_1"),
+    "depthwise": lambda t: depthwise(t, t.features, (1, 3, 3, 4), (1, 5, 6, 4), 1, Padding=tflite.Padding.SAME),
+    "depthwise with a multiplier": lambda t: depthwise(t, t.features, (1, 3, 3, 8), (1, 5, 6, 8), 2, Padding=tflite.Padding.SAME),
+    "pad before a convolution": lambda t: depthwise(
+        t, padded(t, t.features, (1, 12, 15, 4)), (1, 3, 3, 4), (1, 5, 7, 4), 1, Padding=tflite.Padding.VALID
+    ),
+    "pad before another reader": lambda t: pooled(t, padded(t, t.features, (1, 12, 15, 4)), (1, 6, 8, 4)),
+    "pad before a SAME convolution": lambda t: t.convolution(
+        padded(t, t.features, (1, 12, 15, 4)), (2, 3, 3, 4), (1, 6, 8, 2), stride=(2, 2), padding="SAME"
+    ),
+    "max pool": lambda t: pooled(t, t.features),
+    "resize, half pixel": lambda t: resized(t, (18, 24), HalfPixelCenters=True),
+    "resize, align corners": lambda t: resized(t, (17, 25), AlignCorners=True),
+    "resize, asymmetric": lambda t: resized(t, (18, 24)),
+    "resize, smaller": lambda t: resized(t, (5, 7), HalfPixelCenters=True),
+    "depth to space": lambda t: t.operator("DEPTH_TO_SPACE", [t.features], (1, 18, 24, 1), "DepthToSpaceOptions", BlockSize=2),
+    "add": added,
+    "logistic": lambda t: t.operator("LOGISTIC", [t.features], (1, *PICTURE_SIZE, 4)),
+    "concatenate channels": lambda t: concatenated(t, 3, (1, *PICTURE_SIZE, 8)),
+    "concatenate rows": lambda t: concatenated(t, -3, (1, 18, 12, 4)),
+    "reshape": flattened,
+    "float16 weights": half_precision_weights,
+    "sparse weights": sparse_weights,
+}  # fmt: skip
+
+
+def run_tflite(file, picture, picture_range):
+    """The outputs of the original network for a uint8 picture, by their TFLite names."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert, which has no wheel for this Python")
+    interpreter = litert.Interpreter(model_content=file, num_threads=1)
+    interpreter.allocate_tensors()
+    low, high = picture_range
+    normalised = picture.astype(np.float32) / np.float32(255) * np.float32(high - low) + np.float32(low)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], normalised)
+    interpreter.invoke()
+    return {output["name"]: interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()}
+
+
+def run_onnx(model, picture, folder):
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return open_model(path).run({"picture": picture})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_operator_does_what_tflite_does(case, tmp_path):
+    tiny = Tiny()
+    output = CASES[case](tiny)
+    file = tiny.file()
+    picture = np.random.default_rng(3).integers(0, 256, (1, *PICTURE_SIZE, 3), np.uint8)
+    expected = run_tflite(file, picture, (-1, 1))[f"tensor {output}"]
+    found = run_onnx(convert(file, {f"tensor {output}": "out"}, (-1, 1), {}), picture, tmp_path)["out"]
+    assert expected.shape == found.shape
+    assert np.ptp(expected) > 0, "a constant answer tests nothing"
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+# --- The file as a whole
+
+
+def test_what_only_other_outputs_need_is_gone(tmp_path):
+    tiny = Tiny()
+    kept = added(tiny)
+    tiny.operator("FLOOR", [tiny.features], (1, *PICTURE_SIZE, 4))  # which cannot be converted, and need not be
+    tiny.outputs = [kept, len(tiny.tensors) - 1]
+    model = convert(tiny.file(), {f"tensor {kept}": "out"}, (0, 1), {})
+    assert sorted({node.op_type for node in model.graph.node} - {"Reshape", "Cast"}) == ["Add", "Clip", "Conv", "Transpose"]
+
+
+def test_an_unsupported_operator_is_named():
+    tiny = Tiny()
+    output = tiny.operator("FLOOR", [tiny.features], (1, *PICTURE_SIZE, 4))
+    with pytest.raises(ModelError, match="operator FLOOR is not supported"):
+        convert(tiny.file(), {f"tensor {output}": "out"}, (0, 1), {})
+
+
+def test_an_unknown_output_is_named():
+    with pytest.raises(ModelError, match=r"no output heatmap; it has tensor \d"):
+        convert(Tiny().file(), {"heatmap": "out"}, (0, 1), {})
+
+
+def test_a_network_that_does_not_start_with_a_convolution_is_refused():
+    tiny = Tiny()
+    output = tiny.operator("LOGISTIC", [tiny.picture], (1, *PICTURE_SIZE, 3))
+    with pytest.raises(ModelError, match="must be read by CONV_2D"):
+        convert(tiny.file(), {f"tensor {output}": "out"}, (0, 1), {})
+
+
+def test_a_file_of_another_kind_is_refused():
+    with pytest.raises(ModelError, match="not a TFLite file"):
+        convert(b"<!DOCTYPE html><html>", {}, (0, 1), {})
+
+
+# --- The two networks that are used, on the demo clip
+
+NETWORKS = ("blazepose_detector", "blazepose_landmarks")
+CLOSE_UPS = ((20, 382, 0, 500), (100, 748, 434, 560), (200, 946, 594, 400))
+"""Squares around a person: frame, left, top, size in pixels."""
+
+
+def pulled(find, name):
+    try:
+        return find(name)
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def squares():
+    """RGB squares of the clip: a man stands with raised arms, a woman walks, a man crouches; and each whole height."""
+    clip = cv2.VideoCapture(str(pulled(store.path_of, "demo_clip")))
+    cut = []
+    for number in range(CLOSE_UPS[-1][0] + 1):
+        assert clip.grab()
+        for frame, left, top, size in CLOSE_UPS:
+            if frame == number:
+                picture = cv2.cvtColor(clip.retrieve()[1], cv2.COLOR_BGR2RGB)
+                cut += [picture[top : top + size, left : left + size], picture[:, 300 : 300 + len(picture)]]
+    return cut
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_answers_as_the_original(name, squares):
+    entry = store.entries()[name].conversion
+    original = pulled(store.original_of, name).read_bytes()
+    model = open_model(pulled(store.path_of, name))
+    tolerance = {"landmarks": 0.01, "boxes": 0.01, "scores": 0.01, "flag": 1e-4, "world": 1e-4}
+    flags = []
+    for square in squares:
+        picture = cv2.resize(square, entry.picture[1:3], interpolation=cv2.INTER_AREA)[None]
+        expected, found = run_tflite(original, picture, entry.picture_range), model.run({"picture": picture})
+        for output, values in found.items():
+            assert values.shape == tuple(entry.outputs[output].shape)
+            np.testing.assert_allclose(values, expected[entry.outputs[output].source], rtol=0, atol=tolerance[output])
+        flags += found.get("flag", np.ones(1)).ravel().tolist()
+    assert max(flags) > 0.9, "the network saw no person; the comparison tests little"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_suits_the_npu_compiler(name):
+    entry = store.entries()[name]
+    model = onnx.load(pulled(store.path_of, name))
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 11)]
+    assert [(tensor.name, tensor.type.tensor_type.elem_type) for tensor in model.graph.input] == [("picture", onnx.TensorProto.UINT8)]
+    outputs = {tensor.name: [size.dim_value for size in tensor.type.tensor_type.shape.dim] for tensor in model.graph.output}
+    assert outputs == {output: of.shape for output, of in entry.conversion.outputs.items()}
+    transposed = [node.output[0] for node in model.graph.node if node.op_type == "Transpose"]
+    assert len(transposed) == {"blazepose_detector": 6, "blazepose_landmarks": 0}[name], "only the detector's six heads are transposed"
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    assert (metadata["source_sha256"], metadata["licence"]) == (entry.sha256, "Apache-2.0")
