@@ -92,3 +92,16 @@ def links(mode: str, workers: tuple[str, ...]) -> tuple[Link, ...]:
 def recorded() -> tuple[type[Message], ...]:
     """The message types a recording holds."""
     return (*(stream.message for stream in STREAMS if "record" in stream.live), End)
+
+
+def drawing() -> str:
+    """The table as a Mermaid flow chart: what docs/architecture.md shows."""
+    arrows = {Take.EVERY: "==>", Take.NEWEST: "-->", Take.FEED: "-.->"}
+    lines = ["flowchart LR"]
+    for stream in STREAMS:
+        for sender in stream.senders if stream.message is not Health else ("every worker",):
+            for taker, take in stream.live.items():
+                also = "" if stream.file[taker] is take else f" ({stream.file[taker].value} from a file)"
+                start = sender if " " not in sender else f'workers["{sender}"]'
+                lines.append(f'    {start} {arrows[take]}|"{stream.message.__name__}: {take.value}{also}"| {taker}')
+    return "\n".join(lines)

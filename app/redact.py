@@ -1,0 +1,24 @@
+"""A source as people and logs may see it: without the user and the password of a camera's address."""
+
+from __future__ import annotations
+
+import re
+
+_SCHEME = re.compile(r"\w+:/+")
+_SECRET = re.compile(
+    r"((?:^|[/?&;,])(?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|auth|(?:api_?)?key|secret)=)[^/?&;,]*", re.IGNORECASE
+)
+_PATTERN = re.compile(r"test:[\dx]*@[\d.]*(,|$)")
+
+
+def display_name(source: str) -> str:
+    """`source` with `***` for what stands before its last `@`, and in an address for the value of what is named like a secret.
+
+    Rather too much than too little: a password with an unescaped `/` or `@` goes whole, and so does one in an address with a typo.
+    A source without either, such as a file or a camera's index, stays as it is.
+    """
+    scheme = _SCHEME.match(source)
+    before, at, place = source.rpartition("@")
+    if at and ":" in before and not _PATTERN.match(source):
+        source = f"{scheme[0] if scheme else ''}***@{place}"
+    return _SECRET.sub(r"\1***", source) if scheme else source
