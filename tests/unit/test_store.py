@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import sys
 import zipfile
 from dataclasses import replace
@@ -140,7 +141,9 @@ def test_a_new_revision_converts_again_without_fetching(pulled, manifest):
     new = {**manifest, "network": replace(old, conversion=replace(old.conversion, revision=2))}
     with pytest.raises(ModelError, match="another version of poselift; type: poselift models pull"):
         store.path_of("network", pulled, new)
-    store.pull(pulled, manifest=new)
+    with (pulled / "network.onnx").open() as in_use:
+        store.pull(pulled, manifest=new)
+        assert (pulled / "network.onnx").stat().st_ino != os.fstat(in_use.fileno()).st_ino, "who reads the old file keeps it whole"
     assert states(pulled, new)["network"] == "present"
 
 
