@@ -1,0 +1,38 @@
+"""The demo clip and the real networks, for the tests that need them; those skip where they were not pulled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.backend import open_model
+from models.blazepose import BlazePose
+from models.errors import ModelError
+from models.store import path_of
+
+
+def pulled(name: str) -> Path:
+    """The file of a pulled model or clip; skips the test where it is not there."""
+    try:
+        return path_of(name)
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+def blazepose() -> BlazePose:
+    """BlazePose with its real networks."""
+    return BlazePose(open_model(pulled("blazepose_detector")), open_model(pulled("blazepose_landmarks")))
+
+
+def pictures(clip: Path) -> Iterator[np.ndarray]:
+    """The clip's pictures, BGR."""
+    capture = cv2.VideoCapture(str(clip))
+    while True:
+        good, picture = capture.read()
+        if not good:
+            return
+        yield picture

@@ -1,0 +1,250 @@
+"""Finding, following, losing and naming a person, with networks that answer what the test's world holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+
+from models.backend import Tensor
+from models.blazepose import BlazePose
+from models.blazepose_detections import anchors
+from models.errors import ModelError
+
+FLOAT = np.dtype(np.float32)
+SIZE = (480, 640)
+
+
+class Person(NamedTuple):
+    """One whose mid-hip is at (x, y), `radius` px from the top of the body circle; the head marks the place in the picture."""
+
+    x: float
+    y: float
+    radius: float = 100.0
+    score: float = 0.9
+    present: bool = True
+
+
+class World:
+    """The truth that both fake networks see; they count how often they are asked."""
+
+    def __init__(self) -> None:
+        self.people: Sequence[Person] = ()
+        self.detector = FakeDetector(self)
+        self.landmarks = FakeLandmarks(self)
+
+    def picture(self) -> np.ndarray:
+        """Dark grey, with each person's number in the brightness of the body circle's disc."""
+        picture = np.full((*SIZE, 3), 20, np.uint8)
+        for number, person in enumerate(self.people):
+            cv2.circle(picture, (round(person.x), round(person.y)), round(person.radius), (50 * (number + 1),) * 3, -1)
+        return picture
+
+
+class Fake:
+    metadata: dict[str, str] = {}
+
+    def __init__(self, world: World, size: int, outputs: dict[str, tuple[int, ...]]) -> None:
+        self.world = world
+        self.runs = 0
+        self.seen = np.empty(0)
+        self.inputs = (Tensor("picture", np.dtype(np.uint8), (1, size, size, 3)),)
+        self.outputs = tuple(Tensor(name, FLOAT, shape) for name, shape in outputs.items())
+
+    def close(self) -> None:
+        pass
+
+
+class FakeDetector(Fake):
+    def __init__(self, world: World) -> None:
+        super().__init__(world, 224, {"boxes": (1, 2254, 12), "scores": (1, 2254, 1)})
+
+    def run(self, tensors):
+        self.runs += 1
+        self.seen = tensors["picture"][0, :, :, 0]
+        scale = 224 / max(SIZE)
+        shift = (224 - scale * np.array(SIZE[::-1])) / 2
+        boxes, scores = np.zeros((1, 2254, 12), np.float32), np.full((1, 2254, 1), -99, np.float32)
+        for number, person in enumerate(self.world.people):
+            hip = np.array([person.x, person.y]) * scale + shift - anchors()[number]
+            radius = person.radius * scale
+            boxes[0, number, :8] = [*hip, radius, radius, *hip, *(hip - [0, radius])]
+            scores[0, number] = np.log(person.score / (1 - person.score))
+        return {"boxes": boxes, "scores": scores}
+
+
+class FakeLandmarks(Fake):
+    """Measures the disc that covers the middle of its input, and says that all keypoints are in the disc's centre."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, 256, {"landmarks": (1, 195), "flag": (1, 1), "world": (1, 117)})
+
+    def run(self, tensors):
+        self.runs += 1
+        self.seen = tensors["picture"][0, :, :, 0]
+        number = round(self.seen[128, 128] / 50) - 1
+        if number < 0 or not self.world.people[number].present:
+            return {"landmarks": np.zeros((1, 195), np.float32), "flag": np.full((1, 1), 0.1, np.float32)}
+        y, x = np.nonzero(np.round(self.seen / 50) == number + 1)
+        rows = np.zeros((39, 5), np.float32)
+        rows[:, :2] = x.mean(), y.mean()
+        rows[:, 3:] = 3
+        rows[34, 1] -= np.sqrt(len(x) / np.pi)
+        return {"landmarks": rows.reshape(1, 195), "flag": np.full((1, 1), 0.9, np.float32)}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def blazepose(world: World) -> BlazePose:
+    return BlazePose(world.detector, world.landmarks, keep_frames=3)
+
+
+def see(world: World, blazepose: BlazePose, frame: int, *people: Person) -> list[int]:
+    """The ids in one more frame of the world with these people."""
+    world.people = people
+    return blazepose.step(world.picture(), frame).person.tolist()
+
+
+HERE = Person(300, 250)
+
+
+def test_detector_runs_only_while_there_is_nobody_to_follow(world, blazepose):
+    for frame in range(3):
+        assert see(world, blazepose, frame) == []
+    assert (world.detector.runs, world.landmarks.runs) == (3, 0)
+    for frame in range(3, 10):
+        assert see(world, blazepose, frame, HERE) == [3]
+    assert (world.detector.runs, world.landmarks.runs) == (4, 7)
+
+
+def test_nobody_is_an_empty_answer_of_the_right_shape(world, blazepose):
+    people = blazepose.step(world.picture(), 0)
+    assert people.person.shape == (0,) and people.person.dtype == np.int64
+    assert people.keypoints.shape == (0, 17, 3) and people.keypoints.dtype == np.float32
+
+
+def test_keypoints_are_pixels_of_the_picture_with_confidence(world, blazepose):
+    world.people = [HERE]
+    for frame in range(5):
+        people = blazepose.step(world.picture(), frame)
+    assert people.keypoints.shape == (1, 17, 3) and people.keypoints.dtype == np.float32
+    np.testing.assert_allclose(people.keypoints[0, :, :2], np.tile([300, 250], (17, 1)), atol=0.5)
+    np.testing.assert_allclose(people.keypoints[0, :, 2], 1 / (1 + np.exp(-3)), rtol=1e-6)
+
+
+def place_in_region(world: World) -> float:
+    """How far right of the region's middle the landmark network saw the person, in parts of the region's side."""
+    return float(np.nonzero(world.landmarks.seen > 35)[1].mean() / 256 - 0.5)
+
+
+def test_the_region_does_not_tremble_and_keeps_up(world, blazepose):
+    for frame in range(40):
+        see(world, blazepose, frame, HERE._replace(x=300 + 6 * (frame % 2)))
+    assert abs(place_in_region(world)) * 250 > 2, "the region followed the trembling"
+    for frame in range(40, 70):
+        see(world, blazepose, frame, HERE._replace(x=300 + 8 * (frame - 40)))
+    assert place_in_region(world) * 250 < 30, "the region fell behind"
+    assert world.detector.runs == 1
+
+
+def test_the_region_of_a_person_found_anew_owes_nothing_to_the_last_one(world, blazepose):
+    see(world, blazepose, 0, HERE)
+    for frame in (1, 2):
+        see(world, blazepose, frame, Person(90, 250, 70))
+    assert world.detector.runs == 2
+    assert abs(place_in_region(world)) < 0.01
+
+
+def test_outside_of_the_picture_is_black_to_the_detector_and_goes_on_to_the_landmark_network(world, blazepose):
+    see(world, blazepose, 0, Person(60, 60))
+    assert (world.detector.seen[:20] == 0).all() and (world.detector.seen[30:190] >= 20).all()
+    assert (world.landmarks.seen >= 20).all()
+
+
+def test_presence_below_the_threshold_gives_the_person_up(world, blazepose):
+    assert see(world, blazepose, 0, HERE) == [0]
+    assert see(world, blazepose, 1, HERE._replace(present=False)) == []
+    assert world.detector.runs == 2
+
+
+def test_a_person_who_jumps_away_is_found_in_the_same_frame(world, blazepose):
+    assert see(world, blazepose, 5, HERE) == [5]
+    assert see(world, blazepose, 6, Person(80, 250, 70)) == [6]
+    assert world.detector.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("missed", "back", "same"),
+    [
+        (1, HERE, True),
+        (3, HERE, True),
+        (4, HERE, False),
+        (1, Person(400, 250), True),
+        (1, Person(460, 250), False),
+        (1, Person(300, 250, 140), True),
+        (1, Person(300, 250, 160), False),
+        (1, Person(300, 250, 60), False),
+    ],
+)
+def test_who_comes_back_soon_to_nearly_the_same_place_and_size_keeps_the_id(world, blazepose, missed, back, same):
+    assert see(world, blazepose, 10, HERE) == [10]
+    for frame in range(missed):
+        assert see(world, blazepose, 100 * (frame + 1)) == []
+    assert see(world, blazepose, 1000, back) == [10 if same else 1000]
+
+
+def test_every_absence_is_counted_anew(world, blazepose):
+    for frame in range(0, 30, 3):
+        assert see(world, blazepose, frame, HERE) == [0]
+        assert see(world, blazepose, frame + 1) == see(world, blazepose, frame + 2) == []
+
+
+def test_the_most_prominent_person_is_followed_and_kept(world, blazepose):
+    small_but_sure, large = Person(120, 240, 60, score=0.99), Person(450, 240, 110, score=0.8)
+    assert see(world, blazepose, 0, small_but_sure, large) == [0]
+    assert blazepose.step(world.picture(), 1).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
+    world.people = [small_but_sure._replace(radius=130, y=200), large]
+    assert blazepose.step(world.picture(), 2).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
+
+
+def test_whom_the_landmark_network_refuses_gives_way_to_the_next(world, blazepose):
+    statue, person = Person(450, 240, 110, present=False), Person(120, 240, 60)
+    world.people = [statue, person]
+    assert blazepose.step(world.picture(), 0).keypoints[0, 0, 0] == pytest.approx(120, abs=0.5)
+    assert world.landmarks.runs == 2
+
+
+def test_ids_after_a_restart_are_new(world, blazepose):
+    assert see(world, blazepose, 7, HERE) == [7]
+    restarted = BlazePose(world.detector, world.landmarks)
+    assert see(world, restarted, 8, HERE) == [8]
+
+
+def test_same_pictures_give_the_same_bits(world):
+    def run() -> bytes:
+        blazepose = BlazePose(world.detector, world.landmarks)
+        answers = []
+        for frame in (0, 1, 3, 4, 8):
+            world.people = [Person(300 + 5 * frame, 250 + frame, 100 + frame)]
+            answers.append(blazepose.step(world.picture(), frame).keypoints.tobytes())
+        return b"".join(answers)
+
+    assert run() == run()
+
+
+def test_frame_numbers_must_grow(world, blazepose):
+    see(world, blazepose, 4, HERE)
+    with pytest.raises(ValueError, match="frame 4 came after frame 4"):
+        see(world, blazepose, 4, HERE)
+
+
+def test_networks_that_are_mixed_up_are_refused(world):
+    with pytest.raises(ModelError, match=r"not BlazePose's detector.*models pull"):
+        BlazePose(world.landmarks, world.detector)
