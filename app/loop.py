@@ -61,7 +61,7 @@ class Loop:
         self.turn()
         while self._inputs:
             leaving = self.stopping
-            messages = self.bus.receive(0 if leaving else TURN_S)
+            messages = self.bus.receive(TURN_S)  # also when leaving: something may be on its way
             if leaving and not messages:
                 break
             for message in messages:

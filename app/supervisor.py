@@ -140,7 +140,7 @@ class Supervisor:
             if not child.finished and child.process.poll() is not None:
                 self._say_lines(child)
                 self._left(child, now_s)
-            elif child.heard_s and now_s - child.heard_s > SILENT_S:
+            elif not child.finished and child.heard_s and now_s - child.heard_s > SILENT_S:
                 self._say(f"{child.worker} has said nothing for {SILENT_S:g} s; killing it")
                 child.heard_s = None
                 child.process.kill()
@@ -152,20 +152,27 @@ class Supervisor:
         code = child.process.returncode
         first = child.worker == next(iter(self.children))
         if code == 0 and (self._draining or first):
-            child.finished = self._draining = True
+            self._draining = True
+            self._finish(child)
         elif code == USER_ERROR and not child.restarted:
             child.finished = self.user_error = True
             self.stop(child.last_line[len(FATAL) :] or f"{child.worker}: {child.cause()}")
         elif self._draining or not self.config.live:
-            child.finished = True
-            self._say_lines(child)
             if not self._draining:
                 self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")
-            for link in self._links:
-                if link.sender == child.worker and link.taker in self.children:
-                    self._order_stop(link.taker)
+            self._finish(child)
         else:
             self._restart(child, now_s)
+
+    def _finish(self, child: Child) -> None:
+        """The child will not come back: those behind it, who may have missed its End, finish what waits and leave."""
+        child.finished = True
+        for taker in dict.fromkeys(link.taker for link in self._links if link.sender == child.worker):
+            if taker in self.children and all(self.children[sender].finished for sender in self._senders_to(taker)):
+                self._order_stop(taker)
+
+    def _senders_to(self, taker: str) -> set[str]:
+        return {link.sender for link in self._links if link.taker == taker and link.message is not Health}
 
     def _restart(self, child: Child, now_s: float) -> None:
         settings = self.config.supervisor
@@ -173,11 +180,9 @@ class Supervisor:
         while now_s - child.restarts[0] > settings.restart_window_s:
             child.restarts.popleft()
         if len(child.restarts) > settings.max_restarts:
-            child.finished = True
-            last = f": {child.last_line}" if child.last_line else ""
-            self.stop(
-                f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s, giving up{last} ({child.cause()})"
-            )
+            times = f"{len(child.restarts)} times in {settings.restart_window_s:g} s"
+            self.stop(f"{child.worker} died {times}, giving up; its last words: {child.last_line or child.cause()}")
+            self._finish(child)
             return
         child.restarted += 1
         self._say(f"{child.worker} died ({child.cause()}); starting it again")

@@ -18,8 +18,10 @@ from app.supervisor import Supervisor
 PLAIN_EVERY_S = 5.0
 """Where the output is no terminal, the table is printed this often."""
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+PLAIN_WIDTH = 120
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
 
 
 class LiveTable:
