@@ -57,10 +57,13 @@ class ZmqBus:
     """A worker's end of its streams, as sockets in `folder`."""
 
     def __init__(self, folder: Path, worker: str, links: tuple[Link, ...], queue: int, blocking: bool) -> None:
+        for link in links:  # one that does not fit shall be told by every worker, at its start
+            _address(folder, stream_name(link.sender, link.message, link.taker))
         self.worker, self.links = worker, links
         self._folder, self._queue, self._blocking = folder, queue, blocking
         self._context = zmq.Context()
-        self._present: set[str] = set()
+        self._announced: set[tuple[type[Message], str]] = set()
+        self._gone: set[str] = set()
         sent = {link.message for link in links if link.sender == worker}
         self._publish = {kind: self._bind(zmq.XPUB, stream_name(worker, kind)) for kind in sent}
         self._push = {
@@ -78,14 +81,14 @@ class ZmqBus:
         for link in self.links:
             if link.taker != self.worker:
                 continue
-            address = _address(self._folder, stream_name(link.sender, link.message))
-            feed = subscribe(self._context, address, b"" if link.take is not Take.EVERY else None, self.worker)
-            if link.take is Take.EVERY:
+            if link.take is Take.EVERY:  # the queue first: who is announced shall be able to take
                 pull = self._context.socket(zmq.PULL)
                 pull.set(zmq.RCVHWM, self._queue)
                 pull.connect(_address(self._folder, stream_name(link.sender, link.message, link.taker)))
                 self._inputs[pull] = link.take
                 self._poller.register(pull, zmq.POLLIN)
+            address = _address(self._folder, stream_name(link.sender, link.message))
+            feed = subscribe(self._context, address, b"" if link.take is not Take.EVERY else None, self.worker)
             self._inputs[feed] = link.take if link.take is not Take.EVERY else Take.FEED
             self._poller.register(feed, zmq.POLLIN)
 
@@ -101,25 +104,27 @@ class ZmqBus:
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room. In file mode waits for room until `give_up()`."""
         data = encode(message)
-        kinds = set(self._publish) - {Health} if isinstance(message, End) else {type(message)}
+        kinds = set(self._publish) & (set(self._publish) - {Health} if isinstance(message, End) else {type(message)})
         refused = []
         for (kind, taker), socket in self._push.items():
-            if kind in kinds and not self._put(socket, data, give_up):
+            if kind in kinds and not self._put(socket, data, lambda taker=taker: give_up() or self._died(taker)):
                 refused.append(taker)
         for kind in kinds:
             self._publish[kind].send(data, zmq.NOBLOCK)
         return tuple(refused)
 
     def takers(self) -> frozenset[str]:
-        """The workers that listen to this one."""
-        for socket in self._publish.values():
+        """The workers that listen to this one, to all that they take from it."""
+        for kind, socket in self._publish.items():
             with contextlib.suppress(zmq.Again):
                 while True:
                     event = socket.recv(zmq.NOBLOCK)
                     if event[1:].startswith(ANNOUNCE):
-                        taker = event[1 + len(ANNOUNCE) :].decode()
-                        (self._present.add if event[0] else self._present.discard)(taker)
-        return frozenset(self._present)
+                        taker = event[1 + len(ANNOUNCE) :].decode(errors="replace")
+                        (self._announced.add if event[0] else self._announced.discard)((kind, taker))
+                        (self._gone.discard if event[0] else self._gone.add)(taker)
+        needed = {(link.message, link.taker) for link in self.links if link.sender == self.worker and link.take is not Take.FEED}
+        return frozenset({taker for _, taker in self._announced} - {taker for _, taker in needed - self._announced})
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""

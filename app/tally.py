@@ -26,14 +26,17 @@ class Tally:
         self.stages_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=KEPT))
         """For each stage, how long it had the data; for '-> stage', how long the way there took."""
         self.last_t_ns = 0
+        self.notes: list[str] = []
+        """Warnings that came with the streams' ends."""
         self._ledger = Ledger(QUEUE_FULL, start=0)
 
     def add(self, message: Message) -> None:
         """Take note of a message; only Pose3D and End matter."""
         if isinstance(message, Pose3D):
             self._add_pose(message)
-        elif isinstance(message, End) and message.frames > self.captured:
-            self.captured = message.frames
+        elif isinstance(message, End):
+            self.captured = max(self.captured, message.frames)
+            self.notes += [message.note] if message.note and message.note not in self.notes else []
 
     def finish(self) -> None:
         """No more comes: frames after the last pose went down with a worker."""

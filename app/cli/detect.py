@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Optional
+
+import numpy as np
+
+from app.cli.lift import finish, run_file
+from app.cli.results import rate_of
+from app.cli.screen import errors
+from app.config import load
+from app.errors import UserError
+from app.keypoint_files import Clip, write_keypoints
+from app.messages import Pose2D
+from app.recording import read
+
+
+def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
+    """Write the keypoints of the most prominent person of each frame."""
+    if out.suffix != ".npz":
+        raise UserError(f"{out}: keypoints go into a file that ends in .npz")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".poselift-", dir=out.parent) as folder:
+        config = load(config_path).changed(
+            workers=["capture", "detect", "record"],
+            capture={"source": str(source)},
+            record={"folder": str(Path(folder).absolute()), "pictures": "none"},
+        )
+        run = run_file(config, Path(folder), "detecting")
+        recording = Path(folder) / f"{config.record.name}.mcap"
+        poses = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
+        if not poses:
+            raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
+        keypoints = np.stack([pose.keypoints[0] if len(pose.person) else np.full((17, 3), np.nan, np.float32) for pose in poses])
+        write_keypoints(out, [Clip(source.stem, keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
+    errors.print(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}", markup=False)
+    finish(run, "kept: what was done until then")

@@ -27,6 +27,8 @@ def up(source: Optional[str], record: Optional[Path], seconds: Optional[float], 
         console.print(line)
     if config.record.folder:
         console.print(f"recorded to {Path(config.record.folder) / config.record.name}.mcap")
+    for note in run.tally.notes:
+        errors.print(f"warning: {note}", markup=False)
     if run.failure:
         errors.print(f"poselift: {run.failure}", markup=False)
         sys.exit(1)

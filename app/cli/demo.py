@@ -1,0 +1,32 @@
+"""`poselift demo`: the live pipeline on a real video at its own pace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from app.cli.lift import finish
+from app.cli.results import write_results
+from app.cli.screen import console
+from app.cli.up import live
+from app.config import load
+from app.recording import prepare
+from models import store
+
+CLIP = "demo_clip"
+
+
+def demo(out: Path, config_path: Optional[Path]) -> None:
+    """Fetch what is missing, run, write DIR/session.mcap, DIR/poses.npz and DIR/demo.mp4, and say what was measured."""
+    config = load(config_path)
+    store.pull(config.models_path(), say=console.print)
+    clip = store.path_of(CLIP, config.models_path())
+    config = config.changed(mode="live", capture={"source": str(clip)}, record={"folder": str(out.absolute()), "name": "session"})
+    recording = out / "session.mcap"
+    prepare(recording, overwrite=True)
+    run = live(config)
+    write_results(recording, out, config, None, out / "demo.mp4")
+    console.print(f"recorded to {recording}: every message and picture of the run")
+    for line in run.tally.lines():
+        console.print(line)
+    finish(run, "kept: what was done until then")

@@ -1,0 +1,104 @@
+"""`poselift lift`: from a file to 3D poses, as fast as it goes, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from app.cli.drive import Run, drive
+from app.cli.results import write_results
+from app.cli.screen import ProgressBar, errors
+from app.config import Config, load
+from app.errors import UserError
+from app.export.npz import write_poses
+from app.export.video import render
+from app.keypoint_files import Clip, read_keypoints
+from app.messages import Pose2D, Pose3D
+from app.pixels import Picture
+from app.recording import prepare
+from workers.lift import Lift, open_lift
+from workers.sources import open_source
+
+LOG = "poses"
+"""The run's own recording, DIR/poses.mcap, without pictures."""
+
+
+def lift(source: Path, out: Path, draw: bool, fps: float, config_path: Optional[Path]) -> None:
+    """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
+    config = load(config_path)
+    if source.suffix == ".npz":
+        lift_keypoints(source, out, draw, fps, config)
+    else:
+        lift_video(source, out, draw, config)
+
+
+def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
+    """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
+    record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none"}
+    config = config.changed(capture={"source": str(source)}, record=record)
+    run = run_file(config, out, "lifting")
+    log = out / f"{LOG}.mcap"
+    pictures = _pictures(config) if draw else None
+    write_results(log, out, config, pictures, out / "poses.mp4" if draw else None)
+    finish(run, f"kept: the {run.tally.lifted} frames done until then")
+
+
+def run_file(config: Config, out: Path, what: str) -> Run:
+    """Run the config's workers over its source, every frame in order, under a progress bar; the recording goes to `out`."""
+    runtime = config.runtime_path() / f"run-{os.getpid()}"
+    config = config.changed(mode="file", runtime_folder=str(runtime))
+    source = open_source(config.capture)
+    frames = source.frames
+    source.close()
+    if source.live:
+        raise UserError(f"{source.name}: this is a camera, and has no end; type: poselift up {source.name}")
+    prepare(out / f"{config.record.name}.mcap", overwrite=True)
+    with ProgressBar(what, frames) as bar:
+        return drive(config, bar)
+
+
+def finish(run: Run, kept: str) -> None:
+    """Print warnings; leave with exit code 1 where the run broke off."""
+    for note in run.tally.notes:
+        errors.print(f"warning: {note}", markup=False)
+    if run.failure:
+        errors.print(f"poselift: {run.failure}; {kept}", markup=False)
+        sys.exit(1)
+
+
+def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config) -> None:
+    """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
+    clips = read_keypoints(source)
+    with ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
+        for clip in clips:
+            rate = clip.fps or fps
+            poses = list(_lifted(open_lift(config), clip, rate, bar))
+            folder = out / clip.name
+            folder.mkdir(parents=True, exist_ok=True)
+            write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
+            if draw:
+                render(((None, pose, pose.t_ns) for pose in poses), folder / "poses.mp4", rate)
+    errors.print(f"wrote {len(clips)} videos' poses to {out}")
+
+
+def _lifted(lift: Lift, clip: Clip, fps: float, bar: ProgressBar) -> Iterator[Pose3D]:
+    nobody = np.zeros(0, np.int64)
+    for frame, keypoints in enumerate(clip.keypoints):
+        person = nobody if np.isnan(keypoints[:, :2]).all() else np.zeros(1, np.int64)
+        pose = Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
+        yield lift.step(pose)
+        bar.advance(1)
+
+
+def _pictures(config: Config) -> Iterator[tuple[int, Picture]]:
+    source = open_source(config.capture)
+    try:
+        for number, picture in enumerate(source):
+            yield number, picture.pixels
+    finally:
+        source.close()
