@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,7 @@ ANNOUNCE = b"\x00taker:"
 LINGER_MS = 10_000
 POLL_MS = 100
 MAX_PATH = 100
-"""A Unix socket's path has at most 107 characters."""
+"""A Unix socket's path has at most 107 bytes."""
 
 log = logging.getLogger("bus")
 
@@ -41,7 +42,10 @@ class Bus(Protocol):
         """What has come, at most one message a stream, in the way this worker takes each; empty after the time-out."""
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
-        """Send to all takers of this type; returns those that had no room. In file mode waits for room until `give_up()`."""
+        """Send to all takers of this type; returns those that had no room.
+
+        In file mode waits for room, until `give_up()` or until the taker has died.
+        """
 
     def takers(self) -> frozenset[str]:
         """The workers that listen to this one."""
@@ -102,12 +106,15 @@ class ZmqBus:
         return messages
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
-        """Send to all takers of this type; returns those that had no room. In file mode waits for room until `give_up()`."""
+        """Send to all takers of this type; returns those that had no room.
+
+        In file mode waits for room, until `give_up()` or until the taker has died.
+        """
         data = encode(message)
-        kinds = set(self._publish) & (set(self._publish) - {Health} if isinstance(message, End) else {type(message)})
+        kinds = {kind for kind in self._publish if (kind is not Health if isinstance(message, End) else kind is type(message))}
         refused = []
         for (kind, taker), socket in self._push.items():
-            if kind in kinds and not self._put(socket, data, lambda taker=taker: give_up() or self._died(taker)):
+            if kind in kinds and not self._put(socket, data, taker, give_up):
                 refused.append(taker)
         for kind in kinds:
             self._publish[kind].send(data, zmq.NOBLOCK)
@@ -152,16 +159,17 @@ class ZmqBus:
         try:
             socket.bind(_address(self._folder, name))
         except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
             raise UserError(
                 f"{self._folder / name}: this socket cannot be opened ({error.strerror}); is another poselift using it?"
             ) from None
         return socket
 
-    def _put(self, socket: zmq.Socket[bytes], data: bytes, give_up: Callable[[], bool]) -> bool:
-        if self._blocking:
-            while not socket.poll(POLL_MS, zmq.POLLOUT):
-                if give_up():
-                    return False
+    def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool]) -> bool:
+        while self._blocking and not socket.poll(POLL_MS, zmq.POLLOUT):
+            self.takers()
+            if give_up() or taker in self._gone:
+                return False
         try:
             socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
@@ -227,7 +235,7 @@ def subscribe(context: zmq.Context[zmq.Socket[bytes]], address: str, topic: byte
 
 def _address(folder: Path, name: str) -> str:
     path = folder / name
-    if len(str(path)) > MAX_PATH:
+    if len(os.fsencode(path)) > MAX_PATH:
         raise UserError(f"{folder}: this runtime_folder is too long a path for sockets; set a shorter one in the config")
     return f"ipc://{path}"
 
