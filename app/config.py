@@ -18,7 +18,7 @@ from app.streams import WORKERS
 class Section(BaseModel):
     """Part of the tree: unknown keys are refused, values are never converted, nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class CaptureConfig(Section):
@@ -140,22 +140,23 @@ def load(path: Optional[Path]) -> Config:
     if path is None:
         return Config()
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot read this config file ({error.strerror})") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: this config file is not UTF-8 text") from None
     try:
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date that does not exist
+        raise UserError(f"{path}: not valid YAML ({_problem(error)})") from None
     return parse(tree, str(path))
 
 
 def save(config: Config, path: Path) -> None:
     """Write the whole tree to `path`, readable by its owner only: a camera's address may hold a password."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)  # also where the file was there before
         yaml.safe_dump(config.model_dump(), file, sort_keys=False)
 
 
@@ -165,11 +166,19 @@ def redacted(config: Config) -> str:
     return yaml.safe_dump(tree, sort_keys=False)
 
 
+def _problem(error: Exception) -> str:
+    """What is wrong and where; without the line itself, which may hold a password."""
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return what + (f", line {mark.line + 1}, column {mark.column + 1}" if mark else "")
+
+
 def _explain(error: Any) -> str:
     key = ".".join(map(str, error["loc"])) or "the file"
+    value = display_name(repr(error["input"]))[:100]
     if error["type"] == "extra_forbidden":
         known = Config.model_fields
         for part in error["loc"][:-1]:
             known = known[part].annotation.model_fields  # type: ignore[union-attr]
-        return f"unknown key {key} (value {error['input']!r}); known here: {', '.join(known)}"
-    return f"{key}: {error['input']!r} is not allowed: {error['msg'][0].lower()}{error['msg'][1:]}"
+        return f"unknown key {key} (value {value}); known here: {', '.join(known)}"
+    return f"{key}: {value} is not allowed: {error['msg'][0].lower()}{error['msg'][1:]}"
