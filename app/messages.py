@@ -165,6 +165,9 @@ class End:
 Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]
 TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2D, Pose3D, Health, Control, Answer, End)}
 
+MAX_ITEMS = 1000
+"""No message's list or map is longer: a few bytes must not make the reader allocate much."""
+
 _PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
 
 
@@ -181,7 +184,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes) -> Message:
     """The message in `data`; its arrays are read-only. Raises MessageError where it is none, or of a newer schema."""
     try:
-        packed = msgpack.unpackb(data)
+        packed = msgpack.unpackb(data, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS)
     except Exception as error:  # msgpack raises several unrelated types
         raise MessageError(f"not MessagePack: {error}") from None
     if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
@@ -190,8 +193,12 @@ def decode(data: bytes) -> Message:
         raise MessageError(f"the message has schema {packed['schema']}, this poselift knows {SCHEMA}: update this side")
     kind = TYPES.get(str(packed.get("type")))
     if kind is None:
-        raise MessageError(f"unknown message type {packed.get('type')!r}")
-    return kind(**{item.name: _unpack(kind, item, packed) for item in fields(kind)})
+        raise MessageError(f"unknown message type {packed.get('type')!r:.80}")
+    values = {item.name: _unpack(kind, item, packed) for item in fields(kind)}
+    people = {len(value) for value in values.values() if isinstance(value, np.ndarray)}
+    if len(people) > 1:
+        raise MessageError(f"{kind.__name__} has arrays of {' and '.join(map(str, sorted(people)))} people")
+    return kind(**values)
 
 
 def _unpack(kind: type[Message], item: Any, packed: dict[str, Any]) -> Any:
@@ -205,7 +212,7 @@ def _unpack(kind: type[Message], item: Any, packed: dict[str, Any]) -> Any:
             return tuple(Stamp(str(stage), int(received), int(done)) for stage, received, done in value)
         if item.type == "dict[str, int]":
             return {str(reason): int(count) for reason, count in value.items()}
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
     if not isinstance(value, _PLAIN[item.type]):
         raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
