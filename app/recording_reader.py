@@ -152,7 +152,7 @@ def _whole_records(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     while at + _RECORD.size <= len(data):
         opcode, length = _RECORD.unpack_from(data, at)
         at += _RECORD.size
-        if opcode == 0 or at + length > len(data):
+        if at + length > len(data):
             return
         yield opcode, data[at : at + length]
         at += length

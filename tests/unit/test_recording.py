@@ -1,0 +1,330 @@
+"""The recording: what is written is read, whatever happens to the writer, the file or the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+
+from app import recording
+from app.errors import UserError
+from app.messages import SCHEMA, End, Frame, Health, Message, MessageError, Pose2D, Pose3D, encode
+from app.pixels import picture, with_pixels
+from app.recording import RecordingFull, RecordingWriter, entries, info, parts, prepare, read, recover
+
+
+def a_frame(number: int, width_px: int = 64, height_px: int = 48) -> Frame:
+    return Frame(number, 1000 + number, width_px, height_px, 30.0, 0, 3, 7, "ring", b"", 11, ())
+
+
+def a_pose2d(number: int, people: int = 1) -> Pose2D:
+    keypoints = np.full((people, 17, 3), number, np.float32)
+    return Pose2D(number, 1000 + number, 64, 48, np.arange(people), keypoints, {"late": number})
+
+
+def a_pose3d(number: int, people: int = 1) -> Pose3D:
+    joints = np.full((people, 17, 3), number, np.float32)
+    root, confidence = np.full((people, 3), np.nan, np.float32), np.ones((people, 17), np.float32)
+    flags = np.zeros(people, bool)
+    return Pose3D(number, 1000 + number, 64, 48, np.arange(people), joints, joints, joints * np.nan, root, confidence, flags, flags)
+
+
+def session(frames: int) -> list[Message]:
+    """What a recorder gets for so many frames, pictures included."""
+    shades = np.zeros((48, 64, 3), np.uint8)
+    return [message for n in range(frames) for message in (with_pixels(a_frame(n), shades + n), a_pose2d(n), a_pose3d(n, n % 3))]
+
+
+def record(path: Path, messages: list[Message], **options: float) -> Path:
+    with RecordingWriter(path, {"config": "mode: live"}, **options) as writer:  # type: ignore[arg-type]
+        for message in messages:
+            writer.write(message)
+    return path
+
+
+def as_bytes(messages: object) -> list[bytes]:
+    return [encode(message) for message in messages]  # type: ignore[attr-defined]
+
+
+def test_every_type_is_read_back_as_written_in_order(tmp_path: Path) -> None:
+    health = Health("lift", 1, 2, 3, "running", "", 4, 29.9, 1.0, float("nan"), {"late": 1}, 5)
+    written = [*session(20), health, End("capture", 20, "truncated")]
+    path = record(tmp_path / "session.mcap", written)
+    notes: list[str] = []
+    assert as_bytes(read(path, note=notes.append)) == as_bytes(written)
+    assert not notes
+
+
+def test_only_some_types_are_read(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(20))
+    assert as_bytes(read(path, [Pose3D, End])) == as_bytes(a_pose3d(n, n % 3) for n in range(20))
+
+
+def test_times_and_topics_in_the_log(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", [a_pose2d(5), End("lift", 1, "")])
+    pose, end = entries(path)
+    assert (pose.topic, pose.publish_time_ns) == ("Pose2D", 1005)
+    assert (end.topic, end.publish_time_ns) == ("End", end.log_time_ns)
+    assert end.log_time_ns >= pose.log_time_ns > 1_600_000_000 * 10**9
+
+
+def test_other_mcap_readers_find_everything(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(20), flush_s=0)
+    with path.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True)
+        messages = list(reader.iter_messages(topics=["Pose3D"]))
+        metadata = next(iter(reader.iter_metadata())).metadata
+    assert [message.data for _, _, message in messages] == as_bytes(a_pose3d(n, n % 3) for n in range(20))
+    schema, channel, message = messages[3]
+    assert (channel.message_encoding, channel.topic, message.publish_time) == ("msgpack", "Pose3D", 1003)
+    assert schema is not None
+    described = {item["name"]: item for item in json.loads(schema.data)["fields"]}
+    assert described["joints_m"] == {"name": "joints_m", "type": "array", "dtype": "<f4", "shape": [None, 17, 3]}
+    assert described["t_ns"] == {"name": "t_ns", "type": "int"}
+    assert metadata == info(path)
+    assert metadata["config"] == "mode: live"
+    assert metadata["schema"] == str(SCHEMA)
+    assert json.loads(metadata["joint_names"])[0] == "hip"
+
+
+def test_cut_anywhere_it_reads_a_beginning(tmp_path: Path) -> None:
+    written = as_bytes(session(2))
+    whole = record(tmp_path / "whole.mcap", session(2), flush_s=0).read_bytes()
+    lengths = []
+    for size in range(0, len(whole), 11):
+        path = tmp_path / "cut.mcap"
+        path.write_bytes(whole[:size])
+        notes: list[str] = []
+        found = as_bytes(read(path, note=notes.append))
+        assert found == written[: len(found)]
+        assert notes or len(found) == len(written)
+        lengths.append(len(found))
+    assert lengths == sorted(lengths)
+    assert set(lengths) == set(range(len(written) + 1))
+
+
+def test_a_cut_inside_a_chunk_keeps_its_whole_messages(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(6), flush_s=1000)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(encode(a_pose3d(4, 1))) + 10])
+    assert as_bytes(read(path)) == as_bytes(session(6))[:14]
+
+
+def test_a_damaged_piece_is_left_out_and_said(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(6), flush_s=0)
+    data = bytearray(path.read_bytes())
+    data[data.index(encode(a_pose2d(0))) + 20] ^= 1
+    path.write_bytes(data)
+    notes: list[str] = []
+    found = as_bytes(read(path, note=notes.append))
+    written = as_bytes(session(6))
+    assert found == written[:1] + written[2:]
+    assert ["1 damaged" in note for note in notes] == [True]
+
+
+def test_names_of_channels_in_a_damaged_piece_are_not_missed(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(6), flush_s=0)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"joints_m")] ^= 1
+    path.write_bytes(data)
+    assert as_bytes(read(path, [Pose3D])) == as_bytes(a_pose3d(n, n % 3) for n in range(6))
+
+
+def test_zeros_at_the_end_are_no_messages(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(3), flush_s=0)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(encode(a_pose3d(2, 2)))] + bytes(5000))
+    notes: list[str] = []
+    assert as_bytes(read(path, note=notes.append)) == as_bytes(session(3))[:8]
+    assert notes
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from app.recording import RecordingWriter
+    from tests.unit.test_recording import a_pose2d
+    writer = RecordingWriter(Path(sys.argv[1]), {}, flush_s=float(sys.argv[2]))
+    for n in range(40):
+        writer.write(a_pose2d(n))
+        if n == 29:
+            writer.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(path: Path, flush_s: float) -> list[int]:
+    root = Path(__file__).parents[2]
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(flush_s)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert process.returncode == -signal.SIGKILL
+    return [message.frame for message in read(path)]  # type: ignore[union-attr]
+
+
+def test_a_killed_recorder_loses_only_its_open_chunk(tmp_path: Path) -> None:
+    assert killed(tmp_path / "session.mcap", 1000.0) == list(range(30))
+
+
+def test_chunks_end_by_time(tmp_path: Path) -> None:
+    assert killed(tmp_path / "session.mcap", 0.0) == list(range(40))
+
+
+def test_a_recorder_that_comes_back_writes_on_beside(tmp_path: Path) -> None:
+    path = tmp_path / "session.mcap"
+    for n in range(12):
+        record(path, [a_pose2d(n)])
+    (tmp_path / "session.notes.mcap").write_text("not ours")
+    assert [part.name for part in parts(path)] == ["session.mcap", *(f"session.{n}.mcap" for n in range(2, 13))]
+    assert [message.frame for message in read(path)] == list(range(12))  # type: ignore[union-attr]
+    assert [message.frame for message in read(tmp_path / "session.3.mcap")] == [2]  # type: ignore[union-attr]
+
+
+def test_a_long_recording_goes_on_in_the_next_part(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(10), flush_s=0, max_chunks=7)
+    assert len(parts(path)) == 5
+    notes: list[str] = []
+    assert as_bytes(read(path, note=notes.append)) == as_bytes(session(10))
+    assert not notes
+
+
+def test_a_new_session_spares_an_old_one_unless_told(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "session.mcap"
+    prepare(path, overwrite=False)
+    record(path, session(1))
+    record(path, session(2))
+    with pytest.raises(UserError, match=r"session\.mcap: a recording is there already"):
+        prepare(path, overwrite=False)
+    assert len(as_bytes(read(path))) == 9
+    prepare(path, overwrite=True)
+    assert not list(path.parent.iterdir())
+
+
+def test_recover_makes_one_closed_file(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", session(4), flush_s=0)
+    path.write_bytes(path.read_bytes()[:-700])
+    record(path, session(3))
+    written = list(entries(path))
+    assert recover(path, tmp_path / "whole.mcap") == len(written) == 21
+    notes: list[str] = []
+    assert list(entries(tmp_path / "whole.mcap", note=notes.append)) == written
+    assert not notes
+    assert info(tmp_path / "whole.mcap") == info(path)
+
+
+@pytest.mark.parametrize("content", [b"not a recording", b"\x89MCAP0\r\n" + bytes.fromhex("01 0800000000000000 0000000000000000")])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.mcap"
+    path.write_bytes(content)
+    for reading in (lambda: list(read(path)), lambda: info(path)):
+        with pytest.raises(UserError, match=r"other\.mcap: .*not a recording"):
+            reading()
+
+
+def test_no_recording_and_a_newer_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="no such recording"):
+        read(tmp_path / "session.mcap")
+    monkeypatch.setattr("app.messages.SCHEMA", SCHEMA + 1)
+    path = record(tmp_path / "session.mcap", session(1))
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"session\.mcap: .*update"):
+        list(read(path))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for attempt in (lambda path: prepare(path, overwrite=True), lambda path: RecordingWriter(path, {})):
+        with pytest.raises(UserError, match=r"session\.mcap: cannot record there"):
+            attempt(tmp_path / "file" / "session.mcap")
+
+
+def test_too_little_space_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RecordingFull, match="less than 1000000000 MB free"):
+        RecordingWriter(tmp_path / "session.mcap", {}, min_free_mb=10**9)
+    assert not list(tmp_path.iterdir())
+
+
+def test_space_that_runs_low_closes_the_recording_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = RecordingWriter(tmp_path / "session.mcap", {}, min_free_mb=1, flush_s=1000)
+    for message in session(2):
+        writer.write(message)
+    monkeypatch.setattr(recording, "free_bytes", lambda folder: 999_999)
+    with pytest.raises(RecordingFull, match="with 6 messages"):
+        writer.flush()
+    with pytest.raises(RecordingFull):
+        writer.write(a_pose2d(2))
+    writer.close()
+    notes: list[str] = []
+    assert as_bytes(read(writer.path, note=notes.append)) == as_bytes(session(2))
+    assert not notes
+
+
+@pytest.mark.parametrize("limit", range(6000, 9000, 97))
+def test_a_full_disk_leaves_a_recording_that_can_be_read(tmp_path: Path, limit: int) -> None:
+    """The kernel's own limit on a file's size stands for the full disk: the write that crosses it is done in part, as on a disk."""
+    messages = session(50)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = RecordingWriter(tmp_path / "session.mcap", {}, flush_s=0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(RecordingFull) as full:
+            for message in messages:
+                writer.write(message)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.close()
+    found = as_bytes(read(writer.path))
+    assert 0 < len(found) < len(messages)
+    assert found == as_bytes(messages[: len(found)])
+    assert f"with {len(found)} messages" in str(full.value)
+    assert writer.messages == len(found)
+    data = writer.path.read_bytes()
+    assert data.endswith(b"MCAP0\r\n") or len(data) > limit - 50
+
+
+def test_a_disk_full_from_the_start_is_said(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(RecordingFull, match="with 0 messages"):
+            RecordingWriter(tmp_path / "session.mcap", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(read(tmp_path / "session.mcap"))
+
+
+def test_pictures_survive(tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)[..., None] * np.array([1, 1, 2], np.uint8)
+    path = record(tmp_path / "session.mcap", [with_pixels(a_frame(0), ramp, encoding, 95) for encoding in ("jpeg", "png", "none")])
+    jpeg, png, none = (picture(frame) for frame in read(path, [Frame]))  # type: ignore[arg-type]
+    assert jpeg is not None
+    assert np.abs(jpeg.astype(int) - ramp).mean() < 3
+    np.testing.assert_array_equal(png, ramp)
+    assert none is None
+
+
+def test_a_frame_without_its_picture_is_no_surprise() -> None:
+    assert with_pixels(a_frame(0), None, "jpeg").encoding == "none"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        a_frame(0),
+        with_pixels(a_frame(0), np.zeros((47, 64, 3), np.uint8)),
+        Frame(0, 0, 64, 48, 30.0, 0, 0, 0, "jpeg", b"no jpeg", 0, ()),
+        Frame(0, 0, 64, 48, 30.0, 0, 0, 0, "jpeg", b"", 0, ()),
+    ],
+)
+def test_a_damaged_or_absent_picture_is_an_error(frame: Frame) -> None:
+    with pytest.raises(MessageError, match="frame 0"):
+        picture(frame)
