@@ -1,0 +1,173 @@
+"""Other people's bodies doing the recorded motion: mirrored, turned, mixed, reshaped; and where COCO's keypoints lie on them.
+
+Joints are [N, L, 17, 3] throughout: N sequences of L frames, metres, z up, Human3.6M order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.skeleton import H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
+
+Floats = npt.NDArray[np.float32]
+
+_INDEX = {name: i for i, name in enumerate(H36M_JOINTS)}
+_PARENTS = np.array(H36M_PARENTS[1:])
+UPPER_BODY = np.arange(_INDEX["spine"], len(H36M_JOINTS))
+BONE_GROUPS = np.array([0, 0, 1, 2, 0, 1, 2, 3, 3, 4, 4, 5, 6, 7, 5, 6, 7])
+"""For each joint, which lengths vary together with that of the bone it ends: hip, thigh, shank, trunk, neck, shoulder, arm, forearm."""
+
+COCO_BODY = np.array([11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3])
+"""The Human3.6M joint of COCO keypoints 5 to 16."""
+
+FACE_M = np.array([[0.0, 0.045, 0.115], [0.032, 0.08, 0.095], [-0.032, 0.08, 0.095], [0.075, 0.06, 0.0], [-0.075, 0.06, 0.0]], np.float32)
+"""COCO keypoints 0 to 4 from the neck joint, to the left, up and forward: an adult's head is 15 cm wide between the ears and 19 cm
+long, its pupils 63 mm apart."""
+
+
+class Likeness(NamedTuple):
+    """How COCO's keypoints lie on a person, who is one of N."""
+
+    hip_width: Floats
+    """[N]: distance of COCO's hips over that of the motion capture's, which lie deep in the pelvis"""
+    shoulder_width: Floats
+    """[N]"""
+    offsets_m: Floats
+    """[N, 17, 3]: of each keypoint, along the trunk's left, up and forward"""
+    head_turn: Floats
+    """[N, L]: radians to the left"""
+    head_nod: Floats
+    """[N, L]: radians upwards"""
+    head_size: Floats
+    """[N]: 1 for an adult"""
+
+
+def plain_likeness(count: int, length: int) -> Likeness:
+    """Nobody in particular: as the motion capture has it, hips 1.3 times as wide."""
+    one, still = np.ones(count, np.float32), np.zeros((count, length), np.float32)
+    return Likeness(1.3 * one, one, np.zeros((count, 17, 3), np.float32), still, still, one)
+
+
+def random_likeness(rng: np.random.Generator, count: int, length: int) -> Likeness:
+    """Different detectors and people: widths, offsets of about a centimetre, heads that turn and nod slowly."""
+    hip_width, shoulder_width = rng.uniform(1.05, 1.65, count), rng.uniform(0.88, 1.12, count)
+    offsets_m = rng.normal(0, 0.012, (count, 17, 3))
+    offsets_m[:, :5] += rng.normal(0, 0.02, (count, 1, 3))
+    sweep = np.linspace(-1, 1, length)
+    turn = rng.normal(0, 0.4, (count, 1)) + rng.normal(0, 0.15, (count, 1)) * sweep
+    nod = rng.normal(0, 0.2, (count, 1)) + rng.normal(0, 0.08, (count, 1)) * sweep
+    head_size = rng.uniform(0.85, 1.15, count)
+    return Likeness(*(values.astype(np.float32) for values in (hip_width, shoulder_width, offsets_m, turn, nod, head_size)))
+
+
+def mirror(joints_m: Floats) -> Floats:
+    """The motion as in a mirror that stands in the plane x = 0: left and right change places."""
+    return joints_m[..., H36M_MIRROR, :] * np.array([-1, 1, 1], np.float32)
+
+
+def turn(joints_m: Floats, yaw: Floats) -> Floats:
+    """Each sequence turned about the vertical by its yaw [N], in radians."""
+    cos, sin, zero = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw)
+    rotation = np.stack([cos, sin, zero, -sin, cos, zero, zero, zero, zero + 1], -1).reshape(-1, 1, 3, 3)
+    return np.asarray(np.matmul(joints_m, rotation.astype(np.float32)), np.float32)
+
+
+def mix(legs_m: Floats, uppers_m: Floats) -> Floats:
+    """The second motion's upper body, turned to the same heading, on the first one's legs.
+
+    Only where both trunks stand alike in the middle of the sequence (within 45 degrees); elsewhere the first one as it is.
+    """
+    middle = legs_m.shape[1] // 2
+    turned = turn(uppers_m, _heading(legs_m[:, middle]) - _heading(uppers_m[:, middle]))
+    alike = (unit(_trunk(legs_m[:, middle])) * unit(_trunk(turned[:, middle]))).sum(-1) > np.sqrt(0.5)
+    mixed = legs_m.copy()
+    mixed[:, :, UPPER_BODY] = turned[:, :, UPPER_BODY] - turned[:, :, :1] + legs_m[:, :, :1]
+    return np.where(alike[:, None, None, None], mixed, legs_m)
+
+
+def reshape(joints_m: Floats, group_scale: Floats) -> Floats:
+    """The same motion on a body whose groups of bones are longer by the factors `group_scale` [N, 8]."""
+    scale = group_scale[:, None, BONE_GROUPS[1:], None]
+    bones = (joints_m[:, :, 1:] - joints_m[:, :, _PARENTS]) * scale
+    return np.concatenate([joints_m[:, :, :1], joints_m[:, :, :1] + np.matmul(_CHAINS, bones)], 2)
+
+
+def body_scale(joints_m: Floats) -> Floats:
+    """Length of thigh, shank and trunk together, [...] in metres for joints [..., 17, 3]: the unit of the network's output."""
+    length = np.linalg.norm(joints_m[..., 1:, :] - joints_m[..., _PARENTS, :], axis=-1)
+    of = {name: length[..., i - 1] for name, i in _INDEX.items() if i}
+    legs = of["left_knee"] + of["right_knee"] + of["left_ankle"] + of["right_ankle"]
+    return np.asarray(legs / 2 + of["spine"] + of["thorax"], np.float32)
+
+
+def coco_points(joints_m: Floats, likeness: Likeness) -> Floats:
+    """COCO's 17 keypoints [N, L, 17, 3], in metres, on these bodies."""
+    points = np.empty_like(joints_m)
+    points[:, :, 5:] = joints_m[:, :, COCO_BODY]
+    _widen(points[:, :, 5:7], likeness.shoulder_width)
+    _widen(points[:, :, 11:13], likeness.hip_width)
+    head = axes(_lateral(joints_m), joints_m[..., _INDEX["head"], :] - joints_m[..., _INDEX["neck"], :])
+    face = np.matmul(_turned_face(likeness), head)
+    points[:, :, :5] = joints_m[:, :, _INDEX["neck"], None] + face
+    return np.asarray(points + np.matmul(likeness.offsets_m[:, None], trunk_axes(joints_m)), np.float32)
+
+
+def trunk_axes(joints_m: Floats) -> Floats:
+    """The trunk's axes [..., 3, 3] of joints [..., 17, 3]: left, up and forward in rows."""
+    return axes(_lateral(joints_m), _trunk(joints_m))
+
+
+def axes(lateral: Floats, up: Floats) -> Floats:
+    """Orthonormal axes [..., 3, 3] in rows: left, up and forward; up as given, left as near to `lateral` as can be."""
+    up = unit(up)
+    forward = unit(np.cross(lateral, up))
+    return np.stack([np.cross(up, forward), up, forward], -2)
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors [..., 3] at length 1; one of length 0 stays."""
+    return np.asarray(vectors / np.maximum(np.sqrt(np.square(vectors).sum(-1, keepdims=True)), 1e-6), np.float32)
+
+
+def _lateral(joints_m: Floats) -> Floats:
+    return joints_m[..., _INDEX["left_shoulder"], :] - joints_m[..., _INDEX["right_shoulder"], :]
+
+
+def _trunk(joints_m: Floats) -> Floats:
+    return joints_m[..., _INDEX["thorax"], :] - joints_m[..., 0, :]
+
+
+def _heading(joints_m: Floats) -> Floats:
+    lateral = _lateral(joints_m)
+    return np.arctan2(lateral[..., 1], lateral[..., 0])
+
+
+def _widen(pair: Floats, factor: Floats) -> None:
+    middle = pair.mean(2, keepdims=True)
+    pair[...] = middle + (pair - middle) * factor[:, None, None, None]
+
+
+def _turned_face(likeness: Likeness) -> Floats:
+    """[N, L, 5, 3]: the face's keypoints to the left, up and forward of the neck."""
+    left, up, forward = np.moveaxis(FACE_M * likeness.head_size[:, None, None, None], -1, 0)
+    cos, sin = np.cos(likeness.head_nod)[..., None], np.sin(likeness.head_nod)[..., None]
+    up, forward = up * cos + forward * sin, forward * cos - up * sin
+    cos, sin = np.cos(likeness.head_turn)[..., None], np.sin(likeness.head_turn)[..., None]
+    left, forward = left * cos + forward * sin, forward * cos - left * sin
+    return np.stack([left, up, forward], -1)
+
+
+def _chains() -> Floats:
+    """[17 - 1, 17 - 1]: which bones lead from the root to each joint."""
+    chains = np.zeros((17, 17), np.float32)
+    for joint, parent in enumerate(H36M_PARENTS):
+        if parent >= 0:
+            chains[joint] = chains[parent]
+            chains[joint, joint] = 1
+    return chains[1:, 1:]
+
+
+_CHAINS = _chains()

@@ -1,0 +1,99 @@
+"""The errors of a 2D detector: it trembles, drifts, jumps, loses joints and takes left for right; its confidence says some of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from models.skeleton import COCO_MIRROR
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+DIFFICULTY = np.array([0.6] * 5 + [0.9, 0.9, 1.1, 1.1, 1.4, 1.4, 1.1, 1.1, 1.0, 1.0, 1.3, 1.3], np.float32)
+"""Error of each COCO keypoint beside the others'."""
+
+KNOTS = (3, 6, 10, 16)
+"""Frames between two knots of a drift."""
+
+LEGS, ARMS = np.arange(11, 17), np.arange(5, 11)
+
+
+def detect(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
+    """Keypoints [N, L, 17, 3] (x, y, confidence) as detected, of true points [N, L, 17, 2]; any unit of length.
+
+    `depth` [N, L, 17]: how far each joint lies behind the root, in body sizes: what is far is often hidden. One sequence in three
+    has confidence 1 throughout, as from a detector that gives none.
+    """
+    count, length = points.shape[:2]
+    size = np.ptp(points, axis=2).max(-1).mean(1)[:, None, None]
+    level = difficulty(rng, depth)
+    level[rng.random(count) < 0.08] *= 0.1
+    white, drift = rng.uniform(0.001, 0.011, (2, count, 1, 1)).astype(np.float32)
+    error = white * _normal(rng, count, length, 17, 2).transpose(3, 0, 1, 2) + 1.3 * drift * _drift(rng, count, length)
+    error = (error * level).transpose(1, 2, 3, 0)
+    jumps = rng.random((count, length, 17), np.float32) < 0.02 * rng.random((count, 1, 1), np.float32)
+    error[jumps] += _normal(rng, int(jumps.sum()), 2) * 0.06
+    lost, wild = lose(rng, count, length), rng.random((count, 1, 1)) < 0.5
+    error += np.where(lost[..., None], 0.12 * _drift(rng, count, length).transpose(1, 2, 3, 0), 0)
+
+    off = np.sqrt(np.square(error).sum(-1))
+    scatter = _normal(rng, count, length, 17)
+    confidence = np.clip(1 - rng.uniform(0.02, 0.2, (count, 1, 1)) - 6 * off * (1 + 0.3 * scatter) + 0.05 * scatter, 0.3, 1)
+    confidence = np.where(lost, np.where(wild, rng.uniform(0.02, 0.4, (count, 1, 1)), 0), confidence)
+    confidence = np.where((rng.random((count, 1, 1)) < 0.33) & ~lost, 1, confidence)
+    keypoints = np.concatenate([points + error * size[..., None], confidence[..., None]], -1, dtype=np.float32)
+    return swap(keypoints, swaps(rng, count, length))
+
+
+def difficulty(rng: np.random.Generator, depth: Floats) -> Floats:
+    """Factor [N, L, 17] on the errors: by joint and by depth, each more or less so from sequence to sequence."""
+    by_joint, by_depth = rng.uniform(0, 1.3, (len(depth), 1, 1)), rng.uniform(0, 1, (len(depth), 1, 1))
+    return np.asarray(DIFFICULTY**by_joint * (1 + by_depth * np.clip(depth, 0, 1)), np.float32)
+
+
+def lose(rng: np.random.Generator, count: int, length: int) -> Bools:
+    """Which keypoints [N, L, 17] are not seen: single ones, the legs, the arms or everything, for a while or all the time."""
+    lost = np.zeros((count, length, 17), bool)
+    for joints, share in [(None, 0.25), (None, 0.15), (LEGS, 0.05), (ARMS, 0.02), (np.arange(17), 0.02)]:
+        for n in np.flatnonzero(rng.random(count) < share):
+            first = int(rng.integers(-length // 2, length))
+            run = slice(max(first, 0), first + int(rng.integers(2, length)))
+            lost[n, run, rng.integers(17) if joints is None else joints] = True
+    return lost
+
+
+def swaps(rng: np.random.Generator, count: int, length: int) -> Bools:
+    """Where left and right are exchanged, [N, L, 17]: of the whole body, the legs or the arms, for one to ten frames."""
+    swapped = np.zeros((count, length, 17), bool)
+    for joints, share in [(np.arange(17), 0.03), (LEGS, 0.03), (ARMS, 0.02)]:
+        for n in np.flatnonzero(rng.random(count) < share):
+            first = int(rng.integers(length))
+            swapped[n, first : first + int(rng.integers(1, 11)), joints[:, None]] = True
+    return swapped
+
+
+def swap(keypoints: Floats, swapped: Bools) -> Floats:
+    """The keypoints, each taken from the other side where `swapped` says so."""
+    return np.where(swapped[..., None], keypoints[:, :, COCO_MIRROR], keypoints)
+
+
+def _drift(rng: np.random.Generator, count: int, length: int) -> Floats:
+    """Slow errors [2, N, L, 17] of spread about 1: lines between random knots, whose distance differs between sequences."""
+    which = rng.integers(len(KNOTS), size=count)
+    knots = _normal(rng, 2, count, length // min(KNOTS) + 2, 17)
+    return np.asarray(np.matmul(_between_knots(length)[which], knots), np.float32)
+
+
+@lru_cache
+def _between_knots(length: int) -> Floats:
+    """[4, L, K]: each frame's shares of the two knots around it, for each distance between knots."""
+    at = np.arange(length) / np.array(KNOTS)[:, None]
+    knots = np.arange(length // min(KNOTS) + 2)
+    return np.asarray(np.maximum(1 - np.abs(at[..., None] - knots), 0), np.float32)
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Floats:
+    return np.asarray(rng.standard_normal(shape, np.float32))

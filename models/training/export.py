@@ -1,0 +1,54 @@
+"""A trained network as ONNX: the stateful graph, with everything beside it that its user has to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+import onnx
+
+from models.convert.lifter import build
+from models.person_camera import BODY_SCALE_OF_HEIGHT
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
+from models.training.network import RECEPTIVE_FIELD, to_weights
+from models.training.train import Trainer
+
+NAME = "poselift-lifter"
+VERSION = "1"
+LICENCE = "Apache-2.0"
+DATA = "CMU Graphics Lab Motion Capture Database, 2D keypoints made from it"
+ACKNOWLEDGEMENT = (
+    "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+)
+
+
+def export(trainer: Trainer, path: Path, scores: Mapping[str, float]) -> None:
+    """Write the trainer's network to `path`, with its `scores` on the validation split in millimetres."""
+    onnx.save(build(to_weights(trainer.network), describe(trainer, scores)), str(path))
+
+
+def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
+    """The metadata of the file: all that `models.lifter` needs, and where the weights come from."""
+    settings = trainer.settings
+    return {
+        "name": NAME,
+        "version": VERSION,
+        "licence": LICENCE,
+        "receptive_field": str(RECEPTIVE_FIELD),
+        "rate_hz": f"{RATE_HZ:g}",
+        "keypoints": " ".join(COCO_KEYPOINTS),
+        "joints": " ".join(H36M_JOINTS),
+        "normalisation": "person_camera",
+        "output": "root-relative, in the virtual camera's axes, in body scales",
+        "body_scale": f"thigh + shank + trunk: {BODY_SCALE_OF_HEIGHT} of the body height",
+        "data": DATA,
+        "acknowledgement": ACKNOWLEDGEMENT,
+        "held_out_subjects": " ".join(sorted(HELD_OUT)),
+        "validation_subjects": " ".join(sorted(VALIDATION)),
+        "trained": f"{datetime.now(timezone.utc):%Y-%m-%d}, {trainer.done} steps of {settings.sequences} x {settings.outputs} poses",
+        "seed": str(settings.seed),
+        "validation_mm": json.dumps({name: round(value, 1) for name, value in scores.items()}),
+    }

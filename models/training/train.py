@@ -1,0 +1,188 @@
+"""The training loop: a batch is a function of the seed and the step alone, so a run that was interrupted goes on as if it had not been."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.errors import ModelError
+from models.skeleton import H36M_PARENTS
+from models.training import score
+from models.training.batches import Batch, make_batch
+from models.training.motion import Motion
+from models.training.network import RECEPTIVE_FIELD, Network
+
+Floats = npt.NDArray[np.float32]
+
+HISTORY = RECEPTIVE_FIELD - 1
+REPORT_EVERY = 250
+VALIDATION_SEED = 1_000_003
+RIDGE_BATCHES = 40
+BODY_SCALE_M = 1.3
+"""Metres of the network's unit in the reported figures: the median of the motion capture's people."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result; kept in the checkpoint."""
+
+    steps: int
+    seed: int = 0
+    channels: int = 512
+    sequences: int = 128
+    outputs: int = 8
+    learning_rate: float = 2e-3
+    warm_up: int = 300
+    weight_decay: float = 0.01
+    velocity_weight: float = 1.0
+    bone_weight: float = 0.3
+    bfloat16: bool = True
+
+
+class Trainer:
+    """A network on its way: `step` improves it, `save` and `load` keep it."""
+
+    def __init__(self, settings: Settings, motion: Motion) -> None:
+        self.settings, self.motion, self.done = settings, motion, 0
+        self.network = Network(settings.channels, settings.seed)
+        rest = [tensor for name, tensor in self.network.weights.items() if name != "linear"]
+        groups = [
+            {"params": rest, "share": 1.0},
+            {"params": [self.network.weights["linear"]], "share": 0.1, "weight_decay": 0.0},
+            {"params": list(self.network.biases.values()), "share": 1.0, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+
+    def start_linear(self) -> None:
+        """Begin from the linear path's ridge regression."""
+        batches = [self._batch(-1 - i) for i in range(RIDGE_BATCHES)]
+        self.network.start_linear(np.concatenate([b.features for b in batches]), np.concatenate([b.poses for b in batches]))
+
+    def step(self) -> float:
+        """One step of the optimiser; the loss before it, in body scales."""
+        batch = self._batch(self.done)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["share"] * learning_rate(self.settings, self.done)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
+            predicted = self.network(torch.from_numpy(batch.features))
+        value = loss(self.settings, torch.from_numpy(batch.poses), predicted)
+        self.optimiser.zero_grad()
+        value.backward()
+        self.optimiser.step()
+        self.done += 1
+        return float(value.detach())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "settings": asdict(self.settings),
+            "done": self.done,
+            "parameters": self.network.parameters(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+
+    @classmethod
+    def load(cls, path: Path, motion: Motion) -> Trainer:
+        """Go on from a checkpoint. Raises ModelError where there is none."""
+        if not path.is_file():
+            raise ModelError(f"{path}: no checkpoint to go on from; leave out --resume to start afresh")
+        state = torch.load(path, weights_only=True)
+        trainer = cls(Settings(**state["settings"]), motion)
+        trainer.done = state["done"]
+        with torch.no_grad():
+            for tensor, kept in zip(trainer.network.parameters(), state["parameters"]):
+                tensor.copy_(kept)
+        trainer.optimiser.load_state_dict(state["optimiser"])
+        return trainer
+
+    def _batch(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.settings.seed, step + RIDGE_BATCHES])
+        return make_batch(self.motion, rng, self.settings.sequences, self.settings.outputs, HISTORY)
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """A linear rise, then a cosine down to nothing at the last step."""
+    if step < settings.warm_up:
+        return settings.learning_rate * (step + 1) / settings.warm_up
+    part = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1, part)))
+
+
+def loss(settings: Settings, truth: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
+    """Error of the positions, of their change from frame to frame, and of the bones' lengths; poses [N, T, 17, 3]."""
+    position = (truth - predicted).norm(dim=-1).mean()
+    velocity = (truth.diff(dim=1) - predicted.diff(dim=1)).norm(dim=-1).mean()
+    parents = list(H36M_PARENTS[1:])
+    lengths = [(poses[:, :, 1:] - poses[:, :, parents]).norm(dim=-1) for poses in (truth, predicted)]
+    bones = (lengths[0] - lengths[1]).abs().mean()
+    return position + settings.velocity_weight * velocity + settings.bone_weight * bones
+
+
+def validation_batches(held_back: Motion, outputs: int) -> list[Batch]:
+    """The same for every run: people who are not trained on, under the same kinds of cameras and detectors."""
+    rng = np.random.default_rng(VALIDATION_SEED)
+    return [make_batch(held_back, rng, 64, outputs, HISTORY) for _ in range(8)]
+
+
+def validate(network: Network, batches: list[Batch]) -> dict[str, float]:
+    """Errors in millimetres."""
+    with torch.no_grad():
+        predicted = np.concatenate([network(torch.from_numpy(batch.features)).numpy() for batch in batches])
+    truth = np.concatenate([batch.poses for batch in batches])
+    measures = {"mpjpe": score.mpjpe, "n_mpjpe": score.n_mpjpe, "pa_mpjpe": score.pa_mpjpe, "mpjve": score.mpjve}
+    return {name: 1000 * BODY_SCALE_M * measure(truth, predicted) for name, measure in measures.items()}
+
+
+def train(
+    settings: Settings, motion: Motion, held_back: Motion, folder: Path, minutes: Optional[float] = None, resume: bool = False
+) -> Trainer:
+    """Train to the last step; writes `checkpoint.pt` and `losses.csv` in `folder` as it goes.
+
+    Given `minutes`, the number of steps is what fits into them at the speed of the first ones; it is fixed from then on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, losses = folder / "checkpoint.pt", folder / "losses.csv"
+    if resume:
+        trainer = Trainer.load(checkpoint, motion)
+    else:
+        steps = settings.steps if minutes is None else _steps_in(minutes, settings, motion)
+        trainer = Trainer(replace(settings, steps=steps), motion)
+        trainer.start_linear()
+        losses.write_text("step,loss,mpjpe,n_mpjpe,pa_mpjpe,mpjve\n")
+    validation = validation_batches(held_back, settings.outputs)
+    columns = [TextColumn("loss {task.fields[loss]:.4f}  validation N-MPJPE {task.fields[n_mpjpe]:.1f} mm"), BarColumn()]
+    with Progress(*columns, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        scores = validate(trainer.network, validation)
+        task = progress.add_task("", total=trainer.settings.steps, completed=trainer.done, loss=math.nan, n_mpjpe=scores["n_mpjpe"])
+        recent: list[float] = []
+        while trainer.done < trainer.settings.steps:
+            recent.append(trainer.step())
+            progress.update(task, completed=trainer.done, loss=recent[-1])
+            if trainer.done % REPORT_EVERY == 0 or trainer.done == trainer.settings.steps:
+                scores = validate(trainer.network, validation)
+                progress.update(task, n_mpjpe=scores["n_mpjpe"])
+                with losses.open("a", newline="") as file:
+                    csv.writer(file).writerow([trainer.done, np.mean(recent), *scores.values()])
+                trainer.save(checkpoint)
+                recent.clear()
+    return trainer
+
+
+def _steps_in(minutes: float, settings: Settings, motion: Motion, trial: int = 10) -> int:
+    probe = Trainer(replace(settings, steps=trial), motion)
+    probe.step()
+    start = time.perf_counter()
+    for _ in range(trial):
+        probe.step()
+    return max(1, int(minutes * 60 * trial / (time.perf_counter() - start)))

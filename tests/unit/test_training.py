@@ -1,0 +1,342 @@
+"""What the lifter learns from: people, bodies, cameras and detectors, each against something computed apart."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import ModelError
+from models.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
+from models.training import bodies, cameras, detector, limbs, score
+from models.training.batches import make_batch, start_late
+from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION, Motion, load_motion, sample_motion, subject
+
+SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
+CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"
+
+STANDING = np.array(
+    [
+        (0, 0, 0.95), (0.1, 0, 0.95), (0.1, 0.02, 0.52), (0.1, 0, 0.1), (-0.1, 0, 0.95), (-0.1, 0.02, 0.52), (-0.1, 0, 0.1),
+        (0, 0, 1.18), (0, 0, 1.42), (0, 0.02, 1.55), (0, 0.03, 1.72),
+        (-0.2, 0, 1.42), (-0.25, 0, 1.12), (-0.25, 0.1, 0.9), (0.2, 0, 1.42), (0.25, 0, 1.12), (0.25, 0.1, 0.9),
+    ],
+    np.float32,
+)  # fmt: skip
+"""Somebody who looks along +y, z up."""
+
+
+def moving(count: int = 3, length: int = 30, seed: int = 0) -> np.ndarray:
+    """Sequences [N, L, 17, 3] of somebody who sways and walks."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(length)[:, None, None] / 10
+    sway = 0.04 * np.sin(time + rng.uniform(0, 6, (count, 1, 17, 3)))
+    walk = time * rng.normal(0, 0.3, (count, 1, 1, 3)) * (1, 1, 0)
+    return (STANDING + sway + walk).astype(np.float32)
+
+
+def clips(names: list[str], joints: list[np.ndarray], fps: list[float]) -> Motion:
+    lengths = np.array([len(clip) for clip in joints])
+    return Motion(np.concatenate(joints).astype(np.float32), np.cumsum(lengths) - lengths, lengths, np.array(fps, np.float32), tuple(names))
+
+
+def write_clips(path: Path, names: list[str]) -> None:
+    """A file as the recorded motion's; the held-out subjects' frames are NaN, so that one of them anywhere would show."""
+    held_out = {"05", "135"}
+    frames = [
+        np.full((20, 17, 3), np.nan if name.split("/")[1].split("_")[0] in held_out else i, np.float16) for i, name in enumerate(names)
+    ]
+    start = 20 * np.arange(len(names))
+    length = np.full(len(names), 20)
+    fps = np.full(len(names), 30, np.float32)
+    np.savez(path, joints_m=np.concatenate(frames), clip_start=start, clip_length=length, fps=fps, clip_name=np.array(names))
+
+
+def test_the_held_out_are_those_who_judge() -> None:
+    assert {"05", "135"} == HELD_OUT
+    assert not HELD_OUT & VALIDATION
+
+
+def test_no_split_has_anybody_who_is_held_out_whatever_the_source(tmp_path: Path) -> None:
+    names = ["amc/05_01", "amc/14_02", "bvh/05_02", "dm/135_03", "bvh/02_01", "exp/train_walking_1", "amc/135_04", "amc/08_11", "dm/55_01"]
+    write_clips(tmp_path / "motion.npz", names)
+    train, validation = (load_motion(tmp_path / "motion.npz", split) for split in ("train", "validation"))
+    assert train.names == ("amc/14_02", "exp/train_walking_1")
+    assert validation.names == ("bvh/02_01", "amc/08_11", "dm/55_01")
+    assert np.isfinite(train.joints_m).all()
+    assert np.isfinite(validation.joints_m).all()
+    assert set(np.unique(train.joints_m)) == {1, 5}
+
+
+@pytest.mark.parametrize(("name", "number"), [("amc/05_01", "05"), ("dm/5_01", "05"), ("amc/135_01", "135"), ("bvh/005_2", "05")])
+def test_a_subject_is_known_however_it_is_written(name: str, number: str) -> None:
+    assert subject(name) == number
+
+
+@pytest.mark.skipif(not CMU.is_file(), reason=f"the motion capture is not here: {CMU}")
+def test_the_real_motion_is_split_by_people() -> None:
+    with np.load(CMU) as file:
+        everybody = {str(name) for name in file["clip_name"]}
+    splits = {split: load_motion(CMU, split) for split in ("train", "validation")}
+    names = {split: set(motion.names) for split, motion in splits.items()}
+    left_out = everybody - names["train"] - names["validation"]
+    assert not names["train"] & names["validation"]
+    assert left_out == {name for name in everybody if name.split("/")[1].split("_")[0] in ("05", "135")}
+    assert len(left_out) == 30
+    for motion in splits.values():
+        assert len(motion.joints_m) == motion.length.sum() == motion.start[-1] + motion.length[-1]
+
+
+def test_missing_motion_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.npz: no motion to train on; give --motion"):
+        load_motion(tmp_path / "nowhere.npz", "train")
+    write_clips(tmp_path / "motion.npz", ["amc/05_01", "amc/135_01"])
+    with pytest.raises(ModelError, match="none of its 2 clips belongs to the train split"):
+        load_motion(tmp_path / "motion.npz", "train")
+
+
+def test_motion_is_sampled_at_the_networks_rate_within_one_clip() -> None:
+    slow = np.zeros((90, 17, 3)) + np.arange(90)[:, None, None] / 30  # at 30 fps: one unit a second, from 0 to 3
+    fast = np.zeros((180, 17, 3)) + 100 + np.arange(180)[:, None, None] / 60  # at 60 fps, from 100 to 103
+    motion = clips(["a/1_1", "a/2_1"], [slow, fast], [30, 60])
+    drawn = sample_motion(motion, np.random.default_rng(0), 200, 40, tempo_spread=0)[..., 0, 0]
+    np.testing.assert_allclose(np.diff(drawn, axis=1), 1 / RATE_HZ, atol=2e-5)
+    assert ((drawn >= 0) & (drawn <= 3) | (drawn >= 100) & (drawn <= 103)).all()
+    assert 60 < (drawn[:, 0] < 50).sum() < 140
+    assert len(np.unique(drawn[:, 0])) > 150
+
+
+def test_a_short_clip_is_played_forth_and_back() -> None:
+    motion = clips(["a/1_1"], [np.zeros((5, 17, 3)) + np.arange(5)[:, None, None]], [30])
+    drawn = sample_motion(motion, np.random.default_rng(0), 50, 30)[..., 0, 0]
+    assert drawn.min() >= 0
+    assert drawn.max() <= 4
+    assert np.ptp(drawn, axis=1).min() > 3
+
+
+def test_mirroring_twice_is_nothing_and_once_exchanges_the_sides() -> None:
+    joints = moving()
+    np.testing.assert_array_equal(bodies.mirror(bodies.mirror(joints)), joints)
+    mirrored = bodies.mirror(joints)
+    left_wrist, right_wrist = 13, 16
+    np.testing.assert_array_equal(mirrored[..., left_wrist, :], joints[..., right_wrist, :] * (-1, 1, 1))
+
+
+def test_the_mirrored_person_is_seen_as_the_mirrored_picture() -> None:
+    """Left and right change places in 2D as they do in 3D: for a camera in the mirror's plane, x changes its sign."""
+    joints = moving()
+    likeness = bodies.plain_likeness(*joints.shape[:2])
+    rig = cameras.Cameras(cameras.camera_rotation(np.zeros(3), [0.2] * 3, np.zeros(3)), np.array([[0, 1, 6]] * 3, np.float32), np.ones(3))
+    seen = cameras.project(cameras.to_camera_axes(bodies.coco_points(joints, likeness), rig))
+    mirrored = cameras.project(cameras.to_camera_axes(bodies.coco_points(bodies.mirror(joints), likeness), rig))
+    np.testing.assert_allclose(mirrored, seen[..., COCO_MIRROR, :] * (-1, 1), atol=1e-5)
+    assert [COCO_MIRROR[i] for i in COCO_MIRROR] == list(range(17))
+    assert [H36M_MIRROR[i] for i in H36M_MIRROR] == list(range(17))
+
+
+def test_a_camera_projects_as_a_pinhole_does() -> None:
+    """Against the textbook: where the ray from the camera's place to the point crosses the picture plane."""
+    rng = np.random.default_rng(3)
+    for azimuth, elevation, roll in rng.uniform(-1, 1, (20, 3)) * (3, 0.6, 0.3):
+        place = rng.normal(0, 2, 3)
+        forward = np.array([-math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)])
+        level = np.array([math.cos(azimuth), math.sin(azimuth), 0])
+        upright = np.cross(level, forward)
+        right = math.cos(roll) * level - math.sin(roll) * upright
+        up = math.cos(roll) * upright + math.sin(roll) * level
+        point = place + 4 * forward + rng.normal(0, 1, 3)
+        along = (point - place) @ forward
+        expected = ((point - place) @ right / along, -(point - place) @ up / along)
+
+        rotation = cameras.camera_rotation([azimuth], [elevation], [roll])
+        rig = cameras.Cameras(rotation, -(rotation[0] @ place)[None].astype(np.float32), np.ones(1, np.float32))
+        seen = cameras.project(cameras.to_camera_axes(point.astype(np.float32).reshape(1, 1, 1, 3), rig))
+        np.testing.assert_allclose(seen.ravel(), expected, atol=1e-4)
+
+
+def test_a_level_camera_sees_up_as_up() -> None:
+    rig = cameras.Cameras(cameras.camera_rotation([0], [0], [0]), np.zeros((1, 3), np.float32), np.ones(1, np.float32))
+    seen = cameras.project(cameras.to_camera_axes(np.array([[[[1.0, 10.0, 2.0]]]], np.float32), rig))
+    np.testing.assert_allclose(seen.ravel(), (0.1, -0.2), atol=1e-6)
+
+
+def test_random_cameras_have_the_person_before_them() -> None:
+    joints = moving(count=500)
+    rig = cameras.random_cameras(np.random.default_rng(0), joints)
+    seen = cameras.to_camera_axes(joints, rig)
+    assert seen[..., 2].min() > 0.5
+    np.testing.assert_allclose(rig.rotation @ np.swapaxes(rig.rotation, 1, 2), np.broadcast_to(np.eye(3), (500, 3, 3)), atol=1e-5)
+    root = cameras.project(seen[:, 15, :1]) * rig.focal[:, None, None]
+    assert np.abs(root).max() < 0.5
+
+
+def test_other_builds_keep_the_directions_of_the_bones() -> None:
+    joints = moving()
+    scale = np.random.default_rng(0).uniform(0.8, 1.2, (3, 8)).astype(np.float32)
+    reshaped = bodies.reshape(joints, scale)
+    for joint, parent in list(enumerate(H36M_PARENTS))[1:]:
+        before, after = joints[:, :, joint] - joints[:, :, parent], reshaped[:, :, joint] - reshaped[:, :, parent]
+        np.testing.assert_allclose(after, before * scale[:, bodies.BONE_GROUPS[joint], None, None], atol=1e-5)
+    np.testing.assert_array_equal(reshaped[:, :, 0], joints[:, :, 0])
+    assert [bodies.BONE_GROUPS[i] for i in H36M_MIRROR] == bodies.BONE_GROUPS.tolist()
+
+
+def test_turning_keeps_what_is_vertical() -> None:
+    joints = moving()
+    turned = bodies.turn(joints, np.array([0, math.pi / 2, 1.0], np.float32))
+    np.testing.assert_allclose(turned[0], joints[0], atol=1e-6)
+    np.testing.assert_allclose(turned[1], np.stack([-joints[1, ..., 1], joints[1, ..., 0], joints[1, ..., 2]], -1), atol=1e-5)
+    np.testing.assert_allclose(turned[..., 2], joints[..., 2], atol=1e-6)
+
+
+def test_mixing_takes_the_legs_of_one_and_the_upper_body_of_the_other_at_one_heading() -> None:
+    legs, uppers = moving(seed=1), moving(seed=2)
+    mixed = bodies.mix(legs, bodies.turn(uppers, np.array([2.0, -1.0, 0.5], np.float32)))
+    np.testing.assert_array_equal(mixed[:, :, :7], legs[:, :, :7])
+    bent = np.linalg.norm(mixed[:, :, 13] - mixed[:, :, 11], axis=-1)
+    np.testing.assert_allclose(bent, np.linalg.norm(uppers[:, :, 13] - uppers[:, :, 11], axis=-1), atol=1e-5)
+    across = [joints[:, 15, 11] - joints[:, 15, 14] for joints in (legs, mixed)]
+    headings = [np.arctan2(side[:, 1], side[:, 0]) for side in across]
+    np.testing.assert_allclose(np.cos(headings[0] - headings[1]), 1, atol=1e-4)
+
+
+def test_who_stands_on_their_head_keeps_their_own_upper_body() -> None:
+    legs, uppers = moving(seed=1), moving(seed=2) * np.array([1, -1, -1], np.float32)
+    np.testing.assert_array_equal(bodies.mix(legs, uppers), legs)
+
+
+def test_exchanged_arms_hang_from_the_trunk_as_they_did() -> None:
+    mine, theirs = moving(seed=1), bodies.turn(moving(seed=2), np.array([2.0, -1.0, 0.5], np.float32))
+    exchanged = limbs.exchange_arms(mine, theirs, np.array([[True, False]] * 3))
+    rest = [joint for joint in range(17) if joint not in (12, 13)]
+    np.testing.assert_allclose(exchanged[:, :, rest], mine[:, :, rest], atol=1e-6)
+    for joint in (12, 13):
+        from_shoulder = [joints[:, :, joint] - joints[:, :, 11] for joints in (exchanged, theirs)]
+        np.testing.assert_allclose(*(np.linalg.norm(arm, axis=-1) for arm in from_shoulder), atol=1e-5)
+        trunk = [joints[:, :, 8] - joints[:, :, 0] for joints in (exchanged, theirs)]
+        ahead = [np.cross(joints[:, :, 11] - joints[:, :, 14], up) for joints, up in zip((exchanged, theirs), trunk)]
+        for lines in (trunk, ahead):
+            cosines = [(bodies.unit(arm) * bodies.unit(line)).sum(-1) for arm, line in zip(from_shoulder, lines)]
+            np.testing.assert_allclose(*cosines, atol=1e-5)
+
+
+def test_a_bent_limb_keeps_its_lengths_and_nothing_else_moves() -> None:
+    joints = moving()
+    turns = np.zeros((2, 3, 4, 3), np.float32)
+    turns[0, :, 0] = (0, 0, math.pi / 2)  # the right leg, a quarter about the vertical: x to y, y to -x
+    bent = limbs.bend(joints, *turns)
+    rest = [joint for joint in range(17) if joint not in (2, 3)]
+    np.testing.assert_allclose(bent[:, :, rest], joints[:, :, rest], atol=1e-6)
+    for joint in (2, 3):
+        x, y, z = np.moveaxis(joints[:, :, joint] - joints[:, :, 1], -1, 0)
+        np.testing.assert_allclose(bent[:, :, joint] - bent[:, :, 1], np.stack([-y, x, z], -1), atol=1e-5)
+    bent = limbs.bend(joints, *np.random.default_rng(0).normal(size=(2, 3, 4, 3)))
+    for joint, parent in list(enumerate(H36M_PARENTS))[1:]:
+        lengths = [np.linalg.norm(each[:, :, joint] - each[:, :, parent], axis=-1) for each in (bent, joints)]
+        np.testing.assert_allclose(*lengths, atol=1e-5)
+
+
+def test_the_lower_part_of_a_limb_bends_beyond_the_upper() -> None:
+    joints = moving()
+    turns = np.zeros((2, 3, 4, 3), np.float32)
+    turns[1, :, 2] = (0.4, 0, 0)  # the left forearm
+    bent = limbs.bend(joints, *turns)
+    np.testing.assert_allclose(bent[:, :, 12], joints[:, :, 12], atol=1e-6)
+    forearm = [bodies.unit(each[:, :, 13, 1:] - each[:, :, 12, 1:]) for each in (bent, joints)]  # seen along x
+    np.testing.assert_allclose((forearm[0] * forearm[1]).sum(-1), math.cos(0.4), atol=1e-4)
+
+
+def test_the_body_scale_is_thigh_shank_and_trunk() -> None:
+    thigh, shank, trunk = math.hypot(0.43, 0.02), math.hypot(0.42, 0.02), 0.23 + 0.24
+    assert bodies.body_scale(STANDING) == pytest.approx(thigh + shank + trunk, abs=1e-5)
+
+
+def test_coco_keypoints_lie_where_they_should() -> None:
+    joints = np.broadcast_to(STANDING, (1, 2, 17, 3))
+    points = bodies.coco_points(joints, bodies.plain_likeness(1, 2))[0, 0]
+    np.testing.assert_allclose(points[[9, 10, 15, 16]], STANDING[[13, 16, 6, 3]])
+    np.testing.assert_allclose(points[11] - points[12], 1.3 * (STANDING[4] - STANDING[1]), atol=1e-6)
+    nose, left_eye, right_eye, left_ear, right_ear = points[:5]
+    assert nose[1] > left_eye[1] > left_ear[1]  # who looks along +y has the nose foremost
+    assert left_ear[0] < left_eye[0] < nose[0] < right_eye[0] < right_ear[0]  # and their left at -x
+    assert left_eye[2] > nose[2] > STANDING[9, 2]
+    turned = bodies.plain_likeness(1, 2)._replace(head_turn=np.full((1, 2), 0.5, np.float32))
+    assert bodies.coco_points(joints, turned)[0, 0, 0, 0] < nose[0]  # to the left
+    nodded = bodies.plain_likeness(1, 2)._replace(head_nod=np.full((1, 2), 0.5, np.float32))
+    assert bodies.coco_points(joints, nodded)[0, 0, 0, 2] > nose[2]  # upwards
+
+
+def test_swapped_keypoints_come_from_the_other_side() -> None:
+    keypoints = np.random.default_rng(0).normal(size=(2, 3, 17, 3)).astype(np.float32)
+    everything = np.ones((2, 3, 17), bool)
+    np.testing.assert_array_equal(detector.swap(detector.swap(keypoints, everything), everything), keypoints)
+    legs = np.zeros((2, 3, 17), bool)
+    legs[0, 1, detector.LEGS] = True
+    swapped = detector.swap(keypoints, legs)
+    np.testing.assert_array_equal(swapped[0, 1, [15, 16]], keypoints[0, 1, [16, 15]])
+    np.testing.assert_array_equal(swapped[0, 1, :11], keypoints[0, 1, :11])
+    np.testing.assert_array_equal(swapped[1], keypoints[1])
+
+
+def test_a_detector_errs_about_as_real_ones_do_and_says_what_it_lost() -> None:
+    truth = np.broadcast_to(STANDING[:, [0, 2]] * 100, (1000, 40, 17, 2)).astype(np.float32)
+    keypoints = detector.detect(np.random.default_rng(0), truth, np.zeros((1000, 40, 17), np.float32))
+    assert np.isfinite(keypoints).all()
+    assert ((keypoints[..., 2] >= 0) & (keypoints[..., 2] <= 1)).all()
+    off = np.linalg.norm(keypoints[..., :2] - truth, axis=-1) / (1.62 * 100)
+    assert 0.005 < np.median(off) < 0.02
+    tells_nothing = np.median(keypoints[..., 2], axis=(1, 2)) == 1
+    assert 0.25 < tells_nothing.mean() < 0.42
+    assert 0.01 < (keypoints[..., 2] < 0.3).mean() < 0.15
+    unsure = (keypoints[..., 2] > 0.3) & (keypoints[..., 2] < 0.7)
+    assert off[unsure].mean() > 2 * off[keypoints[..., 2] > 0.9].mean()
+
+
+def test_drifts_have_spread_one_and_are_slow() -> None:
+    drift = detector._drift(np.random.default_rng(0), 2000, 40)
+    assert drift.shape == (2, 2000, 40, 17)
+    assert 0.7 < drift.std() < 1
+    assert np.diff(drift, axis=2).std() < 0.4
+
+
+def test_a_history_that_begins_late_repeats_its_first_frame() -> None:
+    features = np.broadcast_to(np.arange(34, dtype=np.float32)[:, None], (400, 34, 2))
+    late = start_late(np.random.default_rng(0), features, 26)[..., 0]
+    first = late[:, 0].astype(int)
+    assert 0.08 < (first > 0).mean() < 0.22
+    assert first.max() <= 26
+    np.testing.assert_array_equal(late, np.maximum(np.arange(34), first[:, None]))
+
+
+def test_a_batch_is_seen_from_one_camera_of_each_frames_own() -> None:
+    motion = clips(["a/1_1"], [moving(1, 300)[0]], [30])
+    batch = make_batch(motion, np.random.default_rng(0), 32, 4, 26)
+    assert batch.features.shape == (32, 30, 67)
+    assert batch.poses.shape == (32, 4, 17, 3)
+    assert batch.features.dtype == batch.poses.dtype == np.float32
+    np.testing.assert_array_equal(batch.poses[:, :, 0], 0)
+    again = make_batch(motion, np.random.default_rng(0), 32, 4, 26)
+    np.testing.assert_array_equal(again.features, batch.features)
+    seen = batch.features[:, 26:, :51].reshape(32, 4, 17, 3)
+    sure = seen[..., 2] > 0.8
+    upright = seen[..., 15:, 1].mean((1, 2)) > seen[..., 5:7, 1].mean((1, 2))
+    assert upright[sure.all((1, 2))].mean() > 0.9  # y points down: ankles below shoulders
+    across = batch.poses[..., 13, 0] - batch.poses[..., 16, 0], seen[..., 9, 0] - seen[..., 10, 0]
+    wide = (np.abs(across[0]) > 0.2) & sure[..., 9] & sure[..., 10]
+    assert (np.sign(across[0]) == np.sign(across[1]))[wide].mean() > 0.9  # left and right agree in 2D and 3D
+
+
+def test_error_measures_on_poses_made_for_them() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(6, 17, 3))
+    offset = truth + np.array([0.3, 0, 0.4])
+    assert score.mpjpe(truth, offset) == pytest.approx(0.5)
+    assert score.n_mpjpe(truth, 1.7 * truth) == pytest.approx(0, abs=1e-9)
+    angle = 0.7
+    rotation = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
+    assert score.pa_mpjpe(truth, 0.4 * truth @ rotation.T + (1, 2, 3)) == pytest.approx(0, abs=1e-9)
+    assert score.pa_mpjpe(truth, truth * (-1, 1, 1)) > 0.1  # a mirror is no rotation
+    assert score.mpjve(truth[None], truth[None] + (5, 5, 5)) == pytest.approx(0, abs=1e-9)
