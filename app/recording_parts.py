@@ -20,7 +20,7 @@ def parts(path: Path) -> list[Path]:
     """The files of the session at `path`, in order; none where there is no session."""
     numbered = re.compile(re.escape(path.stem) + r"\.(\d+)" + re.escape(path.suffix))
     later = ((int(match[1]), file) for file in path.parent.glob("*") if (match := numbered.fullmatch(file.name)))
-    return [*([path] if path.exists() else []), *(file for _, file in later)]
+    return [*([path] if path.exists() else []), *(file for _, file in sorted(later))]
 
 
 def prepare(path: Path, *, overwrite: bool) -> None:
