@@ -1,8 +1,8 @@
 """Pixels between the processes of one host: a memory-mapped ring of pictures. The bus carries slot and generation only.
 
 One file, written by capture alone, but for one byte per slot and taker: the sender sets it before it announces a picture to a taker that
-must see it, the taker clears it. A slot with such a byte set is not written. A taker that is free to miss pictures sets its own byte while it
-looks; since it may come too late, it compares the slot's generation afterwards too, and never uses what was overwritten meanwhile.
+must see it, the taker clears it. A slot with such a byte set is not written. A taker that is free to miss pictures sets its own byte while
+it looks; since it may come too late, it compares the slot's generation afterwards too, and never uses what was overwritten meanwhile.
 
 The file is allocated in full beforehand: a sparse one on a full memory disk would kill the writer in the middle of a picture.
 """
@@ -27,6 +27,7 @@ from app.streams import STREAMS
 TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
 PAGE = mmap.PAGESIZE
 MIN_SLOTS = 4
+DRAFT = "draft.ring"
 NEVER = -(2**62)
 """Time of the last picture where there was none yet."""
 
@@ -54,7 +55,8 @@ class _Layout:
         self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, 4)  # slots, bytes a slot, next frame, last t_ns
         slots, slot_bytes = int(self.sizes[0]), int(self.sizes[1])
         self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
-        self.held: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots).reshape(slots, -1)
+        held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
+        self.held: npt.NDArray[np.uint8] = held.reshape(slots, len(TAKERS))
         self.pixels: Picture = np.frombuffer(memory, np.uint8, slots * slot_bytes, _header_bytes(slots)).reshape(slots, slot_bytes)
 
 
@@ -68,11 +70,8 @@ class RingWriter:
         self.number = number
         self.path = ring_path(folder, number)
         self.slot_bytes = _pages(slot_bytes)
-        self.slots = _allocate(self.path, slots, self.slot_bytes)
-        with self.path.open("r+b") as file:
-            memory = mmap.mmap(file.fileno(), 0)
-        np.frombuffer(memory, np.int64, 4)[:] = self.slots, self.slot_bytes, *start
-        self._layout = _Layout(memory)
+        self.slots = _allocate(self.path, slots, self.slot_bytes, start)
+        self._layout = _open(self.path)
         self._generation = 0
 
     def free_slots(self) -> list[int]:
@@ -108,13 +107,16 @@ class RingWriter:
 
 
 class RingReader:
-    """A taker's side of the rings in `folder`."""
+    """A taker's side of the rings in `folder`. To be made before the first frame is taken: what an earlier one held is let go."""
 
     def __init__(self, folder: Path, taker: str) -> None:
         self._folder = folder
         self._taker = TAKERS.index(taker)
         self._number = -1
         self._layout: _Layout | None = None
+        for path in folder.glob("frames-*.ring"):  # the sender may not notice that a taker died if another is there at once
+            with suppress(FileNotFoundError):
+                _open(path).held[:, self._taker] = 0
 
     @contextmanager
     def picture(self, frame: Frame) -> Iterator[Picture]:
@@ -122,7 +124,8 @@ class RingReader:
 
         Raises Overwritten, on entry or at the end, where the slot holds another picture by now.
         """
-        layout = self._open(frame.ring)
+        layout = self._ring(frame.ring)
+        self._check(layout, frame)  # first: the byte may already hold the slot's next picture for this taker
         layout.held[frame.slot, self._taker] = 1
         try:
             self._check(layout, frame)
@@ -136,17 +139,18 @@ class RingReader:
     def release(self, frame: Frame) -> None:
         """Let go of a frame without looking at it."""
         with suppress(Overwritten):
-            self._open(frame.ring).held[frame.slot, self._taker] = 0
+            layout = self._ring(frame.ring)
+            self._check(layout, frame)
+            layout.held[frame.slot, self._taker] = 0
 
     def _check(self, layout: _Layout, frame: Frame) -> None:
         if layout.generations[frame.slot] != frame.generation:
             raise Overwritten
 
-    def _open(self, number: int) -> _Layout:
+    def _ring(self, number: int) -> _Layout:
         if number != self._number or self._layout is None:
             try:
-                with ring_path(self._folder, number).open("r+b") as file:
-                    self._layout = _Layout(mmap.mmap(file.fileno(), 0))
+                self._layout = _open(ring_path(self._folder, number))
             except FileNotFoundError:  # capture has gone on to a newer ring
                 raise Overwritten from None
             self._number = number
@@ -159,15 +163,24 @@ def ring_path(folder: Path, number: int) -> Path:
 
 
 def take_over(folder: Path) -> tuple[int, Position]:
-    """Number for a new ring, and where an earlier capture stopped; removes what that one left."""
+    """Number for a new ring, and where an earlier capture stopped; removes what that one left.
+
+    Until the new ring is there, one without slots keeps the position in its place: this capture may die before.
+    """
     rings = sorted(folder.glob("frames-*.ring"), key=lambda path: int(path.stem.split("-")[1]))
-    position = BEGINNING
+    if not rings:
+        return 0, BEGINNING
+    number = int(rings[-1].stem.split("-")[1]) + 1
+    position = Position(*map(int, np.fromfile(rings[-1], np.int64, 4)[2:]))
+    _allocate(ring_path(folder, number), 0, 0, position)
     for path in rings:
-        head = np.fromfile(path, np.int64, 4)
-        if len(head) == 4 and head[0] > 0:
-            position = Position(int(head[2]), int(head[3]))
         path.unlink()
-    return (int(rings[-1].stem.split("-")[1]) + 1 if rings else 0), position
+    return number, position
+
+
+def _open(path: Path) -> _Layout:
+    with path.open("r+b") as file:
+        return _Layout(mmap.mmap(file.fileno(), 0))
 
 
 def _pages(count: int) -> int:
@@ -178,21 +191,31 @@ def _header_bytes(slots: int) -> int:
     return _pages(64 + slots * (8 + len(TAKERS)))
 
 
-def _allocate(path: Path, slots: int, slot_bytes: int) -> int:
-    """Make the file with as many of the slots as there is room for; returns how many."""
+def _allocate(path: Path, slots: int, slot_bytes: int, position: Position) -> int:
+    """Make a ring with as many of the slots as there is room for; returns how many."""
     while True:
-        size = _header_bytes(slots) + slots * slot_bytes
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, size)
+            _make(path, slots, slot_bytes, position)
             return slots
         except OSError as error:
-            path.unlink()
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-        finally:
-            os.close(descriptor)
         if slots <= MIN_SLOTS:
-            need = f"{size / 2**20:.0f} MB for {slots} frames"
+            need = f"{(_header_bytes(slots) + slots * slot_bytes) / 2**20:.0f} MB for {slots} frames"
             raise UserError(f"{path.parent}: no room ({need}); set runtime_folder in the config to a folder that has it")
         slots = max(MIN_SLOTS, slots // 2)
+
+
+def _make(path: Path, slots: int, slot_bytes: int, position: Position) -> None:
+    """Make a ring beside its place and then move it there: nobody ever finds half a ring."""
+    draft = path.with_name(DRAFT)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _header_bytes(slots) + slots * slot_bytes)
+        os.pwrite(descriptor, np.array([slots, slot_bytes, *position], np.int64).tobytes(), 0)
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    finally:
+        os.close(descriptor)

@@ -155,8 +155,9 @@ class Supervisor:
             self._draining = True
             self._finish(child)
         elif code == USER_ERROR and not child.restarted:
-            child.finished = self.user_error = True
+            self.user_error = True
             self.stop(child.last_line[len(FATAL) :] or f"{child.worker}: {child.cause()}")
+            self._finish(child)
         elif self._draining or not self.config.live:
             if not self._draining:
                 self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")

@@ -1,6 +1,6 @@
 """The `poselift` command. Each command has a file of its own, imported when it is called: a worker must start quickly."""
 
-from __future__ import annotations
+# No postponed annotations here: on Python 3.9 typer would not see what `Annotated` holds.
 
 import os
 import sys
