@@ -91,16 +91,19 @@ class Lifter:
         """The poses at the measurement's own time `t_ns`.
 
         `person` int64 [K] are stable ids, never used again for someone else; `keypoints` float32 [K, 17, 3] x px, y px,
-        confidence in a picture of that size. Not finite values count as missing.
+        confidence in a picture of that size. Values that are not finite count as missing.
         """
+        ids: list[int] = np.asarray(person, np.int64).tolist()
+        points = plausible(keypoints, width_px, height_px)
+        if len(ids) != len(points):
+            raise ValueError(f"{len(ids)} ids for the keypoints of {len(points)} people")
         if self._size_px != (width_px, height_px):  # pixels of another picture: nothing to interpolate from
             self._size_px = (width_px, height_px)
             self._grid.restart()
         advance = self._grid.advance(int(t_ns))
         if advance.restart:
             self._slots.clear()
-        ids: list[int] = np.asarray(person, np.int64).tolist()
-        arrived = self._slots.update(int(t_ns), ids, plausible(keypoints, width_px, height_px))
+        arrived = self._slots.update(int(t_ns), ids, points)
         for part in advance.between:
             self._commit(part)
         self._slots.admit(int(t_ns), arrived)

@@ -21,17 +21,17 @@ TOLERANCE = 1e-5
 
 
 class Plain:
-    """The simplest normalisation: all coordinates as they are, in picture widths."""
+    """A simple normalisation: coordinates in picture widths, and poses as many times larger as the nose is to the right."""
 
     def observe(self, keypoints, width_px, height_px, focal_px):
-        scale = np.array([1 / width_px, 1 / width_px, 1], np.float32)
-        return (keypoints * scale).reshape(len(keypoints), -1), np.zeros(len(keypoints), np.float32)
+        scaled = keypoints * np.array([1 / width_px, 1 / width_px, 1], np.float32)
+        return scaled.reshape(len(keypoints), -1), scaled[:, :1, :1]
 
     def to_camera(self, pose, view):
-        return pose
+        return pose * view
 
     def body_scale_m(self, body_height_m):
-        return body_height_m / 2
+        return body_height_m / 4
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def judged(weights, columns):
     """The judge's newest pose [17, 3] for columns [T, 17, 3] in pixels, in the metres of `Plain` and two metres of body height."""
     features = np.asarray(columns, np.float64) / (WIDTH, WIDTH, 1)
     pose = judge(*weights_for_judge(weights), features.reshape(len(columns), -1))[-1].reshape(17, 3)
-    return pose - pose[0]
+    return (pose - pose[0]) * features[-1, 0, 0] * 0.5
 
 
 def naive(weights, times_ns, keypoints, gap_ns=5e8):
@@ -202,6 +202,11 @@ def test_an_id_given_twice_counts_once(open_lifter):
     lifted = lifter.step(0, [5, 5], walk(2), WIDTH, HEIGHT)
     assert lifted.person.tolist() == [5]
     assert lifter.left_out == {"the same id twice": 1}
+
+
+def test_every_person_has_keypoints(open_lifter):
+    with pytest.raises(ValueError, match="2 ids for the keypoints of 1 people"):
+        open_lifter().step(0, [1, 2], walk(1), WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
