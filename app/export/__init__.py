@@ -1,0 +1,1 @@
+"""What is made of a session's poses: one file per format."""

@@ -1,0 +1,70 @@
+"""poses.npz: the 3D poses as plain arrays, one row per (frame, person)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.messages import SCHEMA, Pose3D
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+
+_ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}
+
+
+def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_m: float) -> int:
+    """Write the poses of one stream to `path`; how many rows.
+
+    With K rows, one per (frame, person) in the order of `poses`:
+
+    - `frame` int64 [K], `t_s` float64 [K] (time of the picture, seconds), `person` int64 [K];
+    - `keypoints` float32 [K, 17, 3]: COCO order (`keypoint_names`); x px, y px, confidence;
+    - `joints_m` float32 [K, 17, 3]: Human3.6M order (`joint_names`); camera axes (x right, y down, z forward), root-relative, metres;
+    - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres; NaN until known;
+    - `root_m` float32 [K, 3]: the root in camera axes, metres; NaN until known;
+    - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
+    - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`.
+
+    The file is there as a whole or not at all.
+    """
+    rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _ROWS}
+    frames: list[int] = []
+    times_ns: list[int] = []
+    width_px = height_px = 0
+    for pose in poses:
+        width_px, height_px = pose.width_px, pose.height_px
+        frames += [pose.frame] * len(pose.person)
+        times_ns += [pose.t_ns] * len(pose.person)
+        for name, found in rows.items():
+            found.append(getattr(pose, name))
+    stacked = {name: np.concatenate([np.empty((0, *_ROWS[name]["shape"]), _ROWS[name]["dtype"]), *found]) for name, found in rows.items()}
+    _write(
+        path,
+        frame=np.array(frames, np.int64),
+        t_s=np.array(times_ns, np.int64) / 1e9,
+        **stacked,
+        joint_names=np.array(H36M_JOINTS),
+        keypoint_names=np.array(COCO_KEYPOINTS),
+        fps=np.float64(fps),
+        width=np.int64(width_px),
+        height=np.int64(height_px),
+        body_height_m=np.float64(body_height_m),
+        schema=np.int64(SCHEMA),
+    )
+    return len(frames)
+
+
+def _write(path: Path, **arrays: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

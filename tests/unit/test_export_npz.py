@@ -1,0 +1,89 @@
+"""poses.npz holds exactly what its readers were promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.export.npz import write_poses
+from app.messages import Pose3D
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+
+PROMISED = {
+    "frame": (np.int64, ()),
+    "t_s": (np.float64, ()),
+    "person": (np.int64, ()),
+    "keypoints": (np.float32, (17, 3)),
+    "joints_m": (np.float32, (17, 3)),
+    "sigma_m": (np.float32, (17, 3)),
+    "root_m": (np.float32, (3,)),
+    "confidence": (np.float32, (17,)),
+    "warming": (np.bool_, ()),
+    "held": (np.bool_, ()),
+}
+
+
+def pose(frame: int, people: int) -> Pose3D:
+    random = np.random.default_rng(frame)
+    some = lambda *shape: random.normal(size=(people, *shape)).astype(np.float32)  # noqa: E731
+    person, flag = np.arange(people) + 10 * frame, random.random(people) < 0.5
+    return Pose3D(
+        frame, 40_000_000 * frame, 640, 480, person, some(17, 3), some(17, 3), some(17, 3) * np.nan, some(3), some(17), flag, ~flag
+    )
+
+
+def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
+    poses = [pose(0, 1), pose(1, 0), pose(3, 3), pose(4, 1)]
+    assert write_poses(tmp_path / "out" / "poses.npz", iter(poses), fps=25.0, body_height_m=1.8) == 5
+    found = np.load(tmp_path / "out" / "poses.npz")
+    assert set(found.files) == {*PROMISED, "joint_names", "keypoint_names", "fps", "width", "height", "body_height_m", "schema"}
+    for name, (dtype, shape) in PROMISED.items():
+        assert (found[name].dtype, found[name].shape) == (dtype, (5, *shape)), name
+    assert found["frame"].tolist() == [0, 3, 3, 3, 4]
+    np.testing.assert_allclose(found["t_s"], [0, 0.12, 0.12, 0.12, 0.16], rtol=0, atol=1e-12)
+    for name in ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held"):
+        np.testing.assert_array_equal(found[name], np.concatenate([getattr(one, name) for one in poses]))
+    assert tuple(found["joint_names"]) == H36M_JOINTS
+    assert tuple(found["keypoint_names"]) == COCO_KEYPOINTS
+    assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, 1)
+
+
+@pytest.mark.parametrize("poses", [[], [pose(0, 0), pose(1, 0)]])
+def test_nobody_there_keeps_the_shapes(tmp_path: Path, poses: list[Pose3D]) -> None:
+    assert write_poses(tmp_path / "poses.npz", poses, fps=0, body_height_m=1.7) == 0
+    found = np.load(tmp_path / "poses.npz")
+    for name, (dtype, shape) in PROMISED.items():
+        assert (found[name].dtype, found[name].shape) == (dtype, (0, *shape)), name
+    assert found["width"] == (640 if poses else 0)
+
+
+def test_a_stream_that_breaks_leaves_the_older_file(tmp_path: Path) -> None:
+    path = tmp_path / "poses.npz"
+    write_poses(path, [pose(0, 1)], fps=25, body_height_m=1.7)
+
+    def breaking() -> Iterator[Pose3D]:
+        yield pose(0, 1)
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        write_poses(path, breaking(), fps=25, body_height_m=1.7)
+    assert len(np.load(path)["frame"]) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["poses.npz"]
+
+
+def test_a_disk_that_fills_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "poses.npz"
+    write_poses(path, [pose(0, 1)], fps=25, body_height_m=1.7)
+
+    def full(file: object, **arrays: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        write_poses(path, [pose(0, 1), pose(1, 1)], fps=25, body_height_m=1.7)
+    assert len(np.load(path)["frame"]) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["poses.npz"]
