@@ -25,8 +25,7 @@ from models.tracking import Identity
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
-FRAME_S = 1 / 30
-"""The smoothing of the region takes consecutive frames to be this far apart, as MediaPipe's Python solution does."""
+BEFORE_ALL_NS = -(2**62)
 NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
 
 
@@ -58,17 +57,17 @@ class BlazePose:
         self._identity = Identity(keep_frames)
         self._region: Optional[Region] = None
         self._smoother = _smoother()
-        self._frame = -1
+        self._t_ns = BEFORE_ALL_NS
 
-    def step(self, picture: npt.NDArray[np.uint8], frame: int) -> People2D:
-        """The most prominent person in `picture` (uint8[H, W, 3], BGR), the stream's picture number `frame`; K is 0 or 1.
+    def step(self, picture: npt.NDArray[np.uint8], t_ns: int) -> People2D:
+        """The most prominent person in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream; K is 0 or 1.
 
-        Raises ValueError where `frame` does not come after the last one: ids rest on that.
+        Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
         """
-        if frame <= self._frame:
-            raise ValueError(f"frame {frame} came after frame {self._frame}; frame numbers must grow")
-        elapsed_s = (frame - self._frame) * FRAME_S
-        self._frame = frame
+        if t_ns <= self._t_ns:
+            raise ValueError(f"a picture of {t_ns} ns came after one of {self._t_ns} ns; times must grow")
+        elapsed_s = (t_ns - self._t_ns) / 1e9
+        self._t_ns = t_ns
 
         sight = None if self._region is None else self._look(picture, self._region)
         if sight is not None:
@@ -78,7 +77,7 @@ class BlazePose:
         if sight is not None:
             self._smoother = _smoother()
             self._region = self._next_region(sight, elapsed_s)
-            return _one(self._identity.found(self._region, frame), sight)
+            return _one(self._identity.found(self._region, t_ns), sight)
         self._region = None
         self._identity.missed()
         return NOBODY

@@ -23,8 +23,8 @@ class People2D(NamedTuple):
 class PoseDetector2D(Protocol):
     """Finds and follows people in a stream of pictures."""
 
-    def step(self, picture: npt.NDArray[np.uint8], frame: int) -> People2D:
-        """The people in `picture` (uint8[H, W, 3], BGR), the stream's picture number `frame`.
+    def step(self, picture: npt.NDArray[np.uint8], t_ns: int) -> People2D:
+        """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream.
 
-        Frame numbers grow; live, some are left out. What is returned depends on nothing but the pictures and numbers so far.
+        Times grow; live, some pictures are left out. What is returned depends on nothing but the pictures and times so far.
         """

@@ -11,12 +11,13 @@ MAX_MOVE = 0.5
 """A person found again is the one lost when its region's centre moved less than this, in sides of the region..."""
 MAX_GROWTH = 1.5
 """...and its side grew or shrank less than this many times."""
+NS_PER_MS = 1_000_000
 
 
 class Identity:
-    """The id of the one person that is followed: the number of the frame in which it was first seen.
+    """The id of the one person that is followed: the time at which it was first seen, in ms of the stream.
 
-    Frame numbers only grow, so an id cannot come back, and a restarted process needs no memory to keep that promise.
+    Times only grow, so an id cannot come back, and a restarted process needs no memory to keep that promise.
     """
 
     def __init__(self, keep_frames: int) -> None:
@@ -30,10 +31,10 @@ class Identity:
         self._region = region
         return self._person
 
-    def found(self, region: Region, frame: int) -> int:
-        """The id of a person newly found in `region` in `frame`: the last one's, where it may well be the same."""
+    def found(self, region: Region, t_ns: int) -> int:
+        """The id of a person newly found in `region` at `t_ns`: the last one's, where it may well be the same."""
         if self._region is None or self._missed_frames > self._keep_frames or not _alike(self._region, region):
-            self._person = frame
+            self._person = t_ns // NS_PER_MS
         self._region = region
         self._missed_frames = 0
         return self._person

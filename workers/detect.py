@@ -25,7 +25,7 @@ class Detect:
 
     def step(self, frame: Frame, picture: Picture) -> Pose2D:
         """The people in `picture`, uint8 [height, width, 3] BGR, the frame's pixels."""
-        people = self._detector.step(picture, frame.frame)
+        people = self._detector.step(picture, frame.t_ns)
         return Pose2D(frame.frame, frame.t_ns, frame.width_px, frame.height_px, people.person, people.keypoints)
 
 

@@ -87,8 +87,7 @@ class Pictures:
         if wanted and self._encoding != "none":
             try:
                 with self._ring.picture(frame) as picture:
-                    packed = with_pixels(frame, picture, self._encoding, self._quality)
-                return packed
+                    return with_pixels(frame, picture, self._encoding, self._quality)
             except Overwritten:
                 self._loop.meter.drop({OVERWRITTEN: 1})
         self._ring.release(frame)

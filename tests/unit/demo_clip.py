@@ -14,6 +14,9 @@ from models.blazepose import BlazePose
 from models.errors import ModelError
 from models.store import path_of
 
+FRAME_NS = 33_333_333
+"""From one of the clip's pictures to the next."""
+
 
 def pulled(name: str) -> Path:
     """The file of a pulled model or clip; skips the test where it is not there."""

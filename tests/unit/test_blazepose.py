@@ -107,12 +107,18 @@ def blazepose(world: World) -> BlazePose:
 
 
 def see(world: World, blazepose: BlazePose, frame: int, *people: Person) -> list[int]:
-    """The ids in one more frame of the world with these people."""
+    """Who is seen in one more frame of the world with these people; each by the frame that the id was taken from."""
     world.people = people
-    return blazepose.step(world.picture(), frame).person.tolist()
+    return [person // FRAME_MS for person in blazepose.step(world.picture(), at_ns(frame)).person.tolist()]
+
+
+def at_ns(frame: int) -> int:
+    """The frame's time in the stream."""
+    return frame * FRAME_MS * 1_000_000
 
 
 HERE = Person(300, 250)
+FRAME_MS = 33
 
 
 def test_detector_runs_only_while_there_is_nobody_to_follow(world, blazepose):
@@ -125,7 +131,7 @@ def test_detector_runs_only_while_there_is_nobody_to_follow(world, blazepose):
 
 
 def test_nobody_is_an_empty_answer_of_the_right_shape(world, blazepose):
-    people = blazepose.step(world.picture(), 0)
+    people = blazepose.step(world.picture(), at_ns(0))
     assert people.person.shape == (0,) and people.person.dtype == np.int64
     assert people.keypoints.shape == (0, 17, 3) and people.keypoints.dtype == np.float32
 
@@ -133,7 +139,7 @@ def test_nobody_is_an_empty_answer_of_the_right_shape(world, blazepose):
 def test_keypoints_are_pixels_of_the_picture_with_confidence(world, blazepose):
     world.people = [HERE]
     for frame in range(5):
-        people = blazepose.step(world.picture(), frame)
+        people = blazepose.step(world.picture(), at_ns(frame))
     assert people.keypoints.shape == (1, 17, 3) and people.keypoints.dtype == np.float32
     np.testing.assert_allclose(people.keypoints[0, :, :2], np.tile([300, 250], (17, 1)), atol=0.5)
     np.testing.assert_allclose(people.keypoints[0, :, 2], 1 / (1 + np.exp(-3)), rtol=1e-6)
@@ -209,15 +215,15 @@ def test_every_absence_is_counted_anew(world, blazepose):
 def test_the_most_prominent_person_is_followed_and_kept(world, blazepose):
     small_but_sure, large = Person(120, 240, 60, score=0.99), Person(450, 240, 110, score=0.8)
     assert see(world, blazepose, 0, small_but_sure, large) == [0]
-    assert blazepose.step(world.picture(), 1).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
+    assert blazepose.step(world.picture(), at_ns(1)).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
     world.people = [small_but_sure._replace(radius=130, y=200), large]
-    assert blazepose.step(world.picture(), 2).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
+    assert blazepose.step(world.picture(), at_ns(2)).keypoints[0, 0, 0] == pytest.approx(450, abs=0.5)
 
 
 def test_whom_the_landmark_network_refuses_gives_way_to_the_next(world, blazepose):
     statue, person = Person(450, 240, 110, present=False), Person(120, 240, 60)
     world.people = [statue, person]
-    assert blazepose.step(world.picture(), 0).keypoints[0, 0, 0] == pytest.approx(120, abs=0.5)
+    assert blazepose.step(world.picture(), at_ns(0)).keypoints[0, 0, 0] == pytest.approx(120, abs=0.5)
     assert world.landmarks.runs == 2
 
 
@@ -233,15 +239,15 @@ def test_same_pictures_give_the_same_bits(world):
         answers = []
         for frame in (0, 1, 3, 4, 8):
             world.people = [Person(300 + 5 * frame, 250 + frame, 100 + frame)]
-            answers.append(blazepose.step(world.picture(), frame).keypoints.tobytes())
+            answers.append(blazepose.step(world.picture(), at_ns(frame)).keypoints.tobytes())
         return b"".join(answers)
 
     assert run() == run()
 
 
-def test_frame_numbers_must_grow(world, blazepose):
+def test_times_must_grow(world, blazepose):
     see(world, blazepose, 4, HERE)
-    with pytest.raises(ValueError, match="frame 4 came after frame 4"):
+    with pytest.raises(ValueError, match="132000000 ns came after one of 132000000 ns"):
         see(world, blazepose, 4, HERE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from demo_clip import blazepose, pictures, pulled
+from demo_clip import FRAME_NS, blazepose, pictures, pulled
 
 
 def test_the_person_is_seen_in_nearly_every_frame():
@@ -11,7 +11,7 @@ def test_the_person_is_seen_in_nearly_every_frame():
     confidence, ids = [], set()
     for frame, picture in enumerate(pictures(pulled("demo_clip"))):
         if frame % 2 == 0:
-            people = detector.step(picture, frame)
+            people = detector.step(picture, frame * FRAME_NS)
             confidence.append(people.keypoints[0, :, 2].mean() if len(people.person) else 0.0)
             ids.update(people.person.tolist())
     assert len(confidence) == 115

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_clip import blazepose, pictures, pulled
+from demo_clip import FRAME_NS, blazepose, pictures, pulled
 
 from models.blazepose_landmarks import COCO_LANDMARKS
 
@@ -46,7 +46,7 @@ def ours() -> np.ndarray:
     detector = blazepose()
     keypoints = np.full((FRAMES, 17, 2), np.nan, np.float32)
     for frame, picture in enumerate(islice(pictures(pulled("demo_clip")), FRAMES)):
-        people = detector.step(picture, frame)
+        people = detector.step(picture, frame * FRAME_NS)
         if len(people.person):
             keypoints[frame] = people.keypoints[0, :, :2]
     return keypoints
