@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SCHEME = re.compile(r"\w+:/+")
+_SCHEME = re.compile(r"['\"]?\w+:/+")
 _SECRET = re.compile(
     r"((?:^|[/?&;,])(?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|auth|(?:api_?)?key|secret)=)[^/?&;,]*", re.IGNORECASE
 )

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from made_video import numbered
+
+from app.config import CaptureConfig
+from app.errors import UserError
+from workers.sources import open_source
+from workers.sources.pattern import read_number
+
+
+def fill(folder, names):
+    """Picture i of the pattern under the i-th name."""
+    for name, pixels in zip(names, numbered(len(names))):
+        assert cv2.imwrite(str(folder / name), pixels)
+
+
+def read(folder, fps=None):
+    source = open_source(CaptureConfig(source=str(folder), fps=fps))
+    return [(p.pixels.copy(), p.t_ns) for p in source], source
+
+
+def test_in_the_order_a_person_counts(tmp_path):
+    fill(tmp_path, ["IMG1.PNG", "img2.png", "img9b.png", "img10.png", "img10a.png", "img100.png", "other.png", "²2.png"])
+    taken, source = read(tmp_path)
+    assert [read_number(pixels) for pixels, _ in taken] == list(range(8))
+    assert (source.live, source.fps, source.frames, source.note) == (False, 30.0, 8, "")
+
+
+def test_times_by_the_rate_asked_for(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(5)])
+    assert [t for _, t in read(tmp_path, fps=12.5)[0]] == [0, 80_000_000, 160_000_000, 240_000_000, 320_000_000]
+    assert [t for _, t in read(tmp_path)[0]][1:3] == [33_333_333, 66_666_666]
+
+
+@pytest.mark.parametrize("ending", ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"])
+def test_the_formats(tmp_path, ending):
+    fill(tmp_path, [f"{i}.{ending}" for i in range(2)])
+    taken, _ = read(tmp_path)
+    assert [read_number(pixels) for pixels, _ in taken] == [0, 1]
+
+
+def test_sizes_depths_and_channels_may_differ(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), np.full((40, 60), 128, np.uint8))
+    cv2.imwrite(str(tmp_path / "2.png"), np.full((20, 30, 4), 128, np.uint8))
+    cv2.imwrite(str(tmp_path / "3.png"), np.full((21, 31, 3), 128 * 257, np.uint16))
+    taken, _ = read(tmp_path)
+    assert [pixels.shape for pixels, _ in taken] == [(40, 60, 3), (20, 30, 3), (21, 31, 3)]
+    for pixels, _ in taken:
+        assert pixels.dtype == np.uint8
+        assert pixels.flags.c_contiguous
+        assert (pixels == 128).all()
+
+
+def test_an_unreadable_picture_keeps_its_time_and_is_told(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(5)])
+    (tmp_path / "0.png").write_bytes(b"")
+    (tmp_path / "3.png").write_bytes(b"not a picture")
+    taken, source = read(tmp_path, fps=10)
+    assert [(read_number(pixels), t) for pixels, t in taken] == [(1, 10**8), (2, 2 * 10**8), (4, 4 * 10**8)]
+    assert source.note == "2 of 5 pictures could not be read (the first: 0.png)"
+
+
+def test_turned_as_the_exif_says(tmp_path):
+    pixels = numbered(1)[0]
+    coded = cv2.imencode(".jpg", pixels)[1].tobytes()
+    # EXIF in an APP1 segment: a TIFF header and one entry, tag 0x0112 (orientation) = 6: turn clockwise to see it upright
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+    segment = b"Exif\x00\x00" + tiff
+    (tmp_path / "a.jpg").write_bytes(coded[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + coded[2:])
+    taken, _ = read(tmp_path)
+    assert read_number(np.ascontiguousarray(np.rot90(taken[0][0]))) == 0
+
+
+@pytest.mark.parametrize("names", [[], ["notes.txt"], [".hidden.png"]])
+def test_no_pictures(tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(UserError, match=r"no pictures in this folder; it needs files ending in \.jpg"):
+        read(tmp_path)
+
+
+def test_not_one_that_can_be_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"none of the 1 pictures .* a\.png"):
+        read(tmp_path)

@@ -1,0 +1,54 @@
+"""Where pictures come from: one file per kind of source, and the table of kinds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Callable, NamedTuple
+
+import cv2
+
+from app.config import CaptureConfig
+from app.errors import UserError
+from app.redact import display_name
+from workers.sources.paths import mode_of
+from workers.sources.pattern import PatternSource
+from workers.sources.picture import Picture, Source, SourceLost
+from workers.sources.pictures import PictureFolder
+from workers.sources.rtsp import RtspSource
+from workers.sources.v4l2 import V4l2Source, is_camera
+from workers.sources.video import VideoFile
+
+__all__ = ["KINDS", "Picture", "Source", "SourceLost", "open_source"]
+
+
+class Kind(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    """For people."""
+    claims: Callable[[str], bool]
+    """Whether a source, as the user wrote it, is of this kind."""
+    open: Callable[[CaptureConfig], Source]
+    """Raises UserError."""
+
+
+KINDS = (
+    Kind("test:WIDTHxHEIGHT@FPS", lambda source: source.startswith("test:"), PatternSource),
+    Kind("rtsp://HOST/PATH", lambda source: source.lower().startswith(("rtsp://", "rtsps://")), RtspSource),
+    Kind("a camera's index or /dev path", is_camera, V4l2Source),
+    Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), PictureFolder),
+    Kind("a video file", lambda source: "://" not in source, VideoFile),
+)
+"""The first kind that claims a source opens it."""
+
+
+def open_source(settings: CaptureConfig) -> Source:
+    """The source that `settings.source` names, with its first picture at hand. Raises UserError: one line that says why not."""
+    if "OPENCV_LOG_LEVEL" not in os.environ:  # its warnings would stand before the one line that says why not
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    for kind in KINDS:
+        if kind.claims(settings.source):
+            return kind.open(settings)
+    known = ", ".join(kind.what for kind in KINDS)
+    raise UserError(f"{display_name(settings.source)}: no such kind of source; give one of: {known}")

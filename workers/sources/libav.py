@@ -1,0 +1,73 @@
+"""What files and network cameras have in common: PyAV's frames as pictures, its streams and its errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Optional
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from workers.sources.picture import Pixels
+
+_ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+"""From 17 on PyAV converts on all cores, which costs the detector more than it saves here."""
+_TURNS = {
+    1: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    2: cv2.ROTATE_180,
+    3: cv2.ROTATE_90_CLOCKWISE,
+}
+_ROUND = 0.01
+"""A pixel that is less than this off square is an encoder's rounding, not worth resampling."""
+
+
+class Converter:
+    """BGR pictures from frames of any pixel format: upright, as the display matrix says, and with square pixels."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stretch = float(stream.sample_aspect_ratio or 1)
+        if abs(self._stretch - 1) < _ROUND or not 0.25 <= self._stretch <= 4:
+            self._stretch = 1.0
+        self._reformatter = VideoReformatter()
+        self._pixels: Pixels = np.empty((0, 0, 3), np.uint8)
+
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        """uint8 [height, width, 3], C-contiguous, valid until the next call."""
+        width = round(frame.width * self._stretch)
+        picture = self._reformatter.reformat(frame, width=width, format="bgr24", **_ONE_THREAD)
+        plane = picture.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
+        pixels: Pixels = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
+        turns = round(frame.rotation / 90) % 4
+        if turns:
+            self._pixels = cv2.rotate(pixels, _TURNS[turns])
+        else:
+            self._pixels = self._pixels if self._pixels.shape == pixels.shape else np.empty_like(pixels)
+            np.copyto(self._pixels, pixels)
+        return self._pixels
+
+
+def video_stream(container: InputContainer) -> Optional[VideoStream]:
+    """The first stream of moving pictures (a song's cover is none), set to decode on one thread without delay; None without any."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            stream.thread_type = "SLICE"
+            stream.codec_context.thread_count = 1
+            return stream
+    return None
+
+
+def rate(stream: VideoStream) -> Fraction:
+    """Nominal pictures per second; 0 where unknown."""
+    return stream.average_rate or stream.guessed_rate or Fraction(0)
+
+
+def why(error: Exception) -> str:
+    """What libav says, without the name of the file or the address: that may hold a password."""
+    return str(getattr(error, "strerror", None) or type(error).__name__)

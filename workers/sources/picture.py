@@ -1,0 +1,51 @@
+"""What every source gives, and how it says that it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Optional, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Picture(NamedTuple):
+    """One picture and its time."""
+
+    pixels: Pixels
+    """uint8 [height, width, 3] BGR, C-contiguous. Valid until the next picture is taken: the source may write the next one there."""
+    t_ns: int
+    """Live: when it was taken, on this machine's monotonic clock. File: media time, 0 at the first picture. Always increasing."""
+
+
+class SourceLost(Exception):
+    """A camera that gave pictures and no longer does. One line for people; `open_source` may find it again later."""
+
+
+class Source(Protocol):
+    """Pictures, in order. To be iterated once, from one thread.
+
+    Taking a picture waits for a camera a few seconds at most: then, or as soon as the camera is known to be gone, it raises
+    SourceLost. A signal's handler runs before the next picture or after those few seconds, whichever is first.
+    """
+
+    name: str
+    """For people and logs; never holds a password."""
+    live: bool
+    """True: a camera; it sets the pace and may be lost. False: a file or a pattern; it goes as fast as it is read, and may end."""
+    fps: float
+    """Nominal pictures per second; 0.0 where unknown."""
+    frames: Optional[int]
+    """About how many pictures there will be; None where unknown or endless."""
+    note: str
+    """A warning for people, such as a truncated video (known at its end) or a setting the camera refused; "" where there is none."""
+
+    def __iter__(self) -> Iterator[Picture]:
+        """The pictures. Raises SourceLost where a camera is gone; a damaged file ends early, with a note."""
+        ...
+
+    def close(self) -> None:
+        """Give the camera or the file back. May be called again."""
+        ...

@@ -1,0 +1,124 @@
+"""A video file: every picture, in order, with its own media time."""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Optional
+
+import av
+from av.video.frame import VideoFrame
+
+from app.config import CaptureConfig
+from app.errors import UserError
+from workers.sources.clocks import MediaClock
+from workers.sources.libav import Converter, rate, video_stream, why
+from workers.sources.paths import path_of
+from workers.sources.picture import Picture
+
+_DEFAULT_FPS = 30
+"""Paces pictures without timestamps in a file without a rate."""
+_SOUND_S = 1.0
+"""In a file with sound, pictures may end so much before it."""
+
+
+class VideoFile:
+    """The pictures of a video file, decoded on one thread, upright and with square pixels."""
+
+    live = False
+
+    def __init__(self, settings: CaptureConfig) -> None:
+        self.name, self.note = settings.source, ""
+        self._packets = self._delivered = self._damaged = 0
+        self._container = self._open(path_of(settings.source))
+        try:
+            stream = video_stream(self._container)
+            if stream is None:
+                raise UserError(f"{self.name}: no video in this file, only sound or text; give a video file")
+            self._stream = stream
+            self.fps = float(rate(stream))
+            self.frames: Optional[int] = stream.frames or round(self._expected_s() * self.fps) or None
+            self._period_ns = round(10**9 / (self.fps or _DEFAULT_FPS))
+            decoded = self._decode()
+            first = next(decoded, None)
+            if first is None:
+                raise UserError(f"{self.name}: no picture in this video can be decoded ({stream.codec_context.name}); give another file")
+            self._frames = chain((first,), decoded)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __iter__(self) -> Iterator[Picture]:
+        """The pictures; what cannot be decoded is left out and told in `note` at the end."""
+        convert, clock = Converter(self._stream), MediaClock(self._period_ns)
+        t_ns = 0
+        for frame in self._frames:
+            t_ns = clock.place(frame.pts, frame.time_base)
+            yield Picture(convert(frame), t_ns)
+            self._delivered += 1
+        self.note = self._shortfall((t_ns + self._period_ns) / 1e9)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _open(self, path: Path) -> av.container.InputContainer:
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise UserError(f"{self.name}: not a regular file; give a video file")
+            container = av.open(f"file:{path}", "r")
+        except FileNotFoundError:
+            raise UserError(f"{self.name}: no such file; check the path") from None
+        except PermissionError:
+            raise UserError(f"{self.name}: no permission to read this file; check its owner and mode") from None
+        except av.FFmpegError as error:
+            raise UserError(f"{self.name}: not a video, or cut off before its index ({why(error)}); give a video file") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.name}: cannot be read ({why(error)}); check the path") from None
+        if container.format.name == "tty":  # libav would draw a text file as pictures
+            container.close()
+            raise UserError(f"{self.name}: not a video but a text file; give a video file")
+        return container
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        """Frames as long as there are any; the file's last packet is an empty one that empties the decoder."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                self._damaged += 1
+                return
+            if packet is None:
+                return
+            self._packets += packet.size > 0
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self._damaged += 1
+                continue
+            yield from frames
+
+    def _expected_s(self) -> float:
+        """How long the file says it is; an AVI that was cut tells it by its number of pictures alone."""
+        stream = self._stream
+        counted_s = stream.frames / self.fps if self.fps else 0.0
+        if stream.duration and stream.time_base:
+            return max(counted_s, float(stream.duration * stream.time_base))
+        return max(counted_s, (self._container.duration or 0) / 1e6)
+
+    def _shortfall(self, covered_s: float) -> str:
+        """What is missing, for people. At the end it must be missing by time too: an AVI counts pictures that were never there."""
+        counted = self._stream.frames
+        if counted:
+            slack_s = 0.5 / (self.fps or _DEFAULT_FPS)
+        else:
+            slack_s = 2 / (self.fps or _DEFAULT_FPS) if len(self._container.streams) == 1 else _SOUND_S
+        if self._packets < (counted or math.inf) and self._expected_s() - covered_s > slack_s:
+            return f"truncated: {self._delivered} of about {self.frames} frames could be read"
+        if self._damaged:
+            return f"damaged: {self._damaged} of {self._packets} parts could not be decoded, {self._delivered} frames were read"
+        return ""
