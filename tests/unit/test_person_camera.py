@@ -156,6 +156,8 @@ def test_an_unknown_focal_length_is_the_stated_multiple_of_the_longer_side() -> 
         assumed, _ = observe(keypoints, width, height)
         stated, _ = observe(keypoints, width, height, person_camera.FOCAL_OF_LONGER_SIDE * 1920)
         np.testing.assert_array_equal(assumed, stated)
+        longer, _ = observe(keypoints, width, height, 2 * person_camera.FOCAL_OF_LONGER_SIDE * 1920)
+        assert longer[SIZE] == pytest.approx(stated[SIZE] / 2, rel=0.2)
 
 
 def test_many_at_once_are_as_one_by_one() -> None:
