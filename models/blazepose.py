@@ -39,7 +39,7 @@ class Sight(NamedTuple):
 class BlazePose:
     """Finds and follows the most prominent person: of those detected, the one with the largest product of score and region's side.
 
-    `detector` and `landmarks` are BlazePose's two networks; the second may have been cut without its heatmap. A person needs
+    `detector` and `landmarks` are BlazePose's two networks. A person needs
     `min_score` to be found, and `min_presence` in every picture to be followed (both above 0 and below 1). Who is found again
     after at most `keep_frames` processed pictures, at nearly the same place and size, keeps the id.
 
@@ -48,7 +48,7 @@ class BlazePose:
 
     def __init__(self, detector: Model, landmarks: Model, min_score: float = 0.5, min_presence: float = 0.5, keep_frames: int = 30) -> None:
         _require(detector, "BlazePose's detector", detections.INPUT_SIZE, {"boxes", "scores"})
-        _require(landmarks, "BlazePose's landmark network", pose.INPUT_SIZE, {"landmarks", "flag"})
+        _require(landmarks, "BlazePose's landmark network", pose.INPUT_SIZE, {"landmarks", "flag", "heatmap"})
         self._detector = detector
         self._landmarks = landmarks
         self._min_score = min_score

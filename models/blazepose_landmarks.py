@@ -32,10 +32,10 @@ def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
     """The points [19, 2] (17 COCO keypoints, mid-hip, circle; pixels of the input) and the keypoints' confidence [17], 0..1.
 
     `landmarks` [1, 195] of the network's answer: 39 rows of x, y, z (pixels), visibility and presence (before the sigmoid).
-    `heatmap` [1, 39, 64, 64], one map a landmark, makes the points finer, where the network was not cut without it.
+    `heatmap` [1, 39, 64, 64], one map a landmark, makes the points finer.
     """
     rows = answer["landmarks"].reshape(-1, 5)[USED]
-    points = refine(rows[:, :2], answer["heatmap"][0], USED) if "heatmap" in answer else rows[:, :2]
+    points = refine(rows[:, :2], answer["heatmap"][0], USED)
     # Visible means in the picture and not hidden, present means in the picture: the smaller estimate is the safe one for both.
     return points, sigmoid(rows[:17, 3:].min(axis=1))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 
-from models.convert.tflite_operators import NCHW_TO_NHWC, OPERATORS, Graph, Value
+from models.convert.tflite_operators import OPERATORS, Graph, Value
 from models.convert.tflite_reader import Network, Operator, Tensor, read
 from models.errors import ModelError
 
@@ -26,7 +26,8 @@ def convert(
     """The `onnx.ModelProto` of a TFLite network that sees a picture.
 
     Its one input is `picture`, uint8 [1, H, W, 3] RGB; the network sees 0 to 255 as `picture_range`. `outputs` maps the TFLite
-    names of those to keep to the names they get; what only the others need is gone. `metadata` is written into the file as it
+    names of those to keep to the names they get (a map comes out as [1, channels, H, W], as it is inside); what only the others need is
+    gone. `metadata` is written into the file as it
     is, with `picture_range`. Raises ModelError for a file that is no TFLite, an unknown output, or an operator that is not supported.
     """
     network = read(flatbuffer)
@@ -39,10 +40,7 @@ def convert(
     for operator in operators:
         OPERATORS[operator.kind](graph, operator)
     for name, tensor in kept.items():
-        if len(tensor.shape) == 4:
-            graph.emit("Transpose", [graph.read(tensor)], name, perm=NCHW_TO_NHWC)
-        else:
-            graph.emit("Identity", [graph.read(tensor)], name)
+        graph.emit("Identity", [graph.read(tensor)], name)
     return _model(graph, picture, kept, {**metadata, "picture_range": f"{picture_range[0]:g} {picture_range[1]:g}"})
 
 
@@ -85,10 +83,15 @@ def _picture(graph: Graph, network: Network, picture_range: tuple[float, float])
 
 
 def _model(graph: Graph, picture: Any, kept: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Any:
-    outputs = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, tensor.shape) for name, tensor in kept.items()]
+    outputs = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, _inner(tensor.shape)) for name, tensor in kept.items()]
     initializers = [onnx.numpy_helper.from_array(array, name) for name, array in graph.initializers.items()]
     whole = onnx.helper.make_graph(graph.nodes, "tflite", [picture], outputs, initializers)
     model = onnx.helper.make_model(whole, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _inner(shape: Sequence[int]) -> list[int]:
+    """A shape as it is inside the graph: pictures and maps as NCHW."""
+    return [shape[0], shape[3], shape[1], shape[2]] if len(shape) == 4 else list(shape)

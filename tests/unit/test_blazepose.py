@@ -28,6 +28,10 @@ class Person(NamedTuple):
     present: bool = True
 
 
+COLD = np.full((1, 39, 64, 64), -9, np.float32)
+"""A heatmap that refines nothing."""
+
+
 class World:
     """The truth that both fake networks see; they count how often they are asked."""
 
@@ -80,20 +84,20 @@ class FakeLandmarks(Fake):
     """Measures the disc that covers the middle of its input, and says that all keypoints are in the disc's centre."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world, 256, {"landmarks": (1, 195), "flag": (1, 1), "world": (1, 117)})
+        super().__init__(world, 256, {"landmarks": (1, 195), "flag": (1, 1), "heatmap": (1, 39, 64, 64)})
 
     def run(self, tensors):
         self.runs += 1
         self.seen = tensors["picture"][0, :, :, 0]
         number = round(self.seen[128, 128] / 50) - 1
         if number < 0 or not self.world.people[number].present:
-            return {"landmarks": np.zeros((1, 195), np.float32), "flag": np.full((1, 1), 0.1, np.float32)}
+            return {"landmarks": np.zeros((1, 195), np.float32), "flag": np.full((1, 1), 0.1, np.float32), "heatmap": COLD}
         y, x = np.nonzero(np.round(self.seen / 50) == number + 1)
         rows = np.zeros((39, 5), np.float32)
         rows[:, :2] = x.mean(), y.mean()
         rows[:, 3:] = 3
         rows[34, 1] -= np.sqrt(len(x) / np.pi)
-        return {"landmarks": rows.reshape(1, 195), "flag": np.full((1, 1), 0.9, np.float32)}
+        return {"landmarks": rows.reshape(1, 195), "flag": np.full((1, 1), 0.9, np.float32), "heatmap": COLD}
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_decode_takes_points_and_the_smaller_of_visibility_and_presence():
     rows[:, 0], rows[:, 1] = np.arange(39), 100 + np.arange(39)
     rows[:, 3], rows[:, 4] = 2, 1
     rows[16, 3:] = -1000, 3  # right wrist
-    points, confidence = pose.decode({"landmarks": rows.reshape(1, 195)})
+    points, confidence = pose.decode({"landmarks": rows.reshape(1, 195), "heatmap": np.full((1, 39, 64, 64), -9, np.float32)})
     used = [*pose.COCO_LANDMARKS, 33, 34]
     np.testing.assert_array_equal(points, np.stack([used, 100 + np.array(used)], axis=1))
     expected = np.full(17, 1 / (1 + math.exp(-1)))

@@ -197,7 +197,12 @@ def run_tflite(file, picture, picture_range, kernels="BUILTIN"):
     normalised = picture.astype(np.float32) / np.float32(255) * np.float32(high - low) + np.float32(low)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], normalised)
     interpreter.invoke()
-    return {output["name"]: interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()}
+    return {output["name"]: channels_first(interpreter.get_tensor(output["index"])) for output in interpreter.get_output_details()}
+
+
+def channels_first(values):
+    """As ours are: a map as [1, channels, H, W]."""
+    return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
 
 
 def run_onnx(model, picture, folder):
@@ -228,7 +233,7 @@ def test_what_only_other_outputs_need_is_gone(tmp_path):
     tiny.operator("FLOOR", [tiny.features], (1, *PICTURE_SIZE, 4))  # which cannot be converted, and need not be
     tiny.outputs = [kept, len(tiny.tensors) - 1]
     model = convert(tiny.file(), {f"tensor {kept}": "out"}, (0, 1), {})
-    assert sorted({node.op_type for node in model.graph.node} - {"Reshape", "Cast"}) == ["Add", "Clip", "Conv", "Transpose"]
+    assert sorted({node.op_type for node in model.graph.node} - {"Reshape", "Cast"}) == ["Add", "Clip", "Conv", "Identity"]
 
 
 def test_an_unsupported_operator_is_named():
@@ -299,7 +304,7 @@ def test_a_network_answers_as_the_original(name, squares, converted):
     entry = store.entries()[name].conversion
     original = store.original_of(name, converted).read_bytes()
     model = open_model(store.path_of(name, converted))
-    tolerance = {"landmarks": 0.01, "boxes": 0.01, "scores": 0.01, "flag": 1e-4, "world": 1e-4}
+    tolerance = {"landmarks": 0.01, "boxes": 0.01, "scores": 0.01, "flag": 1e-4, "world": 1e-4, "heatmap": 0.01}
     people = 0
     for square in squares:
         picture = cv2.resize(square, entry.picture[1:3], interpolation=cv2.INTER_AREA)[None]
