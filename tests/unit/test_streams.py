@@ -1,0 +1,96 @@
+"""The table of streams holds together, and says what the design says."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.messages import TYPES, Answer, Control, End, Frame, Health, Pose2D, Pose3D
+from app.streams import STREAMS, WATCH, WORKERS, Link, Take, links, recorded
+
+MODES = ("live", "file")
+
+
+def ways(mode: str, workers: tuple[str, ...] = WORKERS) -> dict[tuple[str, str, str], Take]:
+    found = links(mode, workers)
+    table = {(link.message.__name__, link.sender, link.taker): link.take for link in found}
+    assert len(table) == len(found), "a way is there twice"
+    return table
+
+
+def test_each_message_has_one_line() -> None:
+    assert len({stream.message for stream in STREAMS}) == len(STREAMS)
+    assert {stream.message for stream in STREAMS} | {End, Control, Answer} == set(TYPES.values())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_senders_and_takers_exist_and_senders_come_first(mode: str) -> None:
+    for stream in STREAMS:
+        assert set(stream.senders) <= set(WORKERS)
+        assert set(getattr(stream, mode)) <= {*WORKERS, WATCH}
+        if stream.message is not Health:
+            for link in links(mode, WORKERS):
+                if link.message is stream.message and link.taker != WATCH:
+                    assert WORKERS.index(link.sender) < WORKERS.index(link.taker), link
+
+
+def test_both_modes_have_the_same_ways() -> None:
+    assert set(ways("live")) == set(ways("file"))
+
+
+def test_what_every_worker_takes_live() -> None:
+    assert {way: take for way, take in ways("live").items() if way[0] != "Health"} == {
+        ("Frame", "capture", "detect"): Take.NEWEST,
+        ("Frame", "capture", "record"): Take.EVERY,
+        ("Pose2D", "detect", "lift"): Take.EVERY,
+        ("Pose2D", "detect", "record"): Take.EVERY,
+        ("Pose2D", "detect", WATCH): Take.FEED,
+        ("Pose3D", "lift", "record"): Take.EVERY,
+        ("Pose3D", "lift", WATCH): Take.FEED,
+    }
+
+
+def test_from_a_file_no_worker_may_miss_anything() -> None:
+    for (message, _, taker), take in ways("file").items():
+        assert take is (Take.FEED if message == "Health" or taker == WATCH else Take.EVERY), (message, taker)
+
+
+def test_whoever_watches_never_slows_anybody() -> None:
+    for mode in MODES:
+        assert {take for (_, _, taker), take in ways(mode).items() if taker == WATCH} == {Take.FEED}
+
+
+def test_everybody_says_how_it_is_and_the_recorder_does_not_hear_itself() -> None:
+    health = {way for way in ways("live") if way[0] == "Health"}
+    assert health == {("Health", worker, taker) for worker in WORKERS for taker in ("record", WATCH) if worker != taker}
+
+
+def test_only_those_who_run_are_linked() -> None:
+    assert ways("live", ("capture", "detect")).keys() == {
+        ("Frame", "capture", "detect"),
+        ("Pose2D", "detect", WATCH),
+        ("Health", "capture", WATCH),
+        ("Health", "detect", WATCH),
+    }
+    assert links("live", ()) == ()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_frame_comes_to_the_recording_by_every_stage(mode: str) -> None:
+    """Capture to record, directly and through each worker: so the record's inputs end only when all work is done."""
+    every = {(link.sender, link.taker) for link in links(mode, WORKERS) if link.take is not Take.FEED}
+    reached = {"capture"}
+    while more := {taker for sender, taker in every if sender in reached} - reached:
+        reached |= more
+    assert reached == set(WORKERS)
+    assert {sender for sender, taker in every if taker == "record"} == set(WORKERS) - {"record"}
+
+
+def test_everything_that_is_said_is_recorded() -> None:
+    assert set(recorded()) == {Frame, Pose2D, Pose3D, Health, End}
+    assert {stream.message for stream in STREAMS if "record" not in stream.file} == set()
+
+
+def test_a_link_says_who_sends_what_to_whom() -> None:
+    assert Link(Frame, "capture", "detect", Take.NEWEST) in links("live", WORKERS)
+    assert not any(link.message is Pose3D and link.sender == "detect" for link in links("live", WORKERS))
+    assert [link.sender for link in links("live", WORKERS) if link.message is Pose2D] == ["detect"] * 3
