@@ -23,7 +23,10 @@ class Advance(NamedTuple):
     between: tuple[float, ...]
     """Ticks that have passed since the last measurement, as parts of the way from it (0) to this one (1)."""
     on_tick: bool
-    """The measurement lies on a tick: its answer is committed. Else it is evaluated and the state stays on the last tick."""
+    """The measurement lies on a tick and stands for it with its own keypoints, so that its answer belongs to its own time.
+
+    Else it is only evaluated, and the state stays on the last tick.
+    """
 
 
 class TickGrid:
