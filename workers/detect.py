@@ -31,12 +31,9 @@ class Detect:
 
 def open_detect(config: Config) -> Detect:
     """The detector that the config names, its networks warmed up: the first frame must not wait for that. Raises ModelError."""
-    networks = [
-        open_model(path_of(name, config.models_path()), config.detect.threads) for name in ("blazepose_detector", "blazepose_landmarks")
-    ]
-    for network in networks:
-        _warm_up(network)
-    return Detect(BlazePose(*networks, min_score=config.detect.min_detection_score, min_presence=config.detect.min_presence))
+    detector, landmarks = (_ready(name, config) for name in ("blazepose_detector", "blazepose_landmarks"))
+    settings = config.detect
+    return Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -60,5 +57,7 @@ def run(config: Config, bus: Bus) -> None:
     loop.end()
 
 
-def _warm_up(network: Model) -> None:
+def _ready(name: str, config: Config) -> Model:
+    network = open_model(path_of(name, config.models_path()), config.detect.threads)
     network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
+    return network

@@ -15,6 +15,7 @@ from workers.sources.paths import mode_of
 from workers.sources.pattern import PatternSource
 from workers.sources.picture import Picture, Source, SourceLost
 from workers.sources.pictures import PictureFolder
+from workers.sources.replay import Replay
 from workers.sources.rtsp import RtspSource
 from workers.sources.v4l2 import V4l2Source, is_camera
 from workers.sources.video import VideoFile
@@ -38,6 +39,7 @@ KINDS = (
     Kind("rtsp://HOST/PATH", lambda source: source.lower().startswith(("rtsp://", "rtsps://")), RtspSource),
     Kind("a camera's index or /dev path", is_camera, V4l2Source),
     Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), PictureFolder),
+    Kind("a recording (.mcap)", lambda source: source.endswith(".mcap"), Replay),
     Kind("a video file", lambda source: "://" not in source, VideoFile),
 )
 """The first kind that claims a source opens it."""
