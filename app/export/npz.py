@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.atomic import replacing
 from app.messages import SCHEMA, Pose3D
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
@@ -42,29 +42,21 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
         times_ns += [pose.t_ns] * len(pose.person)
         for name, found in rows.items():
             found.append(getattr(pose, name))
-    stacked = {name: np.concatenate([np.empty((0, *_ROWS[name]["shape"]), _ROWS[name]["dtype"]), *found]) for name, found in rows.items()}
-    _write(
-        path,
-        frame=np.array(frames, np.int64),
-        t_s=np.array(times_ns, np.int64) / 1e9,
-        **stacked,
-        joint_names=np.array(H36M_JOINTS),
-        keypoint_names=np.array(COCO_KEYPOINTS),
-        fps=np.float64(fps),
-        width=np.int64(width_px),
-        height=np.int64(height_px),
-        body_height_m=np.float64(body_height_m),
-        schema=np.int64(SCHEMA),
-    )
+    stacked: dict[str, Any] = {
+        name: np.concatenate([np.empty((0, *_ROWS[name]["shape"]), _ROWS[name]["dtype"]), *found]) for name, found in rows.items()
+    }
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            frame=np.array(frames, np.int64),
+            t_s=np.array(times_ns, np.int64) / 1e9,
+            **stacked,
+            joint_names=np.array(H36M_JOINTS),
+            keypoint_names=np.array(COCO_KEYPOINTS),
+            fps=np.float64(fps),
+            width=np.int64(width_px),
+            height=np.int64(height_px),
+            body_height_m=np.float64(body_height_m),
+            schema=np.int64(SCHEMA),
+        )
     return len(frames)
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,344 @@
+"""Keypoint files: what others write is read, what we write others read, and a file that is a program is never run."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+
+from app import object_arrays
+from app.errors import UserError
+from app.keypoint_files import Clip, read_keypoints, write_keypoints
+
+SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
+METADATA = {
+    "layout_name": "coco",
+    "num_joints": 17,
+    "keypoints_symmetry": [[1, 3, 5, 7, 9, 11, 13, 15], [2, 4, 6, 8, 10, 12, 14, 16]],
+    "video_metadata": {"walk.mp4": {"w": 1920, "h": 1080}},
+}
+
+
+def some_keypoints(frames: int = 5, columns: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).random((frames, 17, columns)).astype(np.float32)
+
+
+def dataset(path: Path, keypoints: Any = None, name: Any = "walk.mp4", metadata: Any = METADATA, **more: Any) -> Path:
+    keypoints = some_keypoints() if keypoints is None else keypoints
+    positions = {name: {"custom": [keypoints]}}
+    np.savez_compressed(path, positions_2d=np.array(positions, object), metadata=np.array(metadata, object), **more)
+    return path
+
+
+def with_pickles(path: Path, positions: bytes, metadata: bytes = pickle.dumps(np.array(METADATA, object), 4)) -> Path:
+    """A dataset whose two object arrays of no dimension are given as pickles."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in (("positions_2d", positions), ("metadata", metadata)):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
+            file.writestr(f"{name}.npy", header.getvalue() + content)
+    return path
+
+
+def test_a_dataset_of_numpy_is_read(tmp_path: Path) -> None:
+    keypoints = some_keypoints()
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", keypoints))
+    assert (clip.name, clip.width_px, clip.height_px, clip.fps) == ("walk.mp4", 1920, 1080, None)
+    assert clip.keypoints.dtype == np.float32
+    np.testing.assert_array_equal(clip.keypoints[..., :2], keypoints)
+    assert (clip.keypoints[..., 2] == 1).all()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])
+def test_pickles_of_older_and_newer_numpy(tmp_path: Path, protocol: int, package: str) -> None:
+    keypoints = np.asfortranarray(some_keypoints().astype(">f8"))
+    sizes = {**METADATA, "video_metadata": {"walk.mp4": {"w": np.int64(640), "h": np.int32(480), "fps": np.float64(29.97)}}}
+    pickles = [pickle.dumps(np.array(content, object), protocol) for content in ({"walk.mp4": {"custom": [keypoints]}}, sizes)]
+    ours = np.array(0).__reduce__()[0].__module__.rpartition(".")[0]
+    if protocol < 4:
+        pickles = [data.replace(f"c{ours}.".encode(), f"c{package}.".encode()) for data in pickles]
+    (clip,) = read_keypoints(with_pickles(tmp_path / "k.npz", *pickles))
+    np.testing.assert_array_equal(clip.keypoints[..., :2], keypoints.astype(np.float32))
+    assert (clip.width_px, clip.height_px, clip.fps) == (640, 480, 29.97)
+
+
+def test_confidence_is_kept_within_its_bounds(tmp_path: Path) -> None:
+    keypoints = some_keypoints(columns=3)
+    keypoints[0, 0, 2], keypoints[0, 1, 2] = 1.5, -3
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", keypoints))
+    np.testing.assert_array_equal(clip.keypoints[..., 2], keypoints[..., 2].clip(0, 1))
+
+
+def test_missing_frames_stay_missing_and_missing_keypoints_get_a_place(tmp_path: Path) -> None:
+    keypoints = some_keypoints(5)
+    keypoints[1] = np.nan
+    keypoints[3, 4, 0] = np.inf
+    keypoints[:, 9] = np.nan
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", keypoints))
+    assert np.isnan(clip.keypoints[1, :, :2]).all()
+    assert (clip.keypoints[1, :, 2] == 0).all()
+    assert np.isfinite(clip.keypoints[[0, 2, 3, 4]]).all()
+    np.testing.assert_allclose(clip.keypoints[3, 4], [*(keypoints[2, 4] + keypoints[4, 4]) / 2, 0], rtol=1e-6)
+    others = np.delete(keypoints[0], 9, 0).mean(0)
+    np.testing.assert_allclose(clip.keypoints[0, 9], [*others, 0], rtol=1e-5)
+
+
+def clip_with_gaps() -> Clip:
+    keypoints = some_keypoints(6, 3)
+    keypoints[0] = keypoints[2] = keypoints[5] = (np.nan, np.nan, 0)
+    return Clip("walk", keypoints, 640, 480, 25.0)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    written = [clip_with_gaps(), Clip("run.mp4", some_keypoints(2, 3), 1920, 1080)]
+    assert write_keypoints(tmp_path / "out" / "k.npz", written) == {"walk": 3, "run.mp4": 0}
+    found = read_keypoints(tmp_path / "out" / "k.npz")
+    assert [(clip.name, clip.width_px, clip.height_px, clip.fps) for clip in found] == [
+        ("walk", 640, 480, 25),
+        ("run.mp4", 1920, 1080, None),
+    ]
+    for ours, theirs in zip(written, found):
+        np.testing.assert_array_equal(ours.keypoints, theirs.keypoints)
+
+
+def test_what_is_written_is_what_upstream_expects(tmp_path: Path) -> None:
+    clip = clip_with_gaps()
+    write_keypoints(tmp_path / "k.npz", [clip])
+    content = np.load(tmp_path / "k.npz", allow_pickle=True)
+    metadata = content["metadata"].item()
+    assert {**metadata, "video_metadata": None} == {**METADATA, "video_metadata": None}
+    assert metadata["video_metadata"] == {"walk": {"w": 640, "h": 480, "fps": 25}}
+    (keypoints,) = content["positions_2d"].item()["walk"]["custom"]
+    assert (keypoints.dtype, keypoints.shape) == (np.float32, (6, 17, 2))
+    seen = clip.keypoints[..., :2]
+    expected = np.stack([seen[1], seen[1], (seen[1] + seen[3]) / 2, seen[3], seen[4], seen[4]])
+    np.testing.assert_allclose(keypoints, expected, rtol=1e-6)
+
+
+def test_nobody_at_all_cannot_be_written(tmp_path: Path) -> None:
+    nobody = Clip("empty", np.full((3, 17, 3), np.nan, np.float32), 640, 480)
+    with pytest.raises(UserError, match="nobody was seen in any of the 3 frames of empty"):
+        write_keypoints(tmp_path / "k.npz", [nobody])
+    assert not list(tmp_path.iterdir())
+
+
+NO_DATASET = "is it a VideoPose3D custom 2D dataset"
+WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "not a zip": (lambda path: path.write_text("no"), "not an npz file"),
+    "a folder": (lambda path: path.mkdir(), "cannot read this file"),
+    "nothing": (lambda path: None, "No such file"),
+    "other arrays": (lambda path: np.savez(path, a=np.zeros(3)), NO_DATASET),
+    "numbers": (lambda path: np.savez(path, positions_2d=np.zeros(3), metadata=np.zeros(3)), NO_DATASET),
+    "no sizes": (lambda path: dataset(path, metadata={"layout_name": "coco"}), NO_DATASET),
+    "no size": (lambda path: dataset(path, name="other"), "'w' and 'h'"),
+    "odd size": (lambda path: dataset(path, metadata={"video_metadata": {"walk.mp4": {"w": 0, "h": 9}}}), "0x9 px"),
+    "odd fps": (lambda path: dataset(path, metadata={"video_metadata": {"walk.mp4": {"w": 9, "h": 9, "fps": float("nan")}}}), "at nan fps"),
+    "no video": (lambda path: np.savez(path, positions_2d=np.array({}, object), metadata=np.array(METADATA, object)), "a video each"),
+    "16 joints": (lambda path: dataset(path, np.zeros((4, 16, 2))), r"\(4, 16, 2\); needed are \(frames, 17, 2 or 3\)"),
+    "4 columns": (lambda path: dataset(path, np.zeros((4, 17, 4))), "needed are"),
+    "2 dimensions": (lambda path: dataset(path, np.zeros((17, 2))), "needed are"),
+    "zero frames": (lambda path: dataset(path, np.zeros((0, 17, 2))), "has no frames"),
+    "objects": (lambda path: dataset(path, np.full((4, 17, 2), None, object)), "not one array of numbers"),
+    "a list": (lambda path: dataset(path, [[0.0]]), "one array"),
+    "detections of hands": (lambda path: np.savez(path, boxes=np.zeros(3), keypoints=np.zeros(3), metadata=np.zeros(())), "neither"),
+    **{
+        f"named {name!r}": (
+            lambda path, name=name: dataset(path, name=name, metadata={"video_metadata": {name: {"w": 9, "h": 9}}}),
+            "rename",
+        )
+        for name in ("../x", "..", "", "/etc", "a/b", "a\\b", "a\nb", "a\0b", ".hidden", "x" * 300, 7)
+    },
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_files_are_told_in_one_line(tmp_path: Path, case: str) -> None:
+    write, told = WRONG[case]
+    path = tmp_path / "wrong.npz"
+    write(path)
+    with pytest.raises(UserError, match=told) as error:
+        read_keypoints(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+class Calls:
+    """Pickled, it is a call."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+def nested(call: Any) -> Any:
+    inside = np.empty(2, object)
+    inside[:] = [None, call]
+    return {"walk.mp4": {"custom": [inside]}}
+
+
+HIDINGS = {
+    "bare": lambda call: call,
+    "in a dictionary": lambda call: {"walk.mp4": {"custom": [call]}},
+    "in an array in a list": nested,
+    "as a key's value twice": lambda call: {"walk.mp4": {"custom": [some_keypoints()], "more": [call, call]}},
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("hiding", HIDINGS)
+@pytest.mark.parametrize("kind", ["system", "eval", "numpy"])
+def test_programs_are_not_run(tmp_path: Path, kind: str, hiding: str, protocol: int) -> None:
+    marker = tmp_path / "ran"
+    call = {
+        "system": Calls(os.system, f"touch {marker}"),
+        "eval": Calls(eval, f"open({str(marker)!r}, 'w').close()"),
+        "numpy": Calls(np.savetxt, str(marker), [0]),
+    }[kind]
+    content = np.empty((), object)
+    content[()] = HIDINGS[hiding](call)
+    path = with_pickles(tmp_path / "evil.npz", pickle.dumps(content, protocol))
+
+    with pytest.raises(UserError, match=r"evil\.npz: refused: its pickle (asks for|uses)"):
+        read_keypoints(path)
+    assert not marker.exists()
+
+    np.load(path, allow_pickle=True)["positions_2d"]
+    assert marker.exists(), "this is no exploit, so the test shows nothing"
+
+
+def by_hand(*operations: bytes) -> bytes:
+    return b"\x80\x03" + b"".join(operations) + b"."
+
+
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+NDARRAY, DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
+EMPTY_ARRAY = RECONSTRUCT + NDARRAY + b"K\x00\x85C\x01b\x87R"
+
+
+def text(value: str) -> bytes:
+    return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+
+def array_of(dtype: bytes, data: bytes, shape: bytes = b")") -> bytes:
+    return EMPTY_ARRAY + b"(K\x01" + shape + dtype + b"\x89" + data + b"tb"
+
+
+RAW_BYTES_AS_OBJECTS = (  # a dtype of one object field whose flags deny that it holds objects: eight raw bytes would become a pointer
+    DTYPE
+    + text("V8")
+    + b"\x85R(K\x03"
+    + text("|")
+    + b"N"
+    + text("f")
+    + b"\x85}"
+    + text("f")
+    + DTYPE
+    + text("O8")
+    + b"\x85RK\x00\x86sK\x08K\x01K\x00tb"
+)
+TRICKS = {
+    "raw bytes as objects": array_of(RAW_BYTES_AS_OBJECTS, b"C\x08AAAAAAAA"),
+    "an object array of bytes": array_of(DTYPE + text("O8") + b"\x85R", b"C\x08AAAAAAAA"),
+    "bytes short of the shape": array_of(DTYPE + text("f8") + b"\x85R", b"C\x08AAAAAAAA", b"J\xff\xff\xff\x7f\x85"),
+    "a negative shape": array_of(DTYPE + text("f8") + b"\x85R", b"C\x08AAAAAAAA", b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86"),
+    "a shape of huge rows of nothing": array_of(DTYPE + text("O8") + b"\x85R", b"]", b"\x8a\x07\0\0\0\0\0\0\x01\x85"),
+    "a new array of any size": NDARRAY + b"J\xff\xff\xff\x7f\x85R",
+    "a function's attributes": RECONSTRUCT + b"}" + text("__defaults__") + b"Nsb",
+    "a class's attributes": NDARRAY + b"}" + text("array") + b"Nsb",
+    "an attribute of a known name": b"\x8c\x16numpy.core.multiarray\x8c\x19_reconstruct.__globals__\x93",
+    "room for a billion memories": b"Nr\xff\xff\xff\x7f",
+    "an old instance": b"(" + text("true") + b"ios\nsystem\n",
+    "an old object": b"(cos\nsystem\n" + text("true") + b"o",
+    "a new object": NDARRAY + b"K\x08\x85\x81",
+    "an extension": b"\x82\x01",
+    "a persistent id": b"Pid\n",
+    "bytes in another encoding": b"c_codecs\nencode\n" + text("aa") + text("hex") + b"\x86R",
+    "no end": EMPTY_ARRAY,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_tricks_are_refused(tmp_path: Path, trick: str) -> None:
+    content = TRICKS[trick]
+    data = by_hand(content)[: -1 if trick == "no end" else None]
+    before = dict(vars(object_arrays.Array))
+    with pytest.raises(UserError, match="refused") as error:
+        read_keypoints(with_pickles(tmp_path / "evil.npz", data))
+    assert "\n" not in str(error.value)
+    assert dict(vars(object_arrays.Array)) == before
+
+
+def test_a_pickle_of_too_many_pieces_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_arrays, "MAX_OPERATIONS", 1000)
+    with pytest.raises(UserError, match="holds too much"):
+        read_keypoints(with_pickles(tmp_path / "k.npz", by_hand(b"]" * 2000)))
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_arrays, "MAX_BYTES", 1 << 20)
+    path = dataset(tmp_path / "bomb.npz", np.zeros((10_000, 17, 2), np.float32))
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(UserError, match=r"unpacks to \d MiB; at most 1"):
+        read_keypoints(path)
+
+
+def test_a_file_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    path = dataset(tmp_path / "k.npz", np.zeros((10_000, 17, 2), np.float32))
+    size = zipfile.ZipFile(path).getinfo("positions_2d.npy").file_size
+    path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), (500).to_bytes(4, "little")))
+    assert zipfile.ZipFile(path).getinfo("positions_2d.npy").file_size == 500
+    with pytest.raises(UserError, match="CRC"):
+        read_keypoints(path)
+
+
+def test_a_header_of_a_shape_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(tmp_path / "k.npz", "w") as file:
+        file.writestr("positions_2d.npy", header.getvalue())
+    with pytest.raises(UserError, match="refused: an array of shape"):
+        read_keypoints(tmp_path / "k.npz")
+
+
+@pytest.mark.skipif(not (SHARED / "data" / "seed").is_dir(), reason="the seed project's detections are not here (POSELIFT_SHARED)")
+def test_detections_of_the_upstream_script() -> None:
+    path = SHARED / "data" / "seed" / "left_turn.mov.npz"
+    (clip,) = read_keypoints(path)
+    assert (clip.name, clip.width_px, clip.height_px, clip.keypoints.shape) == ("left_turn.mov", 1920, 1080, (120, 17, 3))
+    theirs = np.load(path, allow_pickle=True)
+    for frame in (0, 57, 119):
+        best = theirs["boxes"][frame][1][:, 4].argmax()
+        np.testing.assert_array_equal(clip.keypoints[frame, :, :2], theirs["keypoints"][frame][1][best, :2].T)
+    assert (clip.keypoints[..., 2] == 1).all()
+
+
+def test_detections_take_the_best_box_and_know_empty_frames(tmp_path: Path) -> None:
+    boxes, keypoints = np.empty((3, 2), object), np.empty((3, 2), object)
+    people = np.random.default_rng(0).random((2, 4, 17)).astype(np.float32)
+    for frame in range(3):
+        boxes[frame, 0], keypoints[frame, 0] = [], []
+        boxes[frame, 1], keypoints[frame, 1] = np.array([[0, 0, 9, 9, 0.3], [0, 0, 9, 9, 0.8]], np.float32), people
+    boxes[1, 1], keypoints[1, 1] = [], []
+    metadata = np.array({"w": 640, "h": 480}, object)
+    np.savez(tmp_path / "walk.mp4.npz", boxes=boxes, keypoints=keypoints, segments=np.array([None] * 3), metadata=metadata)
+    (clip,) = read_keypoints(tmp_path / "walk.mp4.npz")
+    assert clip.name == "walk.mp4"
+    np.testing.assert_array_equal(clip.keypoints[2, :, :2], people[1, :2].T)
+    assert np.isnan(clip.keypoints[1, :, :2]).all()
+
+
+def test_the_reader_never_imports(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="asks for this"):
+        read_keypoints(with_pickles(tmp_path / "k.npz", by_hand(b"cthis\ns\n")))
+    assert "this" not in sys.modules
