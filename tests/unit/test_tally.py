@@ -1,0 +1,105 @@
+"""What became of every frame, for whoever watched."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from app.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
+from app.messages import End, Health, Pose3D, Stamp
+from app.tally import KEPT, Tally
+
+MS = 1_000_000
+
+
+def a_pose(frame: int, held: tuple[bool, ...] = (False,), **changes: Any) -> Pose3D:
+    k = len(held)
+    joints, flags = np.zeros((k, 17, 3), np.float32), np.zeros(k, bool)
+    pose = Pose3D(
+        frame, 1000 + frame, 64, 48, np.arange(k), joints, joints, joints, np.zeros((k, 3)), np.zeros((k, 17)), flags, np.array(held, bool)
+    )
+    trace = (Stamp("capture", 0, 1 * MS), Stamp("detect", 3 * MS, 10 * MS), Stamp("lift", 11 * MS, 13 * MS))
+    return replace(pose, incarnation=1, trace=trace, **changes)
+
+
+def tallied(*messages: Any) -> Tally:
+    tally = Tally()
+    for message in messages:
+        tally.add(message)
+    tally.finish()
+    assert tally.captured == tally.lifted + sum(tally.dropped.values())
+    return tally
+
+
+def test_a_whole_run() -> None:
+    tally = tallied(a_pose(0), a_pose(1), a_pose(2), End("lift", 3, ""))
+    assert (tally.captured, tally.lifted, tally.seen, tally.dropped, tally.last_t_ns) == (3, 3, 3, {}, 1002)
+
+
+def test_nothing_at_all() -> None:
+    assert tallied().lines()[0] == "0 frames captured, 0 lifted, 0 with somebody seen; dropped: none"
+
+
+def test_frames_without_anybody_or_with_somebody_held_are_not_seen() -> None:
+    tally = tallied(a_pose(0, ()), a_pose(1, (True,)), a_pose(2, (True, False)))
+    assert (tally.lifted, tally.seen) == (3, 1)
+
+
+def test_what_is_missing_is_counted_with_its_reason() -> None:
+    tally = tallied(
+        a_pose(2),
+        a_pose(5, skipped={NEWER_FRAME: 2}),
+        a_pose(7),
+        replace(a_pose(10), incarnation=2),
+        End("detect", 12, ""),
+        End("lift", 11, ""),
+    )
+    assert tally.dropped == {NOT_READY: 2, NEWER_FRAME: 2, QUEUE_FULL: 1, WORKER_DIED: 2 + 1}
+    assert tally.captured == 12
+
+
+def test_a_run_of_which_no_pose_came() -> None:
+    assert tallied(End("detect", 4, "")).dropped == {WORKER_DIED: 4}
+
+
+def test_other_messages_do_not_matter() -> None:
+    health = Health("lift", 1, 1, 1, "running", "", 99, 30.0, 1.0, 1.0, {"x": 9}, 1)
+    tally = tallied(health, a_pose(0), health)
+    assert (tally.captured, tally.lifted, len(tally.ages_ns), tally.dropped) == (1, 1, 1, {})
+
+
+def test_warnings_are_kept_once() -> None:
+    assert tallied(End("detect", 0, "the video is cut short"), End("lift", 0, "the video is cut short"), End("x", 0, "")).notes == [
+        "the video is cut short"
+    ]
+
+
+def test_ages_and_what_each_stage_and_each_way_took(monkeypatch: Any) -> None:
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 15 * MS)
+    tally = tallied(a_pose(0))
+    assert list(tally.ages_ns) == [15 * MS]
+    assert {stage: list(taken) for stage, taken in tally.stages_ns.items()} == {
+        "capture": [1 * MS],
+        "-> detect": [2 * MS],
+        "detect": [7 * MS],
+        "-> lift": [1 * MS],
+        "lift": [2 * MS],
+    }
+    assert "15.0 ms (median), 15.0 ms" in tally.lines()[1]
+
+
+def test_memory_does_not_grow_for_ever() -> None:
+    tally = Tally()
+    assert tally.ages_ns.maxlen == KEPT
+    tally.add(a_pose(0))
+    assert {taken.maxlen for taken in tally.stages_ns.values()} == {KEPT}
+
+
+def test_what_nothing_explains_is_said() -> None:
+    tally = tallied(a_pose(0))
+    tally.captured = 5
+    assert "4 not accounted for" in tally.lines()[0]
+    assert "accounted" not in tallied(a_pose(0)).lines()[0]
