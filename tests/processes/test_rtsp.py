@@ -79,10 +79,8 @@ def test_a_camera_that_falls_silent_is_lost():
     with RtspServer() as server:
         source = opened(server.port, timeout_s=0.5)
         server.fall_silent()
-        begin_s = time.monotonic()
         with pytest.raises(SourceLost, match=r"has sent nothing for 0\.5 s"):
             list(source)
-        assert time.monotonic() - begin_s < 30  # no hang; how soon is in the message
         source.close()
 
 

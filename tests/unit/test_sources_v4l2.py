@@ -188,6 +188,7 @@ def test_busy(machine, how):
 
 def test_no_pictures_and_nobody_to_blame(machine):
     machine.use(machine.plug(1, "HD Webcam"), 4711, "zoom")
+    machine.use(machine.device, os.getpid(), "poselift")
     text = refusal(machine, prepare=lambda capture: setattr(capture, "opened", False))
     assert "gives no pictures; it is in use by another user's program, or no camera itself" in text
     assert "/video1 (HD Webcam)" in text

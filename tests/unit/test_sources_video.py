@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from workers.sources.pattern import read_number
 def read(path: Path):
     """(pictures, times in ns, the source, closed)."""
     source = open_source(CaptureConfig(source=str(path)))
-    taken = [(picture.pixels.copy(), picture.t_ns) for picture in source]
+    taken = []
+    for picture in source:
+        assert picture.pixels.flags.c_contiguous
+        taken.append((picture.pixels.copy(), picture.t_ns))
     source.close()
     return [pixels for pixels, _ in taken], [t_ns for _, t_ns in taken], source
 
@@ -49,7 +53,6 @@ def test_pixels_are_those_of_a_second_decoder(tmp_path):
         good, expected = judge.read()
         assert good
         assert picture.dtype == np.uint8
-        assert picture.flags.c_contiguous
         np.testing.assert_allclose(picture, expected, atol=2)
 
 
@@ -86,7 +89,6 @@ def test_a_turned_phone_gives_upright_pictures(tmp_path, degrees):
     for before, after in zip(stored, upright):
         np.testing.assert_array_equal(after, np.rot90(before, -degrees // 90))
         np.testing.assert_allclose(after, judge.read()[1], atol=2)
-        assert after.flags.c_contiguous
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,6 @@ def test_any_pixel_format_and_odd_sizes(tmp_path, pixel_format, tolerance, width
     pixels, _, _ = read(write_video(tmp_path / "a.mkv", original, codec="ffv1", pixel_format=pixel_format))
     grey = pixel_format.startswith("gray")
     for picture, expected in zip(pixels, original):
-        assert picture.flags.c_contiguous
         if grey:
             expected = cv2.cvtColor(cv2.cvtColor(expected, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         # the strips' edges are black to white in one pixel, which halved chroma cannot hold
@@ -115,7 +116,9 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path):
 
 
 def test_an_absurd_pixel_aspect_is_not_believed(tmp_path):
-    pixels, _, _ = read(write_video(tmp_path / "a.mp4", numbered(2), pixel_aspect=Fraction(1, 200)))
+    path = write_video(tmp_path / "a.mp4", numbered(2), pixel_aspect=Fraction(4, 3))
+    path.write_bytes(path.read_bytes().replace(b"pasp" + struct.pack(">II", 4, 3), b"pasp" + struct.pack(">II", 200, 1)))
+    pixels, _, _ = read(path)
     assert pixels[0].shape == (128, 192, 3)
 
 
@@ -157,10 +160,10 @@ def test_no_such_file(tmp_path):
     assert "no such file" in refusal(tmp_path / "a.mp4")
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.mp4", b""), ("a.mp4", b"words " * 99), ("a.mp4", bytes(range(256)) * 40)])
-def test_not_a_video(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    assert "not a video" in refusal(tmp_path / name)
+@pytest.mark.parametrize("content", [b"", b"words " * 99, bytes(range(256)) * 40], ids=["empty", "text", "bytes"])
+def test_not_a_video(tmp_path, content):
+    (tmp_path / "a.mp4").write_bytes(content)
+    assert "not a video" in refusal(tmp_path / "a.mp4")
 
 
 def test_a_text_file_is_not_drawn_as_pictures(tmp_path):
@@ -200,6 +203,7 @@ def test_no_permission(tmp_path, monkeypatch):
     assert "no permission" in refusal(path)
 
 
-def test_an_address_inside_a_file_name_is_no_address(tmp_path):
-    path = write_video(tmp_path / "a.mp4", numbered(2)).rename(tmp_path / "concat:x|y.mp4")
-    assert len(read(path)[0]) == 2
+def test_a_file_name_that_looks_like_an_address(tmp_path, monkeypatch):
+    write_video(tmp_path / "a.mp4", numbered(2)).rename(tmp_path / "concat:x|y.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert len(read(Path("concat:x|y.mp4"))[0]) == 2
