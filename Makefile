@@ -26,6 +26,8 @@ bench: .venv/tested peer   ## measure every number of the README on this machine
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench
 
+peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
+
 clean:                     ## remove what the other targets made here
 	rm -rf .venv .venv-peer out build *.egg-info
 
@@ -39,3 +41,12 @@ clean:                     ## remove what the other targets made here
 .venv/tested: .venv/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert,dev]'
 	@touch $@
+
+# MediaPipe wants numpy 1, and of what it asks for Pose uses this much. Where it cannot be had, what compares with it says so and is left out.
+.venv-peer/ready:
+	@$(PYTHON) -m venv .venv-peer
+	@echo "installing MediaPipe into .venv-peer (once)"
+	@.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check \
+		"numpy<2" "protobuf<5" absl-py attrs flatbuffers matplotlib "opencv-python-headless<4.12" && \
+	.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mediapipe==0.10.14 && \
+	touch $@ || { rm -rf .venv-peer; echo "no MediaPipe for this machine and Python: nothing is compared with it"; }

@@ -1,0 +1,1 @@
+"""Every number of the README, by one command: `python -m bench`."""
