@@ -166,9 +166,9 @@ class ZmqBus:
         return socket
 
     def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool]) -> bool:
-        while self._blocking and not socket.poll(POLL_MS, zmq.POLLOUT):
+        while self._blocking and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
             self.takers()
-            if give_up() or taker in self._gone:
+            if taker in self._gone or give_up():
                 return False
         try:
             socket.send(data, zmq.NOBLOCK)

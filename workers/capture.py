@@ -121,7 +121,7 @@ def run(config: Config, bus: Bus) -> None:
     source = open_source(config.capture)
     sender = FrameSender(loop, config.runtime_path(), config.capture.ring_slots, config.live)
     missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
-    if missing:
+    if missing and not loop.stopping:
         log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
     stream = pictures(config.capture, source, loop)
     if not source.live:

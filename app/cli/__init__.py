@@ -25,7 +25,10 @@ cli = typer.Typer(
 models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there, and fetching what is not.")
 cli.add_typer(models_cli, name="models")
 
-SOURCE_HELP = "Camera index (0) or device (/dev/video0), rtsp://..., a video file, a folder of pictures, a recording (.mcap), or test:WIDTHxHEIGHT@FPS."
+SOURCE_HELP = (
+    "Camera index (0) or device (/dev/video0), rtsp://..., a video file, a folder of pictures, a recording (.mcap), "
+    "or test:WIDTHxHEIGHT@FPS for generated pictures."
+)
 ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from app.cli.lift import finish
-from app.cli.results import write_results
+from app.cli.results import shots_of, write_poses_of, write_video_of
 from app.cli.screen import console
 from app.cli.up import live
 from app.config import load
@@ -25,8 +25,9 @@ def demo(out: Path, config_path: Optional[Path]) -> None:
     recording = out / "session.mcap"
     prepare(recording, overwrite=True)
     run = live(config)
-    write_results(recording, out, config, None, out / "demo.mp4")
-    console.print(f"recorded to {recording}: every message and picture of the run")
+    write_poses_of(recording, out, config)
+    write_video_of(recording, out / "demo.mp4", config, shots_of(recording))
+    print(f"recorded to {recording}: every message and picture of the run")
     for line in run.tally.lines():
-        console.print(line)
+        print(line)
     finish(run, "kept: what was done until then")

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.cli.lift import finish, run_file
 from app.cli.results import rate_of
-from app.cli.screen import errors
+from app.cli.screen import say
 from app.config import load
 from app.errors import UserError
 from app.keypoint_files import Clip, write_keypoints
@@ -36,5 +36,5 @@ def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
         keypoints = np.stack([pose.keypoints[0] if len(pose.person) else np.full((17, 3), np.nan, np.float32) for pose in poses])
         write_keypoints(out, [Clip(source.stem, keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
-    errors.print(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}", markup=False)
+    say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
     finish(run, "kept: what was done until then")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.results import write_results
+from app.cli.results import shots_of, write_poses_of, write_video_of
 from app.config import load
 
 
 def export(recording: Path, out: Path, draw: bool, config_path: Optional[Path]) -> None:
     """Write the results beside each other into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    write_results(recording, out, load(config_path), None, out / "poses.mp4" if draw else None)
+    config = load(config_path)
+    write_poses_of(recording, out, config)
+    if draw:
+        write_video_of(recording, out / "poses.mp4", config, shots_of(recording))

@@ -11,15 +11,14 @@ from typing import Optional
 import numpy as np
 
 from app.cli.drive import Run, drive
-from app.cli.results import write_results
-from app.cli.screen import ProgressBar, errors
+from app.cli.results import Shot, write_poses_of, write_video_of
+from app.cli.screen import ProgressBar, say
 from app.config import Config, load
 from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import render
 from app.keypoint_files import Clip, read_keypoints
 from app.messages import Pose2D, Pose3D
-from app.pixels import Picture
 from app.recording import prepare
 from workers.lift import Lift, open_lift
 from workers.sources import open_source
@@ -43,8 +42,9 @@ def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
     config = config.changed(capture={"source": str(source)}, record=record)
     run = run_file(config, out, "lifting")
     log = out / f"{LOG}.mcap"
-    pictures = _pictures(config) if draw else None
-    write_results(log, out, config, pictures, out / "poses.mp4" if draw else None)
+    write_poses_of(log, out, config)
+    if draw and run.tally.lifted:
+        write_video_of(log, out / "poses.mp4", config, _shots(config))
     finish(run, f"kept: the {run.tally.lifted} frames done until then")
 
 
@@ -65,9 +65,9 @@ def run_file(config: Config, out: Path, what: str) -> Run:
 def finish(run: Run, kept: str) -> None:
     """Print warnings; leave with exit code 1 where the run broke off."""
     for note in run.tally.notes:
-        errors.print(f"warning: {note}", markup=False)
+        say(f"warning: {note}")
     if run.failure:
-        errors.print(f"poselift: {run.failure}; {kept}", markup=False)
+        say(f"poselift: {run.failure}; {kept}")
         sys.exit(1)
 
 
@@ -82,8 +82,9 @@ def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Conf
             folder.mkdir(parents=True, exist_ok=True)
             write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
             if draw:
-                render(((None, pose, pose.t_ns) for pose in poses), folder / "poses.mp4", rate)
-    errors.print(f"wrote {len(clips)} videos' poses to {out}")
+                frames = ((None, pose, pose.t_ns) for pose in poses)
+                render(frames, folder / "poses.mp4", rate, body_height_m=config.lift.body_height_m)
+    say(f"wrote {len(clips)} videos' poses to {out}")
 
 
 def _lifted(lift: Lift, clip: Clip, fps: float, bar: ProgressBar) -> Iterator[Pose3D]:
@@ -95,10 +96,11 @@ def _lifted(lift: Lift, clip: Clip, fps: float, bar: ProgressBar) -> Iterator[Po
         bar.advance(1)
 
 
-def _pictures(config: Config) -> Iterator[tuple[int, Picture]]:
+def _shots(config: Config) -> Iterator[Shot]:
+    """The source's pictures once more: the run's own log holds none."""
     source = open_source(config.capture)
     try:
         for number, picture in enumerate(source):
-            yield number, picture.pixels
+            yield Shot(number, picture.t_ns, picture.pixels)
     finally:
         source.close()

@@ -1,37 +1,41 @@
-"""From a recording to the files that people use: poses.npz and poses.mp4."""
+"""From a recording to the files that people use: poses.npz and a video."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
-from app.cli.screen import ProgressBar, errors
+from app.cli.screen import ProgressBar, say
 from app.config import Config
 from app.export.npz import write_poses
-from app.export.video import render
+from app.export.video import Drawn, render
 from app.messages import Frame, Pose3D
 from app.pixels import Picture, picture
 from app.recording import read
 
-Drawn = tuple[Optional[Picture], Optional[Pose3D], int]
-"""A picture, the pose in it, and their time, ns."""
+
+class Shot(NamedTuple):
+    """One picture of the source: its number, time and pixels (None where there are none)."""
+
+    frame: int
+    t_ns: int
+    pixels: Optional[Picture]
 
 
-def write_results(recording: Path, out: Path, config: Config, pictures: Optional[Iterator[tuple[int, Picture]]], video: Optional[Path]) -> None:
-    """Write DIR/poses.npz, and the video where it is wanted; says where they are.
-
-    `pictures` are the source's, by frame number, where the recording has none of its own.
-    """
-    fps = rate_of(recording)
+def write_poses_of(recording: Path, out: Path, config: Config) -> None:
+    """Write DIR/poses.npz."""
     path = out / "poses.npz"
-    write_poses(path, poses_of(recording), fps=fps, body_height_m=config.lift.body_height_m)
-    errors.print(f"wrote {path}")
-    if video:
-        frames = _drawn(poses_of(recording), pictures or recorded_pictures(recording))
-        with ProgressBar("drawing", None) as bar:
-            render(frames, video, fps, progress=lambda: bar.advance(1))
-        errors.print(f"wrote {video}")
+    rows = write_poses(path, poses_of(recording), fps=rate_of(recording), body_height_m=config.lift.body_height_m)
+    say(f"wrote {path}: {rows} poses")
+
+
+def write_video_of(recording: Path, video: Path, config: Config, shots: Iterator[Shot]) -> None:
+    """Draw every picture with its poses; one that the live run skipped shows those before it."""
+    with ProgressBar("drawing", None) as bar:
+        frames = _drawn(poses_of(recording), shots)
+        render(frames, video, rate_of(recording), lambda: bar.advance(1), body_height_m=config.lift.body_height_m)
+    say(f"wrote {video}")
 
 
 def poses_of(recording: Path) -> Iterator[Pose3D]:
@@ -39,11 +43,9 @@ def poses_of(recording: Path) -> Iterator[Pose3D]:
     return (message for message in read(recording, [Pose3D]) if isinstance(message, Pose3D))
 
 
-def recorded_pictures(recording: Path) -> Iterator[tuple[int, Picture]]:
-    """The pictures of a recording, by frame number."""
-    for message in read(recording, [Frame]):
-        if isinstance(message, Frame) and (pixels := picture(message)) is not None:
-            yield message.frame, pixels
+def shots_of(recording: Path) -> Iterator[Shot]:
+    """The pictures of a recording."""
+    return (Shot(message.frame, message.t_ns, picture(message)) for message in read(recording, [Frame]) if isinstance(message, Frame))
 
 
 def rate_of(recording: Path) -> float:
@@ -51,10 +53,11 @@ def rate_of(recording: Path) -> float:
     return next((message.fps for message in read(recording, [Frame]) if isinstance(message, Frame)), 0.0)
 
 
-def _drawn(poses: Iterator[Pose3D], pictures: Iterator[tuple[int, Picture]]) -> Iterator[Drawn]:
-    """Each pose with its picture; both come in the order of their frames."""
-    number, pixels = -1, None
-    for pose in poses:
-        while number < pose.frame:
-            number, pixels = next(pictures, (pose.frame, None))
-        yield pixels if number == pose.frame else None, pose, pose.t_ns
+def _drawn(poses: Iterator[Pose3D], shots: Iterator[Shot]) -> Iterator[Drawn]:
+    """Both come in the order of their frames."""
+    shown: Optional[Pose3D] = None
+    coming = next(poses, None)
+    for shot in shots:
+        while coming is not None and coming.frame <= shot.frame:
+            shown, coming = coming, next(poses, None)
+        yield shot.pixels, shown, shot.t_ns

@@ -24,6 +24,11 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_
 errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
 
 
+def say(line: str) -> None:
+    """A line for people, on stderr: as it is, never wrapped."""
+    errors.print(line, markup=False, soft_wrap=True)
+
+
 class LiveTable:
     """The workers as a table that follows them."""
 
@@ -44,7 +49,7 @@ class LiveTable:
 
     def say(self, line: str) -> None:
         """A line that stays, above the table."""
-        (self._live.console if self._live else errors).print(line, markup=False)
+        (self._live.console if self._live else errors).print(line, markup=False, soft_wrap=True)
 
     def show(self, messages: list[Message], supervisor: Supervisor) -> None:
         """Take the workers' news into the table."""
@@ -88,7 +93,7 @@ class ProgressBar:
 
     def say(self, line: str) -> None:
         """A line that stays, above the bar."""
-        errors.print(line, markup=False)
+        say(line)
 
     def show(self, messages: list[Message], supervisor: Supervisor) -> None:
         """Take the workers' news into the bar: frames that left the last worker."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from app.cli.drive import Run, drive
-from app.cli.screen import LiveTable, console, errors
+from app.cli.screen import LiveTable, say
 from app.config import Config, load
 from app.recording import prepare
 from app.redact import display_name
@@ -24,13 +24,13 @@ def up(source: Optional[str], record: Optional[Path], seconds: Optional[float], 
         prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
     run = live(config, seconds)
     for line in run.tally.lines():
-        console.print(line)
+        print(line)
     if config.record.folder:
-        console.print(f"recorded to {Path(config.record.folder) / config.record.name}.mcap")
+        print(f"recorded to {Path(config.record.folder) / config.record.name}.mcap")
     for note in run.tally.notes:
-        errors.print(f"warning: {note}", markup=False)
+        say(f"warning: {note}")
     if run.failure:
-        errors.print(f"poselift: {run.failure}", markup=False)
+        say(f"poselift: {run.failure}")
         sys.exit(1)
 
 

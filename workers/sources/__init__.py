@@ -20,6 +20,9 @@ from workers.sources.rtsp import RtspSource
 from workers.sources.v4l2 import V4l2Source, is_camera
 from workers.sources.video import VideoFile
 
+_ERRORS = 2
+"""OpenCV's LOG_LEVEL_ERROR."""
+
 __all__ = ["KINDS", "Picture", "Source", "SourceLost", "open_source"]
 
 
@@ -47,10 +50,16 @@ KINDS = (
 
 def open_source(settings: CaptureConfig) -> Source:
     """The source that `settings.source` names, with its first picture at hand. Raises UserError: one line that says why not."""
-    if "OPENCV_LOG_LEVEL" not in os.environ:  # its warnings would stand before the one line that says why not
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    _quiet_opencv()
     for kind in KINDS:
         if kind.claims(settings.source):
             return kind.open(settings)
     known = ", ".join(kind.what for kind in KINDS)
     raise UserError(f"{display_name(settings.source)}: no such kind of source; give one of: {known}")
+
+
+def _quiet_opencv() -> None:
+    """Errors only: OpenCV's warnings would stand before the one line that says why not."""
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        set_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel  # OpenCV 5, 4
+        set_level(_ERRORS)

@@ -1,0 +1,92 @@
+"""Drawing in the picture: 2D keypoints and bones over it, and lines of text."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
+from app.pixels import Picture
+from models.skeleton import COCO_BONES
+
+SHIFT = 4
+"""Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""
+
+_LEAST_CONFIDENCE = 0.05
+
+
+def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
+    """A point in px as OpenCV's fixed-point coordinates."""
+    return round(float(point[0]) * (1 << SHIFT)), round(float(point[1]) * (1 << SHIFT))
+
+
+def draw_person(panel: Picture, keypoints: npt.NDArray[np.float32], held: bool) -> None:
+    """Draw one person's keypoints (float [17, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
+
+    A person who was not seen in this frame (`held`) is a thin grey outline.
+    """
+    shown = np.isfinite(keypoints).all(-1) & (np.full(17, held) | (keypoints[:, 2] >= _LEAST_CONFIDENCE))
+    if not shown.any():
+        return
+    size = np.ptp(keypoints[shown, :2], axis=0).max()
+    width = int(np.clip(size / 110, 2, 7))
+    top, left, part = _part(panel, keypoints[shown, :2], 3 * width + 4)
+    if part.size == 0:
+        return
+    points = keypoints[:, :2] - (left, top)
+    if held:
+        _outline(part, points, shown)
+        return
+    opacity = (255 * (0.1 + 0.9 * keypoints[:, 2].clip(0, 1))).astype(int)
+    layer, mask = part.copy(), np.zeros(part.shape[:2], np.uint8)
+
+    def line(start: int, end: int, colour: Colour, thickness: int, share: float) -> None:
+        ends = fixed(points[start]), fixed(points[end])
+        cv2.line(layer, *ends, colour, thickness, cv2.LINE_AA, SHIFT)
+        cv2.line(mask, *ends, int(share * min(opacity[start], opacity[end])), thickness, cv2.LINE_AA, SHIFT)
+
+    def dot(joint: int, colour: Colour, radius_px: float) -> None:
+        centre, radius = fixed(points[joint]), round(radius_px * (1 << SHIFT))
+        cv2.circle(layer, centre, radius, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+        cv2.circle(mask, centre, radius, int(opacity[joint]), cv2.FILLED, cv2.LINE_AA, SHIFT)
+
+    bones = [(*bone, colour) for bone, colour in zip(COCO_BONES, COCO_BONE_COLOURS) if shown[list(bone)].all()]
+    for start, end, _ in bones:
+        line(start, end, SHADE, width + 3, 0.55)
+    for start, end, colour in bones:
+        line(start, end, colour, width, 1.0)
+    for joint in map(int, np.flatnonzero(shown)):
+        dot(joint, SHADE, 0.95 * width + 1.5)
+        dot(joint, COCO_JOINT_COLOURS[joint], 0.95 * width)
+    _blend(part, layer, mask)
+
+
+def write(panel: Picture, text: str, left_px: int, baseline_px: int, colour: Colour = TEXT, scale: float = 0.5) -> int:
+    """Write a quiet line of text; the place where it ends, px."""
+    (width_px, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    cv2.putText(panel, text, (left_px, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+    return left_px + int(width_px)
+
+
+def _part(panel: Picture, points: npt.NDArray[np.float32], margin_px: int) -> tuple[int, int, Picture]:
+    """Top, left and view of the part of `panel` around some points: blending costs only there."""
+    height, width = panel.shape[:2]
+    left, top = (np.clip(points.min(0), -1e6, 1e6).astype(int) - margin_px).clip(0, (width, height))
+    right, bottom = (np.clip(points.max(0), -1e6, 1e6).astype(int) + margin_px + 1).clip(0, (width, height))
+    return int(top), int(left), panel[top:bottom, left:right]
+
+
+def _outline(part: Picture, points: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) -> None:
+    for colour, thickness in ((SHADE, 3), (HELD, 1)):
+        for start, end in COCO_BONES:
+            if shown[start] and shown[end]:
+                cv2.line(part, fixed(points[start]), fixed(points[end]), colour, thickness, cv2.LINE_AA, SHIFT)
+        for joint in np.flatnonzero(shown):
+            cv2.circle(part, fixed(points[joint]), 3 << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
+
+
+def _blend(part: Picture, layer: Picture, mask: npt.NDArray[np.uint8]) -> None:
+    """`layer` over `part` where and as far as `mask` (0 to 255) says."""
+    share = cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR)
+    cv2.add(cv2.multiply(layer, share, scale=1 / 255), cv2.multiply(part, cv2.bitwise_not(share), scale=1 / 255), part)

@@ -1,0 +1,40 @@
+"""The colours of every drawing, and which joint and bone has which. BGR, 0 to 255."""
+
+from __future__ import annotations
+
+from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+
+Colour = tuple[int, int, int]
+
+LEFT: Colour = (64, 150, 255)
+RIGHT: Colour = (235, 185, 60)
+TRUNK: Colour = (232, 226, 220)
+HELD: Colour = (168, 160, 154)
+BACKGROUND: Colour = (30, 24, 21)
+SHADE: Colour = (20, 15, 13)
+TEXT: Colour = (176, 166, 158)
+
+_LIMBS = ("elbow", "wrist", "knee", "ankle")
+
+
+def _bone_colour(outer: str) -> Colour:
+    """The colour of the bone that ends in a joint: limbs by the person's own side, all else is trunk."""
+    if not outer.endswith(_LIMBS):
+        return TRUNK
+    return LEFT if outer.startswith("left") else RIGHT
+
+
+def _joint_colour(name: str) -> Colour:
+    return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else TRUNK
+
+
+COCO_BONE_COLOURS = tuple(_bone_colour(COCO_KEYPOINTS[outer]) for _, outer in COCO_BONES)
+COCO_JOINT_COLOURS = tuple(_joint_colour(name) for name in COCO_KEYPOINTS)
+H36M_BONES = tuple((parent, joint) for joint, parent in enumerate(H36M_PARENTS) if parent >= 0)
+H36M_BONE_COLOURS = tuple(_bone_colour(H36M_JOINTS[joint]) for _, joint in H36M_BONES)
+
+
+def mixed(colour: Colour, other: Colour, share: float) -> Colour:
+    """`colour` with that share (0 to 1) of `other` in it."""
+    blue, green, red = (round(own + (its - own) * share) for own, its in zip(colour, other))
+    return blue, green, red

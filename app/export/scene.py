@@ -1,0 +1,198 @@
+"""The 3D skeleton on a floor, drawn in software: solid limbs in the order of their depth, a shadow, a slowly turning view.
+
+Lengths are in body heights, so that a child fills the panel as an adult does; axes as the camera's (x right, y down, z forward), the
+origin on the floor below the first person's root. The floor is square to the camera's y axis; the view turns about that axis.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Optional
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.export.drawing import SHIFT, fixed
+from app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
+from app.messages import Pose3D
+from app.pixels import Picture
+from models.skeleton import H36M_JOINTS
+
+TURN_S = 24.0
+"""Seconds of a full turn."""
+
+Points = npt.NDArray[np.float64]
+
+_NECK, _HEAD = H36M_JOINTS.index("neck"), H36M_JOINTS.index("head")
+_FEET = [joint for joint, name in enumerate(H36M_JOINTS) if name.endswith("ankle")]
+_ANKLE_ABOVE_FLOOR, _HEAD_RADIUS = 0.045, 0.062
+_RADII = {"knee": 0.036, "ankle": 0.029, "elbow": 0.028, "wrist": 0.023, "spine": 0.045, "thorax": 0.045}
+_APART = 0.6  # between people whose place is not known
+
+_ELEVATION_RAD, _START_RAD = np.radians(13.0), np.radians(-28.0)
+_DISTANCE, _FOCAL, _MIDDLE = 3.6, 2.55, 0.46  # from the view to the body's middle; in panel heights; the middle above the floor
+_FLOOR_RADIUS, _TILE = 1.2, 0.2
+_LIGHT = np.array([0.30, 1.0, 0.24])  # the way down to a shadow, per height of what casts it
+_FLOOR_WINDOW_S, _FLOOR_SETTLES_S = 1.0, 0.3
+
+
+class Scene:
+    """Draws the poses of one stream, in the order of their times, into panels of one size."""
+
+    def __init__(self, width_px: int, height_px: int, body_height_m: float = 1.7) -> None:
+        self._width_px, self._height_px, self._body_height_m = width_px, height_px, body_height_m
+        self._focal_px = _FOCAL * min(height_px, 1.15 * width_px)
+        self._floor = Floor()
+        self._glow = self._floor_glow()
+        lit = self._glow[..., None] * np.array([22.0, 19.0, 17.0], np.float32)
+        self._empty: Picture = (np.array(BACKGROUND, np.float32) + lit).astype(np.uint8)
+
+    def project(self, points: npt.NDArray[Any], turn_rad: float) -> Points:
+        """Points (float [..., 3]) as x px, y px in the panel and depth, the view turned by so much."""
+        x = np.cos(turn_rad) * points[..., 0] + np.sin(turn_rad) * points[..., 2]
+        z = np.cos(turn_rad) * points[..., 2] - np.sin(turn_rad) * points[..., 0]
+        y = points[..., 1] + _MIDDLE
+        depth = np.maximum(_DISTANCE + np.sin(_ELEVATION_RAD) * y + np.cos(_ELEVATION_RAD) * z, 0.2)
+        down = np.cos(_ELEVATION_RAD) * y - np.sin(_ELEVATION_RAD) * z
+        scale = self._focal_px / depth
+        return np.stack([self._width_px / 2 + scale * x, self._height_px / 2 + scale * down, depth], -1)
+
+    def place(self, pose: Pose3D) -> Points:
+        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the floor on to this pose."""
+        joints = pose.joints_m.astype(np.float64) / self._body_height_m
+        if np.isfinite(pose.root_m).all():
+            joints += ((pose.root_m - pose.root_m[:1]) / self._body_height_m)[:, None]
+        else:
+            joints[..., 0] += _APART * np.arange(len(joints))[:, None]
+        if len(joints):
+            joints[..., 1] -= self._floor.under(float(joints[:, _FEET, 1].max()) + _ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
+        return joints
+
+    def draw(self, pose: Optional[Pose3D], t_s: float) -> Picture:
+        """The panel at a time of the stream, seconds: it decides how far the view has turned."""
+        turn_rad = turn_at(t_s)
+        panel: Picture = self._empty.copy()
+        people = self.place(pose) if pose is not None else np.zeros((0, len(H36M_JOINTS), 3))
+        self._draw_floor(panel, people, turn_rad)
+        if pose is not None:
+            order = np.argsort([-self.project(person[0], turn_rad)[2] for person in people])
+            for k in order:
+                self._draw_person(panel, people[k], pose.confidence[k], bool(pose.held[k]), turn_rad)
+        return panel
+
+    def _floor_glow(self) -> npt.NDArray[np.float32]:
+        """float [height, width]: 1 in the middle of the floor, 0 from its rim on; the same from every side."""
+        right, down = np.meshgrid(np.arange(self._width_px) - self._width_px / 2, np.arange(self._height_px) - self._height_px / 2)
+        right, down = right / self._focal_px, down / self._focal_px
+        sine, cosine = np.sin(_ELEVATION_RAD), np.cos(_ELEVATION_RAD)
+        falling = np.maximum(sine + cosine * down, 1e-6)
+        reach = (_MIDDLE + _DISTANCE * sine) / falling
+        radius = np.hypot(reach * right, reach * (cosine - sine * down) - _DISTANCE * cosine)
+        share = np.clip(1 - radius / _FLOOR_RADIUS, 0, 1)
+        glow: npt.NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
+        return glow
+
+    def _draw_floor(self, panel: Picture, people: Points, turn_rad: float) -> None:
+        rows = slice(int(np.flatnonzero(self._glow.any(1))[0]), self._height_px)
+        top = np.array([0, rows.start, 0])
+        lines, shadow = np.zeros((2, self._height_px - rows.start, self._width_px), np.uint8)
+        for ends in self._tiles(turn_rad):
+            start, end = self.project(ends, turn_rad) - top
+            cv2.line(lines, fixed(start), fixed(end), 90, 1, cv2.LINE_AA, SHIFT)
+        for person in people:
+            cast = person - person[:, 1:2] * _to_view(_LIGHT, turn_rad)
+            points = self.project(cast, turn_rad) - top
+            for (start, end), radius in zip(H36M_BONES, _bone_radii()):
+                thickness = max(1, round(2.2 * radius * self._focal_px / max(points[start, 2], 0.2)))
+                cv2.line(shadow, fixed(points[start]), fixed(points[end]), 190, thickness, cv2.LINE_AA, SHIFT)
+        glow = (255 * self._glow[rows]).astype(np.uint8)
+        lines = cv2.multiply(lines, glow, scale=1 / 255)
+        shadow = cv2.blur(cv2.blur(shadow, (9, 9)), (9, 9))
+        part = panel[rows]
+        cv2.add(part, cv2.cvtColor(lines, cv2.COLOR_GRAY2BGR), part)
+        cv2.multiply(part, cv2.cvtColor(cv2.bitwise_not(shadow), cv2.COLOR_GRAY2BGR), part, scale=1 / 255)
+
+    def _tiles(self, turn_rad: float) -> list[Points]:
+        """The ends of the floor's lines, as chords of its rim."""
+        lines = []
+        for offset in np.arange(-_FLOOR_RADIUS + _TILE, _FLOOR_RADIUS, _TILE):
+            half = np.sqrt(_FLOOR_RADIUS**2 - offset**2)
+            lines += [np.array([[offset, 0, -half], [offset, 0, half]]), np.array([[-half, 0, offset], [half, 0, offset]])]
+        return lines
+
+    def _draw_person(self, panel: Picture, joints: Points, confidence: npt.NDArray[Any], held: bool, turn_rad: float) -> None:
+        points = self.project(joints, turn_rad)
+        near = points[:, 2].min()
+        thin = 0.6 if held else 1.0
+
+        def look(colour: Colour, depth: float, sure: float) -> Colour:
+            dim = 0.75 * (1 - float(np.clip(sure, 0, 1)))
+            return mixed(mixed(HELD if held else colour, SHADE, 0.0 if held else dim), BACKGROUND, min(0.45, 0.6 * (depth - near)))
+
+        head = (points[_NECK] + points[_HEAD]) / 2
+        solids = [(head, head, _HEAD_RADIUS, TRUNK, confidence[[_NECK, _HEAD]].min())]
+        for (start, end), radius, colour in zip(H36M_BONES, _bone_radii(), H36M_BONE_COLOURS):
+            if end != _HEAD:
+                solids.append((points[start], points[end], radius, colour, confidence[[start, end]].min()))
+        for start, end, radius, colour, sure in sorted(solids, key=lambda solid: -float(solid[0][2] + solid[1][2])):
+            shown = look(colour, float(start[2] + end[2]) / 2, float(sure))
+            _draw_solid(panel, start, end, thin * radius * self._focal_px, shown)
+
+
+class Floor:
+    """The height of the ground under feet that are seen lifting and stepping: the lowest they were lately, gently followed."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, float]] = deque()
+        self._y, self._t_s = 0.0, 0.0
+
+    def under(self, lowest: float, t_s: float) -> float:
+        """The floor's y at a time in seconds, where the lowest point of all feet is at y `lowest` (y down)."""
+        fresh = not self._recent or t_s < self._t_s
+        if fresh:
+            self._recent.clear()
+        self._recent.append((t_s, lowest))
+        while self._recent[0][0] < t_s - _FLOOR_WINDOW_S:
+            self._recent.popleft()
+        target = max(y for _, y in self._recent)
+        self._y = target if fresh else self._y + (target - self._y) * (1 - np.exp((self._t_s - t_s) / _FLOOR_SETTLES_S))
+        self._t_s = t_s
+        return self._y
+
+
+def turn_at(t_s: float) -> float:
+    """How far the view has turned about the vertical axis at a time of the stream, radians."""
+    return float(_START_RAD + 2 * np.pi * t_s / TURN_S)
+
+
+def _to_view(direction: Points, turn_rad: float) -> Points:
+    """A direction that stays as it is on the screen, in the axes of the turned scene."""
+    x, y, z = direction
+    return np.array([np.cos(turn_rad) * x - np.sin(turn_rad) * z, y, np.sin(turn_rad) * x + np.cos(turn_rad) * z])
+
+
+def _bone_radii() -> list[float]:
+    return [_RADII.get(H36M_JOINTS[joint].rpartition("_")[2], 0.027) for _, joint in H36M_BONES]
+
+
+def _draw_solid(panel: Picture, start: Points, end: Points, size: float, colour: Colour) -> None:
+    """A limb between two projected points: a dark rim that sets it off from what lies behind, the limb, and light from above."""
+    radii = np.array([size / start[2], size / end[2]])
+    _draw_capsule(panel, start, end, radii + 2.0, SHADE)
+    _draw_capsule(panel, start, end, radii, colour)
+    shift = np.array([-0.22, -0.34, 0.0])
+    lit = mixed(colour, (255, 255, 255), 0.28)
+    _draw_capsule(panel, start + shift * radii[0], end + shift * radii[1], 0.42 * radii, lit)
+
+
+def _draw_capsule(panel: Picture, start: Points, end: Points, radii: Points, colour: Colour) -> None:
+    """Two discs and what lies between them."""
+    along = (end - start)[:2]
+    length = float(np.hypot(*along))
+    for centre, radius in zip((start, end), radii):
+        cv2.circle(panel, fixed(centre), max(1, round(float(radius) * (1 << SHIFT))), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    if length > 0:
+        across = np.array([-along[1], along[0]]) / length
+        corners = [start[:2] + across * radii[0], end[:2] + across * radii[1], end[:2] - across * radii[1], start[:2] - across * radii[0]]
+        cv2.fillConvexPoly(panel, np.round(np.array(corners) * (1 << SHIFT)).astype(np.int32), colour, cv2.LINE_AA, SHIFT)

@@ -1,0 +1,142 @@
+"""The poses as a video: left the picture with 2D keypoints, right the 3D skeleton, in H.264 at the source's own times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import av
+import cv2
+import numpy as np
+
+from app.atomic import replacing
+from app.errors import UserError
+from app.export.drawing import draw_person, write
+from app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
+from app.export.scene import Scene
+from app.messages import Pose3D
+from app.pixels import Picture
+
+MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX = 1280, 720, 480
+"""Bounds of the left panel; the right one is as high, and between half and all of that wide."""
+
+_TICKS_PER_S = 90_000
+_DEFAULT_FPS = 30.0
+
+Drawn = tuple[Optional[Picture], Optional[Pose3D], int]
+"""A picture (BGR), where there is one, its pose, where there is one, and their time, ns."""
+
+
+def render(
+    frames: Iterable[Drawn],
+    path: Path,
+    fps: float,
+    progress: Optional[Callable[[], None]] = None,
+    *,
+    body_height_m: float = 1.7,
+) -> int:
+    """Write the video, one picture per frame and at the frame's time; how many. `fps` is the source's nominal rate, 0 where unknown.
+
+    `progress` is called after every frame. Where a frame has no picture, the keypoints are drawn on a plain panel. The file is there as
+    a whole or not at all. Raises UserError where there are no frames.
+    """
+    rate = Fraction(fps or _DEFAULT_FPS).limit_denominator(1001)
+    drawn = 0
+    with replacing(path) as part, av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream: Any = None
+        last_pts = -1
+        for canvas, t_s in draw(frames, body_height_m):
+            if stream is None:
+                stream = _stream(container, rate, canvas)
+            yuv = av.VideoFrame.from_ndarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+            last_pts = max(round(t_s * _TICKS_PER_S), last_pts + 1)
+            yuv.pts, yuv.time_base, yuv.duration = last_pts, Fraction(1, _TICKS_PER_S), round(_TICKS_PER_S / rate)
+            container.mux(stream.encode(yuv))
+            drawn += 1
+            if progress:
+                progress()
+        if stream is None:
+            raise UserError(f"{path}: there are no frames to draw")
+        container.mux(stream.encode())
+    return drawn
+
+
+def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[Picture, float]]:
+    """Both panels side by side, and the time since the first frame, s. The picture is the same array every time."""
+    canvas: Optional[Picture] = None
+    scene: Any = None
+    width, start_ns = 0, 0
+    for picture, pose, t_ns in frames:
+        if canvas is None:
+            width, height = _left_panel(picture, pose)
+            right = _even(np.clip(width, height // 2, 0.9 * height))
+            canvas, scene, start_ns = np.empty((height, width + right, 3), np.uint8), Scene(right, height, body_height_m), t_ns
+        t_s = (t_ns - start_ns) / 1e9
+        canvas[:, :width] = _picture_panel(picture, pose, width, canvas.shape[0])
+        canvas[:, width:] = scene.draw(pose, t_s)
+        _write_captions(canvas, width, pose, t_s)
+        yield canvas, t_s
+
+
+def _stream(container: Any, rate: Fraction, canvas: Picture) -> Any:
+    stream = container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
+    stream.height, stream.width = canvas.shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
+    # OpenCV's conversion is that of BT.601, with luma from 16 to 235: said, so that players show these colours.
+    stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU601
+    stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+    return stream
+
+
+def _left_panel(picture: Optional[Picture], pose: Optional[Pose3D]) -> tuple[int, int]:
+    """Width and height of the left panel, px: the picture's shape within bounds."""
+    width, height = 16, 9
+    if picture is not None:
+        height, width = picture.shape[:2]
+    elif pose is not None:
+        width, height = pose.width_px, pose.height_px
+    scale = min(MAX_WIDTH_PX / width, np.clip(height, MIN_HEIGHT_PX, MAX_HEIGHT_PX) / height)
+    return _even(scale * width), _even(scale * height)
+
+
+def _even(size: float) -> int:
+    return max(2, 2 * round(size / 2))
+
+
+def _picture_panel(picture: Optional[Picture], pose: Optional[Pose3D], width_px: int, height_px: int) -> Picture:
+    if picture is None:
+        panel: Picture = np.full((height_px, width_px, 3), SHADE, np.uint8)
+    else:
+        much_smaller = picture.shape[1] > 2 * width_px  # only then would linear interpolation, four times as fast, skip pixels
+        panel = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA if much_smaller else cv2.INTER_LINEAR)
+    if pose is not None:
+        scale = np.array([width_px / pose.width_px, height_px / pose.height_px, 1], np.float32)
+        # Pixel centres lie at half: what is at 0 in the source is at (0 + 0.5) * scale - 0.5 here.
+        offset = np.array([scale[0] - 1, scale[1] - 1, 0], np.float32) / 2
+        for keypoints, held in zip(pose.keypoints, pose.held):
+            draw_person(panel, keypoints * scale + offset, bool(held))
+    return panel
+
+
+def _write_captions(canvas: Picture, left_px: int, pose: Optional[Pose3D], t_s: float) -> None:
+    height_px = canvas.shape[0]
+    baseline_px, margin_px = height_px - 20, 22
+    canvas[:, left_px : left_px + 2] = BACKGROUND
+    words = [f"{int(t_s // 60)}:{t_s % 60:05.2f}"]
+    if pose is not None:
+        words.append(f"frame {pose.frame}")
+        words.append(_state(pose))
+    write(canvas, "    ".join(words), left_px + margin_px, baseline_px)
+    at_px = canvas.shape[1] - 128
+    for name, colour in (("left", LEFT), ("right", RIGHT)):
+        cv2.circle(canvas, (at_px, baseline_px - 5), 5, colour, cv2.FILLED, cv2.LINE_AA)
+        at_px = write(canvas, name, at_px + 11, baseline_px) + 20
+
+
+def _state(pose: Pose3D) -> str:
+    if not len(pose.person):
+        return "nobody"
+    return "not seen, held" if pose.held[0] else f"confidence {pose.confidence[0].mean():.2f}"

@@ -1,0 +1,64 @@
+"""Real processes need the real networks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from pipeline_run import write_config
+
+from app.config import Config, load
+from models.errors import ModelError
+from models.store import path_of
+
+
+@pytest.fixture
+def pulled() -> None:
+    """Skips the test where the networks and the clip were not pulled."""
+    for name in ("blazepose_detector", "blazepose_landmarks", "demo_clip"):
+        try:
+            path_of(name)
+        except ModelError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture
+def configure(runtime_folder: Path, tmp_path: Path, pulled: None) -> Any:
+    """A function that makes a config file with a runtime folder of this test's own: its path, and what it says."""
+
+    def make(**sections: Any) -> tuple[Path, Config]:
+        path = write_config(
+            tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), "lift": {"model": "/tmp/w/random.onnx"}, **sections}
+        )
+        return path, load(path)
+
+    return make
+
+
+@pytest.fixture
+def clip_pictures(pulled: None, tmp_path: Path) -> Path:
+    """A folder with the first 45 pictures of the demo clip, small, as PNG: the same pixels however they are read."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    capture = cv2.VideoCapture(str(path_of("demo_clip")))
+    for number in range(45):
+        _, picture = capture.read()
+        cv2.imwrite(str(folder / f"{number:03}.png"), cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
+    return folder
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Path:
+    """A folder on a disk of 4 MB. Skips where this machine does not let us make one."""
+    import subprocess
+
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
+    if not mounted or mounted.returncode:
+        pytest.skip("needs to mount a small disk, which only root may")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -1,0 +1,140 @@
+"""What a user may get wrong: one clear line, exit code 2 where nothing could run, 0 with a warning where a part was done."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from made_video import numbered, write_video
+from pipeline_run import poselift, running, write_config
+
+from app.messages import Pose3D
+from app.recording import read
+from models import store
+
+
+def refused(*arguments: object) -> str:
+    """The one line of a command that must refuse with exit code 2."""
+    done = poselift(*arguments)
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("poselift: "), done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", ["up", "lift -o {out}", "detect -o {out}.npz"])
+def test_a_source_that_is_not_there(configure, tmp_path: Path, command: str) -> None:
+    path, _ = configure()
+    name, *rest = command.format(out=tmp_path / "out").split()
+    line = refused(name, tmp_path / "missing.mp4", *rest, "--config", path)
+    assert f"{tmp_path / 'missing.mp4'}: no such file" in line
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.npz").exists()
+
+
+def test_a_source_that_cannot_be_opened_says_why(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    silent = tmp_path / "empty.avi"
+    cv2.VideoWriter(str(silent), cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 64)).release()
+    for source, words in [(text, "not a video"), (silent, "no picture|not a video|empty")]:
+        line = refused("lift", source, "-o", tmp_path / "out", "--config", path)
+        assert str(source) in line and any(word in line for word in words.split("|")), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_camera_that_does_not_exist(configure) -> None:
+    path, _ = configure()
+    line = refused("up", "97", "--config", path)
+    assert "97" in line and "camera" in line
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"capture": {"sorce": "0"}}, ("unknown key capture.sorce", "known here: source")),
+        ({"detect": {"threads": "two"}}, ("detect.threads", "'two'", "integer")),
+        ({"lift": {"body_height_m": 17}}, ("lift.body_height_m", "17", "less than or equal to 3")),
+        ({"mode": "fast"}, ("mode", "'fast'", "'live' or 'file'")),
+    ],
+)
+def test_a_wrong_setting_names_key_value_and_what_is_allowed(tmp_path: Path, tree: dict[str, Any], words: tuple[str, ...]) -> None:
+    line = refused("up", "test:64x64@30", "--config", write_config(tmp_path / "config.yaml", tree))
+    assert all(word in line for word in words), line
+
+
+def test_an_address_that_is_taken(configure, runtime_folder: Path) -> None:
+    path, config = configure()
+    config.runtime_path().mkdir()
+    (config.runtime_path() / "lift.Pose3D").mkdir()  # ZeroMQ would quietly take over a file or another's socket
+    line = refused("up", "test:64x64@30", "--config", path)
+    assert "lift.Pose3D" in line and "in use" in line
+
+
+def test_a_worker_that_is_running_already(configure) -> None:
+    path, config = configure()
+    with running(config, path, "test:64x64@30") as pipeline:
+        pid = pipeline.pid("lift")
+        line = refused("run", "lift", "--config", path)
+        assert f"the worker lift is already running here (process {pid}" in line
+
+
+@pytest.mark.parametrize("how", ["missing", "changed"])
+def test_a_network_that_is_missing_or_changed(configure, tmp_path: Path, how: str) -> None:
+    models = tmp_path / "models"
+    if how == "changed":
+        shutil.copytree(store.default_folder(), models)
+        network = models / "blazepose_landmarks.onnx"
+        data = bytearray(network.read_bytes())
+        data[len(data) // 2] ^= 1
+        network.write_bytes(data)
+    path, _ = configure(models_folder=str(models))
+    line = refused("up", "test:64x64@30", "--config", path)
+    assert "poselift models pull" in line and str(models) in line
+    assert how == "missing" or "sha256" in line
+
+
+class Malice:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.write_text, (self.path, "it ran")
+
+
+def test_a_malicious_keypoint_file_is_refused_and_nothing_of_it_runs(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    file = tmp_path / "keypoints.npz"
+    np.savez(file, positions_2d=np.array({"a": Malice(ran)}, object), metadata=np.array({}, object))
+    line = refused("lift", file, "-o", tmp_path / "out", "--no-render")
+    assert str(file) in line and not ran.exists() and not (tmp_path / "out").exists()
+    assert pickle.loads(pickle.dumps(Malice(ran))) and ran.exists(), "the malice would not have worked anyway"
+
+
+def test_a_truncated_video_is_processed_as_far_as_it_goes(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    video = write_video(tmp_path / "cut.avi", numbered(60))
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    done = poselift("lift", video, "-o", tmp_path / "out", "--no-render", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert "warning: truncated: " in done.stderr and "of about 60 frames" in done.stderr
+    count = sum(isinstance(message, Pose3D) for message in read(tmp_path / "out" / "poses.mcap"))
+    assert 0 < count < 60 and f"truncated: {count} of about 60" in done.stderr
+    assert (tmp_path / "out" / "poses.npz").exists()
+
+
+def test_a_disk_that_fills_closes_the_recording_and_the_poses_go_on(configure, full_disk: Path) -> None:
+    path, _ = configure(record={"folder": str(full_disk / "rec"), "min_free_mb": 1, "pictures": "png"})
+    done = poselift("up", "test:640x480@30,frames=90", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert "the recording is closed" in done.stderr
+    assert "90 frames captured" in done.stdout
+    recorded = [pose.frame for pose in read(full_disk / "rec" / "session.mcap", [Pose3D])]
+    assert 0 < len(recorded) < 80

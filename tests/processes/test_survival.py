@@ -1,0 +1,126 @@
+"""A worker that is killed comes back, the others go on, and every frame is accounted for."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline_run import PATIENCE_S, poselift, running, running_lift
+
+from app.messages import Frame, Health, Pose3D
+from app.recording import parts, read
+from app.tally import Tally
+
+WORKERS = ("capture", "detect", "lift", "record")
+
+
+@pytest.mark.parametrize("victim", WORKERS)
+def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Path, victim: str) -> None:
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    with running(config, path, "test:320x240@30") as pipeline:
+        pids = {worker: pipeline.pid(worker) for worker in WORKERS}
+        pipeline.until(lambda messages: any(isinstance(message, Pose3D) for message in messages), "a pose")
+        back = pipeline.kill(victim)
+        here = len(pipeline.messages)
+        pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages[here:]) > 10, "poses after the kill")
+        after = {worker: pipeline.pid(worker) for worker in WORKERS}
+        assert after == {**pids, victim: back}
+        pipeline.process.send_signal(signal.SIGINT)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    assert f"{victim} died (killed by SIGKILL)" in output
+    assert "not accounted for" not in output
+
+    session = tmp_path / "rec" / "session.mcap"
+    assert len(parts(session)) == (2 if victim == "record" else 1)
+    frames = [frame.frame for frame in read(session, [Frame])]
+    assert frames == sorted(set(frames))
+    if victim != "record":  # then the recording itself can tell that nothing is missing
+        assert frames == list(range(len(frames)))
+        tally = Tally()
+        for message in read(session):
+            tally.add(message)
+        tally.finish()
+        assert tally.lifted + sum(tally.dropped.values()) == tally.captured >= len(frames)
+        assert (victim == "capture") or tally.dropped.get("worker_died", 0) > 0
+
+
+def test_a_worker_that_dies_from_a_file_ends_the_run_and_what_was_done_is_kept(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    with running_lift(path, "test:320x240@30,frames=100000", tmp_path / "out") as (process, worker):
+        os.kill(worker("detect"), signal.SIGKILL)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "detect died (killed by SIGKILL); the run ends here, because its state is gone; kept: the " in errors
+    assert "Traceback" not in errors
+    assert (tmp_path / "out" / "poses.npz").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_closes_the_recording_and_leaves_nothing_behind(configure, tmp_path: Path, how: signal.Signals) -> None:
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    with running(config, path, "test:320x240@30") as pipeline:
+        pids = [pipeline.pid(worker) for worker in WORKERS]
+        pipeline.process.send_signal(how)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    assert not any(map(psutil.pid_exists, pids))
+    assert not config.runtime_path().exists()
+    notes: list[str] = []
+    assert sum(isinstance(message, Pose3D) for message in read(tmp_path / "rec" / "session.mcap", note=notes.append)) > 0
+    assert notes == []
+
+
+def test_no_worker_outlives_a_supervisor_that_is_killed(configure, tmp_path: Path) -> None:
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    with running(config, path, "test:320x240@30") as pipeline:
+        workers = [psutil.Process(pipeline.pid(worker)) for worker in WORKERS]
+        pipeline.process.kill()
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
+        assert alive == []
+    again = poselift("up", "test:320x240@30,frames=10", "--record", tmp_path / "again", "--config", path)
+    assert again.returncode == 0, again.stderr
+    assert not config.runtime_path().exists()
+
+
+def test_a_second_one_says_that_one_is_running(configure) -> None:
+    path, config = configure()
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.pid("lift")
+        second = poselift("up", "test:320x240@30", "--config", path)
+        assert second.returncode == 2
+        assert second.stderr.strip().count("\n") == 0 and f"already running here (process {pipeline.process.pid}" in second.stderr
+        shown = poselift("status", "--config", path)
+        assert shown.returncode == 0 and all(worker in shown.stdout for worker in WORKERS[:3])
+        assert not pipeline.left()
+
+
+def test_what_dies_again_and_again_is_given_up(configure, tmp_path: Path) -> None:
+    path, config = configure(supervisor={"max_restarts": 2})
+    with running(config, path, "test:320x240@30") as pipeline:
+        for _ in range(2):
+            pipeline.kill("lift")
+        os.kill(pipeline.pid("lift"), signal.SIGKILL)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 1
+    assert "lift died 3 times in 60 s, giving up" in output
+
+
+def test_programs_read_poses_while_it_runs(configure) -> None:
+    import poselift as face
+
+    path, config = configure()
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.until(lambda messages: any(isinstance(message, Health) and message.worker == "lift" for message in messages), "lift")
+        found = []
+        for pose in face.connect(config=path):
+            found.append(pose.frame)
+            if len(found) == 20:
+                pipeline.process.send_signal(signal.SIGINT)
+        assert len(found) >= 20 and found == sorted(found)
+        pipeline.output()
+    with pytest.raises(face.UserError, match="no poselift is running here"):
+        face.connect(config=path)
