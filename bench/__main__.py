@@ -56,7 +56,7 @@ def main(
                 results[part] = PARTS[part](setup)
             except WrongOutput as wrong:
                 refused[part] = str(wrong)
-                console.print(f"{part}: no figures, the outputs were wrong: {wrong}", style="red", markup=False)
+                console.print(f"{part}: no figures: {wrong}", style="red", markup=False)
                 continue
         show(console, part, results[part])
         (out / "bench.md").write_text(markdown(facts, results, refused, quick))

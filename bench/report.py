@@ -29,7 +29,7 @@ def markdown(machine: list[tuple[str, str]], results: dict[str, Result], refused
     for name, result in results.items():
         pieces += [f"## {name}", result.method, *map(_pipes, result.grids)]
     for name, why in refused.items():
-        pieces += [f"## {name}", f"No figures: the outputs were wrong. {why}"]
+        pieces += [f"## {name}", f"No figures. {why}"]
     return "\n\n".join(pieces) + "\n"
 
 

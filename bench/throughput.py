@@ -89,9 +89,7 @@ def measure(setup: Setup) -> Result:
     ratio = float(np.median(ratios))
     settings = Grid(("", "best setting"), [("ours", best_ours.name), ("peer", best_theirs.name)])
     measured = f"{ratio:.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f})"
-    return Result(
-        METHOD, [grid, settings], [Goal("throughput, as a multiple of MediaPipe Pose's", measured, f"{GOAL:g} or more", ratio >= GOAL)]
-    )
+    return Result(METHOD, [grid, settings], [Goal("throughput in multiples of MediaPipe's", measured, f"{GOAL:g} or more", ratio >= GOAL)])
 
 
 def _row(side: Side) -> tuple[str, ...]:
