@@ -61,5 +61,7 @@ def open_source(settings: CaptureConfig) -> Source:
 def _quiet_opencv() -> None:
     """Errors only: OpenCV's warnings would stand before the one line that says why not."""
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        set_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel  # OpenCV 5, 4
-        set_level(_ERRORS)
+        if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+            cv2.setLogLevel(_ERRORS)
+        else:
+            cv2.utils.logging.setLogLevel(_ERRORS)

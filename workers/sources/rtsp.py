@@ -102,16 +102,16 @@ class RtspSource:
                 raise SourceLost(f"{self.name}: the camera sends data, but no picture that can be decoded for {PICTURE_TIMEOUT_S:g} s")
 
     def _next_packet(self) -> Packet[VideoStream]:
+        begin_s = time.monotonic()
+        packet, reason = None, "the camera ended the stream"
         try:
             packet = next(self._packets, None)
-        except av.error.ExitError:
-            reason = f"the camera has sent nothing for {self._read_timeout_s:g} s"
         except av.FFmpegError as error:
             reason = f"the connection to the camera broke ({why(error)})"
-        else:
-            if packet is not None and packet.size:
-                return packet
-            reason = "the camera ended the stream"
+        if time.monotonic() - begin_s >= self._read_timeout_s:  # when the time is over libav raises, or gives what it had left
+            reason = f"the camera has sent nothing for {self._read_timeout_s:g} s"
+        elif packet is not None and packet.size:
+            return packet
         raise SourceLost(f"{self.name}: {reason}")
 
     def _frames(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
