@@ -38,7 +38,7 @@ def draw_person(panel: Picture, keypoints: npt.NDArray[np.float32], held: bool) 
     if held:
         _outline(part, points, shown)
         return
-    opacity = (255 * (0.1 + 0.9 * keypoints[:, 2].clip(0, 1))).astype(int)
+    opacity = (255 * (0.1 + 0.9 * np.nan_to_num(keypoints[:, 2]).clip(0, 1))).astype(int)
     layer, mask = part.copy(), np.zeros(part.shape[:2], np.uint8)
 
     def line(start: int, end: int, colour: Colour, thickness: int, share: float) -> None:

@@ -248,6 +248,9 @@ RAW_BYTES_AS_OBJECTS = (  # a dtype of one object field whose flags deny that it
 )
 TRICKS = {
     "raw bytes as objects": array_of(RAW_BYTES_AS_OBJECTS, b"C\x08AAAAAAAA"),
+    "fields in a plain number": array_of(
+        DTYPE + text("f8") + b"\x85R(K\x03" + text("|") + b"N" + text("f") + b"\x85}K\x08K\x01K\x00tb", b"C\x08AAAAAAAA"
+    ),
     "an object array of bytes": array_of(DTYPE + text("O8") + b"\x85R", b"C\x08AAAAAAAA"),
     "bytes short of the shape": array_of(DTYPE + text("f8") + b"\x85R", b"C\x08AAAAAAAA", b"J\xff\xff\xff\x7f\x85"),
     "a negative shape": array_of(DTYPE + text("f8") + b"\x85R", b"C\x08AAAAAAAA", b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86"),

@@ -1,0 +1,206 @@
+"""The drawings: what is known is found at its pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from app.export.drawing import draw_person
+from app.export.palette import COCO_JOINT_COLOURS, HELD, LEFT, RIGHT, TRUNK
+from app.export.scene import TURN_S, Floor, Scene, turn_at
+from app.messages import Pose3D
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+
+COCO = {name: number for number, name in enumerate(COCO_KEYPOINTS)}
+H36M = {name: number for number, name in enumerate(H36M_JOINTS)}
+
+STANDING = {  # metres, standing upright and facing the camera
+    "hip": (0, 0, 0), "right_hip": (-0.12, 0, 0), "right_knee": (-0.13, 0.42, 0), "right_ankle": (-0.14, 0.83, 0.02),
+    "left_hip": (0.12, 0, 0), "left_knee": (0.13, 0.42, 0), "left_ankle": (0.14, 0.83, 0.02),
+    "spine": (0, -0.22, 0), "thorax": (0, -0.45, 0), "neck": (0, -0.55, -0.03), "head": (0, -0.66, 0),
+    "left_shoulder": (0.17, -0.43, 0), "left_elbow": (0.35, -0.2, 0), "left_wrist": (0.5, 0, 0),
+    "right_shoulder": (-0.17, -0.43, 0), "right_elbow": (-0.35, -0.2, 0), "right_wrist": (-0.5, 0, 0),
+}  # fmt: skip
+
+
+def standing() -> np.ndarray:
+    return np.array([STANDING[name] for name in H36M_JOINTS], np.float32)
+
+
+def a_pose(joints_m: np.ndarray, t_s: float = 0.0, held: bool = False, confidence: float = 1.0) -> Pose3D:
+    people = joints_m.reshape(-1, 17, 3).astype(np.float32)
+    count = len(people)
+    return Pose3D(
+        frame=0, t_ns=round(t_s * 1e9), width_px=640, height_px=480, person=np.arange(count),
+        keypoints=np.zeros((count, 17, 3), np.float32), joints_m=people, sigma_m=people * np.nan,
+        root_m=np.full((count, 3), np.nan, np.float32), confidence=np.full((count, 17), confidence, np.float32),
+        warming=np.zeros(count, bool), held=np.full(count, held),
+    )  # fmt: skip
+
+
+def a_person(confidence: float = 1.0) -> np.ndarray:
+    """Keypoints far enough apart to be told from each other, in a picture of 640 x 480."""
+    keypoints = np.zeros((17, 3), np.float32)
+    keypoints[:, 0] = 60 + 30 * np.arange(17)
+    keypoints[:, 1] = 60 + 140 * (np.arange(17) % 3)
+    keypoints[:, 2] = confidence
+    return keypoints
+
+
+def at(panel: np.ndarray, point: np.ndarray) -> np.ndarray:
+    return panel[round(float(point[1])), round(float(point[0]))].astype(int)
+
+
+def same_hue(colour: np.ndarray, expected: tuple[int, int, int]) -> bool:
+    """Whether two colours differ in brightness and strength only."""
+    ours, theirs = (np.asarray(one, float) - np.mean(one) for one in (colour, expected))
+    return float(ours @ theirs) > 0.95 * float(np.linalg.norm(ours) * np.linalg.norm(theirs)) > 5
+
+
+def test_keypoints_and_bones_are_where_they_should_be() -> None:
+    panel = np.full((480, 640, 3), 90, np.uint8)
+    keypoints = a_person()
+    draw_person(panel, keypoints, held=False)
+    for point, colour in zip(keypoints, COCO_JOINT_COLOURS):
+        np.testing.assert_allclose(at(panel, point), colour, atol=3)
+    for ends, colour in (
+        (("left_elbow", "left_wrist"), LEFT),
+        (("right_knee", "right_ankle"), RIGHT),
+        (("left_shoulder", "left_hip"), TRUNK),
+    ):
+        start, end = (keypoints[COCO[name]] for name in ends)
+        shares = [np.abs(at(panel, start + share * (end - start)) - colour).max() for share in np.linspace(0.2, 0.8, 25)]
+        assert np.median(shares) <= 3, ends
+    assert (panel[:40] == 90).all()
+    assert (panel[420:] == 90).all()
+
+
+def test_the_surer_the_more_solid() -> None:
+    distances = []
+    for confidence in (1.0, 0.6, 0.2, 0.0):
+        panel = np.full((480, 640, 3), 90, np.uint8)
+        draw_person(panel, a_person(confidence), held=False)
+        distances.append(np.abs(at(panel, a_person()[COCO["left_wrist"]]) - 90).max())
+    assert distances[0] > distances[1] + 20 > distances[2] + 40
+    assert distances[3] == 0
+
+
+def test_a_held_person_is_a_grey_outline() -> None:
+    panel = np.full((480, 640, 3), 90, np.uint8)
+    keypoints = a_person(0.0)
+    draw_person(panel, keypoints, held=True)
+    start, end = keypoints[COCO["left_elbow"]], keypoints[COCO["left_wrist"]]
+    np.testing.assert_allclose(at(panel, (start + end) / 2), HELD, atol=30)
+    assert np.ptp(panel.astype(int), axis=-1).max() < 20
+
+
+def test_missing_and_far_keypoints_do_no_harm() -> None:
+    panel = np.full((48, 64, 3), 90, np.uint8)
+    for content in (np.nan, 1e6, -1e6):
+        keypoints = np.full((17, 3), content, np.float32)
+        keypoints[:, 2] = 1
+        for held in (False, True):
+            draw_person(panel, keypoints, held)
+    assert (panel == 90).all()
+    keypoints = a_person()
+    keypoints[3, 0] = np.nan
+    keypoints[5] = (-500, 20, 1)
+    draw_person(panel, keypoints, held=False)
+    assert (panel != 90).any()
+
+
+@pytest.mark.parametrize("t_s", [0.0, 3.1, 17.0])
+def test_limbs_are_found_where_the_view_projects_them(t_s: float) -> None:
+    scene = Scene(640, 720)
+    joints = standing()
+    panel = scene.draw(a_pose(joints, t_s), t_s)
+    points = scene.project(scene.place(a_pose(joints, t_s))[0], turn_at(t_s))
+    for name, colour in (("left_wrist", LEFT), ("right_wrist", RIGHT), ("left_ankle", LEFT), ("right_ankle", RIGHT)):
+        end, start = points[H36M[name]], points[H36M_PARENTS[H36M[name]]]
+        seen = [same_hue(at(panel, start + share * (end - start)), colour) for share in np.linspace(0.35, 0.95, 13)]
+        assert np.mean(seen) > 0.7, name
+    assert np.ptp(at(panel, points[H36M["spine"]])) < 20
+
+
+def test_the_view_is_that_of_a_pinhole_camera() -> None:
+    scene = Scene(640, 720)
+    points = standing().astype(float) / 1.7
+    turn = 0.7
+    matrix = np.array([[scene._focal_px, 0, 320], [0, scene._focal_px, 360], [0, 0, 1]])
+    # The body turns by `turn` about -y, then the camera, 3.6 away and level with 0.46 above the floor, is tilted down by 13 degrees.
+    turned = cv2.Rodrigues(np.array([0, turn, 0.0]))[0]
+    tilted = cv2.Rodrigues(np.array([np.radians(13), 0, 0]))[0]
+    rotation = tilted @ turned
+    shift = tilted @ np.array([0, 0.46, 0]) + (0, 0, 3.6)
+    expected = cv2.projectPoints(points, cv2.Rodrigues(rotation)[0], shift, matrix, None)[0][:, 0]
+    np.testing.assert_allclose(scene.project(points, turn)[:, :2], expected, atol=1e-6)
+
+
+def test_it_turns_slowly_and_comes_back() -> None:
+    scene = Scene(640, 720)
+    start = scene.project(standing(), turn_at(0))
+    np.testing.assert_allclose(scene.project(standing(), turn_at(TURN_S)), start, atol=1e-6)
+    moved = np.linalg.norm((scene.project(standing(), turn_at(1 / 30)) - start)[:, :2], axis=-1).max()
+    assert 0.1 < moved < 10
+
+
+def test_what_is_near_hides_what_is_behind() -> None:
+    """Both forearms on the same rays, seen from the front of the view: the nearer one shows."""
+    frontal_s = -turn_at(0) / (turn_at(1) - turn_at(0))
+    for near, colour in (("left", LEFT), ("right", RIGHT)):
+        far = "right" if near == "left" else "left"
+        scene, joints = Scene(640, 720), standing()
+        eye = np.array([0, -0.46 - 3.6 * np.sin(np.radians(13)), -3.6 * np.cos(np.radians(13))]) * 1.7
+        floor = np.array([0, 0.83 + 0.045 * 1.7, 0])
+        for part in ("elbow", "wrist"):
+            joints[H36M[f"{near}_{part}"]] = (0.6 if part == "wrist" else 0.3, -0.3, -0.4)
+            joints[H36M[f"{far}_{part}"]] = 1.2 * (joints[H36M[f"{near}_{part}"]] - floor - eye) + eye + floor
+        pose = a_pose(joints, frontal_s)
+        points = scene.project(scene.place(pose)[0], 0.0)
+        np.testing.assert_allclose(points[H36M["left_wrist"], :2], points[H36M["right_wrist"], :2], atol=1e-2)
+        middle = (points[H36M[f"{near}_elbow"]] + points[H36M[f"{near}_wrist"]]) / 2
+        assert same_hue(at(scene.draw(pose, frontal_s), middle), colour)
+
+
+def test_held_is_grey_unsure_is_dim() -> None:
+    point = (
+        Scene(640, 720).project(Scene(640, 720).place(a_pose(standing()))[0], turn_at(0))[[H36M["left_knee"], H36M["left_ankle"]]].mean(0)
+    )
+    sure, unsure, held = (
+        at(Scene(640, 720).draw(a_pose(standing(), held=held, confidence=confidence), 0), point)
+        for held, confidence in ((False, 1.0), (False, 0.2), (True, 0.0))
+    )
+    assert same_hue(sure, LEFT)
+    assert sure.max() > unsure.max() + 40
+    assert np.ptp(held) < 25
+
+
+def test_there_is_a_floor_with_a_shadow_on_it() -> None:
+    scene = Scene(640, 720)
+    empty, standing_on_it = Scene(640, 720).draw(None, 0), scene.draw(a_pose(standing()), 0)
+    feet = scene.project(np.zeros(3), turn_at(0))
+    below = standing_on_it[int(feet[1]) : int(feet[1]) + 60].astype(int) - empty[int(feet[1]) : int(feet[1]) + 60]
+    assert (below.max(-1) < -10).sum() > 300
+    assert empty[int(feet[1]) :].std() > 2
+
+
+def test_nobody_and_several_people() -> None:
+    nobody = Scene(640, 720).draw(a_pose(np.zeros((0, 17, 3))), 0)
+    np.testing.assert_array_equal(nobody, Scene(640, 720).draw(None, 0))
+    scene = Scene(640, 720)
+    people = scene.place(a_pose(np.stack([standing(), standing()])))
+    assert np.ptp(people[:, 0, 0]) > 0.3
+    placed = a_pose(np.stack([standing(), standing()]))
+    placed.root_m[:] = [[0, 0, 4], [1.7, 0, 5.7]]
+    np.testing.assert_allclose(Scene(640, 720).place(placed)[:, 0, [0, 2]], [[0, 0], [1, 1]], atol=1e-6)
+
+
+def test_the_floor_stays_under_a_walker_and_follows_a_climber() -> None:
+    floor = Floor()
+    walking = [floor.under(0.9 - 0.05 * (n % 15 > 7), n / 30) for n in range(90)]
+    np.testing.assert_allclose(walking, 0.9, atol=1e-9)
+    crouching = [floor.under(0.5, 3 + n / 30) for n in range(90)]
+    assert np.abs(np.diff([walking[-1], *crouching])).max() < 0.06
+    assert crouching[-1] == pytest.approx(0.5, abs=0.01)
+    assert floor.under(0.7, 0.0) == 0.7
