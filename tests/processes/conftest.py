@@ -31,7 +31,7 @@ def configure(runtime_folder: Path, tmp_path: Path, pulled: None) -> Any:
 
     def make(**sections: Any) -> tuple[Path, Config]:
         path = write_config(
-            tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), "lift": {"model": "/tmp/w/random.onnx"}, **sections}
+            tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), **sections}
         )
         return path, load(path)
 
