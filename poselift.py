@@ -33,15 +33,14 @@ def connect(
 ) -> Iterator[Pose3D]:
     """The poses of the pipeline that runs on this machine, as they come, until it ends.
 
-    It is found by its runtime folder: the default one, the one given, or that of a config file. A program that is slow misses poses; it never
-    slows the pipeline. Raises UserError where none is running.
+    It is found by its runtime folder: the default one, the one given, or that of a config file. A program that is slow misses poses; it
+    never slows the pipeline. Raises UserError where none is running.
     """
     settings = load(Path(config) if config else None)
     folder = Path(runtime_folder) if runtime_folder else settings.runtime_path()
     if not running(folder, "lift"):
         raise UserError(f"no poselift is running here (runtime folder {folder}); type: poselift up SOURCE")
-    watch = Watch(folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH and link.message is Pose3D))
-    return _poses(watch, folder)
+    return _poses(folder)
 
 
 def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
@@ -49,7 +48,8 @@ def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
     return (message for message in recording.read(Path(path), types=[Pose3D]) if isinstance(message, Pose3D))
 
 
-def _poses(watch: Watch, folder: Path) -> Iterator[Pose3D]:
+def _poses(folder: Path) -> Iterator[Pose3D]:
+    watch = Watch(folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH and link.message is Pose3D))
     try:
         silent = 0
         while silent < 2 or running(folder, "lift") or running(folder, "up"):  # a lifter that died is brought back
