@@ -22,6 +22,9 @@ SUPERVISOR_LOCK = "up"
 LOCK_PATIENCE_S = 0.2
 """Whoever only asks whether a lock is held has it for a moment."""
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 32 << 20
+"""The largest M_MMAP_THRESHOLD that glibc takes: a 4K picture is 25 MB."""
 
 
 def connect(config: Config, worker: str) -> ZmqBus:
@@ -92,6 +95,18 @@ def end_with_supervisor() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(supervisor):  # it died before the line above
         sys.exit(1)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of one picture for the next, where there is glibc.
+
+    By default it gives a block of that size back to the kernel at once, which fills it with zeros for the next picture: 850 page faults, or 2 ms
+    of 6.5, for decoding one of 1768x994.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def log_to_stderr(worker: str) -> None:

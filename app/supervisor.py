@@ -16,7 +16,7 @@ from pathlib import Path
 from app.bus import Watch, order
 from app.config import Config, save
 from app.errors import UserError
-from app.messages import Health, Message
+from app.messages import Health, Message, Pose2D, Pose3D
 from app.process import SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
 from app.streams import WATCH, links
 
@@ -87,6 +87,7 @@ class Supervisor:
         self.user_error = False
         self._say = say
         self._links = links(config.mode, config.running)
+        self._watched = (Health, Pose3D if "lift" in self.children else Pose2D)
         self._draining = False
         self._stop_asked_s: float | None = None
         self._lock = -1
@@ -97,7 +98,7 @@ class Supervisor:
         self._lock = lock(self.folder, SUPERVISOR_LOCK)
         self._clean()
         save(self.config, self._config_path)
-        self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH))
+        self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
         for child in self.children.values():
             child.start(self._config_path)
         return self
@@ -128,9 +129,12 @@ class Supervisor:
             self._draining = True
             self._order_stop(next(iter(self.children)))
 
-    def step(self, timeout_s: float) -> list[Message]:
-        """What the workers said since the last call; waits for it at most that long. Looks after the workers."""
-        messages = self._watch.receive(timeout_s)
+    def step(self) -> list[Message]:
+        """How the workers are, and the results they sent, since the last call. Looks after the workers.
+
+        Call it a few times a second: to wait for every message would cost the workers time they need.
+        """
+        messages = self._watch.receive(0)
         now_s = time.monotonic()
         for message in messages:
             if isinstance(message, Health) and message.worker in self.children:
@@ -150,8 +154,7 @@ class Supervisor:
 
     def _left(self, child: Child, now_s: float) -> None:
         code = child.process.returncode
-        first = child.worker == next(iter(self.children))
-        if code == 0 and (self._draining or first):
+        if code == 0:
             self._draining = True
             self._finish(child)
         elif code == USER_ERROR and not child.restarted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict, deque
 
 from app.health import percentiles_ms
@@ -50,7 +49,7 @@ class Tally:
         self.captured = max(self.captured, pose.frame + 1)
         add(self.dropped, self._ledger.missing(pose))
         add(self.dropped, pose.skipped)
-        self.ages_ns.append(time.monotonic_ns() - pose.trace[0].received_ns)
+        self.ages_ns.append(pose.trace[-1].done_ns - pose.trace[0].received_ns)
         for before, stamp in zip((None, *pose.trace), pose.trace):
             self.stages_ns[stamp.stage].append(stamp.done_ns - stamp.received_ns)
             if before:
@@ -64,5 +63,5 @@ class Tally:
         return [
             f"{self.captured} frames captured, {self.lifted} lifted, {self.seen} with somebody seen; dropped: {drops}"
             + (f"; {unexplained} not accounted for" if unexplained else ""),
-            f"age of a 3D pose when it arrives: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
+            f"age of a 3D pose when it is sent: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
         ]

@@ -16,8 +16,8 @@ from app.messages import Frame, Stamp
 from app.streams import Take
 from workers.sources import Picture, Source, SourceLost, open_source
 
-SLOT_WAIT_S = 0.001
-"""From a file, how often to look whether a slot has become free."""
+SLOT_WAIT_S = 0.004
+"""From a file, how often to look whether a slot has become free: all are full then, so there is time."""
 KEPT_FREE = 2
 """Live, slots that a slow recorder cannot keep from the detector."""
 

@@ -40,7 +40,8 @@ def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Ru
     with _signals() as caught, Supervisor(config, screen.say) as supervisor:
         begin_s: Optional[float] = None
         while not supervisor.done:
-            messages = supervisor.step(TICK_S)
+            time.sleep(TICK_S)
+            messages = supervisor.step()
             for message in messages:
                 tally.add(message)
             if begin_s is None and tally.lifted:
@@ -48,7 +49,7 @@ def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Ru
             if caught or (seconds is not None and begin_s is not None and time.monotonic() - begin_s >= seconds):
                 supervisor.stop()
             screen.show(messages, supervisor)
-        for message in supervisor.step(0):
+        for message in supervisor.step():
             tally.add(message)
     tally.finish()
     if supervisor.user_error and supervisor.failure:

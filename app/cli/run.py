@@ -10,7 +10,7 @@ from typing import Optional
 
 from app.config import load
 from app.errors import UserError
-from app.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder
+from app.process import connect, end_with_supervisor, keep_freed_memory, lock, log_to_stderr, make_folder
 from app.streams import WORKERS
 
 
@@ -19,6 +19,7 @@ def run(worker: str, config_path: Optional[Path]) -> None:
     if worker not in WORKERS:
         raise UserError(f"there is no worker {worker!r}; known: {', '.join(WORKERS)}")
     end_with_supervisor()
+    keep_freed_memory()
     log_to_stderr(worker)
     config = load(config_path)
     if worker not in config.running:

@@ -22,7 +22,7 @@ def read(path: Path):
     source = open_source(CaptureConfig(source=str(path)))
     taken = []
     for picture in source:
-        assert picture.pixels.flags.c_contiguous
+        assert picture.pixels[0].flags.c_contiguous
         taken.append((picture.pixels.copy(), picture.t_ns))
     source.close()
     return [pixels for pixels, _ in taken], [t_ns for _, t_ns in taken], source

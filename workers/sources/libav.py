@@ -35,22 +35,16 @@ class Converter:
         if abs(self._stretch - 1) < _ROUND or not 0.25 <= self._stretch <= 4:
             self._stretch = 1.0
         self._reformatter = VideoReformatter()
-        self._pixels: Pixels = np.empty((0, 0, 3), np.uint8)
 
     def __call__(self, frame: VideoFrame) -> Pixels:
-        """uint8 [height, width, 3], C-contiguous, valid until the next call."""
+        """uint8 [height, width, 3]; libav leaves gaps between the rows, and to close them would cost another copy."""
         width = round(frame.width * self._stretch)
         picture = self._reformatter.reformat(frame, width=width, format="bgr24", **_ONE_THREAD)
         plane = picture.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
         pixels: Pixels = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
         turns = round(frame.rotation / 90) % 4
-        if turns:
-            self._pixels = cv2.rotate(pixels, _TURNS[turns])
-        else:
-            self._pixels = self._pixels if self._pixels.shape == pixels.shape else np.empty_like(pixels)
-            np.copyto(self._pixels, pixels)
-        return self._pixels
+        return cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
 
 
 def video_stream(container: InputContainer) -> Optional[VideoStream]:

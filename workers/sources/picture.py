@@ -15,7 +15,7 @@ class Picture(NamedTuple):
     """One picture and its time."""
 
     pixels: Pixels
-    """uint8 [height, width, 3] BGR, C-contiguous. Valid until the next picture is taken: the source may write the next one there."""
+    """uint8 [height, width, 3] BGR; there may be gaps between its rows. Valid until the next picture is taken: it may be written there."""
     t_ns: int
     """Live: when it was taken, on this machine's monotonic clock. File: media time, 0 at the first picture. Always increasing."""
 
