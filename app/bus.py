@@ -23,6 +23,8 @@ ANNOUNCE = b"\x00taker:"
 """No message starts so: MessagePack maps begin with 0x80 or more."""
 LINGER_MS = 10_000
 POLL_MS = 100
+RECONNECT_MS = 20
+"""After so long a taker looks again for a sender that is gone; its queues sooner, to be there when it is announced."""
 MAX_PATH = 100
 """A Unix socket's path has at most 107 bytes."""
 
@@ -44,11 +46,14 @@ class Bus(Protocol):
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.
 
-        In file mode waits for room, until `give_up()` or until the taker has died.
+        In file mode, and with an End, waits for room, until `give_up()` or until the taker has died.
         """
 
     def takers(self) -> frozenset[str]:
-        """The workers that listen to this one."""
+        """The workers that listen to this one. Who has taken its End does no longer: before that it must not leave.
+
+        For libzmq throws away what a sender that left had sent, as soon as the taker's queue is full.
+        """
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""
@@ -77,6 +82,7 @@ class ZmqBus:
         }
         self._control = self._bind(zmq.ROUTER, f"{worker}.Control")
         self._inputs: dict[zmq.Socket[bytes], Take] = {}
+        self._feeds: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._control, zmq.POLLIN)
 
@@ -85,15 +91,18 @@ class ZmqBus:
         for link in self.links:
             if link.taker != self.worker:
                 continue
+            pull = None
             if link.take is Take.EVERY:  # the queue first: who is announced shall be able to take
                 pull = self._context.socket(zmq.PULL)
                 pull.set(zmq.RCVHWM, self._queue)
+                pull.set(zmq.RECONNECT_IVL, RECONNECT_MS // 4)
                 pull.connect(_address(self._folder, stream_name(link.sender, link.message, link.taker)))
                 self._inputs[pull] = link.take
                 self._poller.register(pull, zmq.POLLIN)
             address = _address(self._folder, stream_name(link.sender, link.message))
             feed = subscribe(self._context, address, b"" if link.take is not Take.EVERY else None, self.worker)
             self._inputs[feed] = link.take if link.take is not Take.EVERY else Take.FEED
+            self._feeds[pull or feed] = feed
             self._poller.register(feed, zmq.POLLIN)
 
     def receive(self, timeout_s: float) -> list[Message]:
@@ -102,26 +111,30 @@ class ZmqBus:
         messages: list[Message] = []
         for socket, take in self._inputs.items():
             if socket in ready:
-                messages += _newest(socket) if take is Take.NEWEST else _one(socket)
+                come = _newest(socket) if take is Take.NEWEST else _one(socket)
+                if come and isinstance(come[-1], End):
+                    self._feeds[socket].unsubscribe(_announcement(self.worker))
+                messages += come
         return messages
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.
 
-        In file mode waits for room, until `give_up()` or until the taker has died.
+        In file mode, and with an End, waits for room, until `give_up()` or until the taker has died.
         """
         data = encode(message)
         kinds = {kind for kind in self._publish if (kind is not Health if isinstance(message, End) else kind is type(message))}
         refused = []
         for (kind, taker), socket in self._push.items():
-            if kind in kinds and not self._put(socket, data, taker, give_up):
+            patient = self._blocking or (isinstance(message, End) and taker in self.takers())
+            if kind in kinds and not self._put(socket, data, taker, give_up if patient else None):
                 refused.append(taker)
         for kind in kinds:
             self._publish[kind].send(data, zmq.NOBLOCK)
         return tuple(refused)
 
     def takers(self) -> frozenset[str]:
-        """The workers that listen to this one, to all that they take from it."""
+        """The workers that listen to this one, to all that they take from it, and have not taken its End."""
         for kind, socket in self._publish.items():
             with contextlib.suppress(zmq.Again):
                 while True:
@@ -165,8 +178,8 @@ class ZmqBus:
             ) from None
         return socket
 
-    def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool]) -> bool:
-        while self._blocking and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
+    def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool] | None) -> bool:
+        while give_up and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
             self.takers()
             if taker in self._gone or give_up():
                 return False
@@ -225,12 +238,16 @@ def stream_name(sender: str, kind: type[Message], taker: str = "") -> str:
 def subscribe(context: zmq.Context[zmq.Socket[bytes]], address: str, topic: bytes | None, taker: str) -> zmq.Socket[bytes]:
     """A socket that takes what is published at an address (nothing where the topic is None), and says who takes it."""
     socket = context.socket(zmq.SUB)
-    socket.set(zmq.RECONNECT_IVL, 20)
+    socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
     if topic is not None:
         socket.subscribe(topic)
-    socket.subscribe(ANNOUNCE + taker.encode())
+    socket.subscribe(_announcement(taker))
     socket.connect(address)
     return socket
+
+
+def _announcement(taker: str) -> bytes:
+    return ANNOUNCE + taker.encode()
 
 
 def _address(folder: Path, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,10 @@ from app.streams import Take
 
 TURN_S = 0.2
 """How long a loop waits for messages before it looks after other things."""
+PAUSE_S = 0.005
+"""Between two looks at who listens."""
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a worker that SIGTERM took away in the middle: 0 is for those whose work is done."""
 EXIT_WITHIN_S = 8
 """A worker that hangs in a system call after SIGTERM is ended by the kernel after this time."""
 
@@ -42,6 +47,7 @@ class Loop:
         self._received_ns = 0
         self._skipped: dict[str, int] = {}
         self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
+        self._takers = {link.taker: link.take for link in bus.links if link.sender == bus.worker and link.take is not Take.FEED}
         takes = {link.message: link.take for link in bus.links if link.taker == bus.worker}
         self._ledgers = {kind: Ledger(NEWER_FRAME if take is Take.NEWEST else QUEUE_FULL) for kind, take in takes.items()}
 
@@ -103,27 +109,32 @@ class Loop:
         """Hear orders, and say how the worker is when it is time."""
         self.bus.orders(self._answer)
         now_ns = time.monotonic_ns()
-        if self._state == "starting" or self.meter.due(now_ns):
-            self._state = "running"
+        starting = self._state == "starting"
+        if starting or self.meter.due(now_ns):
+            self._state = "running" if starting else self._state
             self._say(now_ns)
 
     def wait_for_takers(self, timeout_s: float) -> set[str]:
         """Wait until all workers behind this one listen; returns those that are still missing."""
-        sent = [link for link in self.bus.links if link.sender == self.bus.worker]
-        wanted = {link.taker for link in sent if link.take is not Take.FEED}
         until = time.monotonic() + timeout_s
-        while (missing := wanted - self.bus.takers()) and not self.stopping and time.monotonic() < until:
+        while (missing := self._takers.keys() - self.bus.takers()) and not self.stopping and time.monotonic() < until:
             self.turn()
-            time.sleep(0.005)
+            time.sleep(PAUSE_S)
         return missing
 
     def end(self) -> None:
-        """The last thing a worker does: say how it was, and that no more will come."""
+        """The last thing a worker does: say how it was, and that no more will come; leave when those who take every message know."""
         self._state = "ending"
         self._say(time.monotonic_ns())
         if not self._terminated:
             self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), lambda: self._terminated)
+            every = {taker for taker, take in self._takers.items() if take is Take.EVERY}
+            while every & self.bus.takers() and not self._terminated:
+                self.turn()
+                time.sleep(PAUSE_S)
         self.bus.close()
+        if self._terminated:
+            sys.exit(TERMINATED)
 
     def _account(self, message: Message) -> None:
         if isinstance(message, (Frame, Pose2D, Pose3D)):

@@ -40,6 +40,7 @@ class MemoryBus:
 
     def __init__(self, hub: MemoryHub, worker: str) -> None:
         self._hub, self.worker, self.links = hub, worker, hub.links
+        self._ended = False
         self._control = hub.controls.setdefault(worker, deque())
 
     def listen(self) -> None:
@@ -58,6 +59,7 @@ class MemoryBus:
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Put the message into every taker's queue."""
+        self._ended = self._ended or isinstance(message, End)
         for link, queue in self._hub.queues.items():
             ends = isinstance(message, End) and link.message is not Health
             if link.sender == self.worker and (ends or isinstance(message, link.message)):
@@ -65,8 +67,8 @@ class MemoryBus:
         return ()
 
     def takers(self) -> frozenset[str]:
-        """Everybody who takes something from this worker."""
-        return frozenset(link.taker for link in self.links if link.sender == self.worker)
+        """Everybody who takes something from this worker; nobody after its End, as queues outlive it."""
+        return frozenset() if self._ended else frozenset(link.taker for link in self.links if link.sender == self.worker)
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""
