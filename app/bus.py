@@ -23,6 +23,7 @@ ANNOUNCE = b"\x00taker:"
 """No message starts so: MessagePack maps begin with 0x80 or more."""
 LINGER_MS = 10_000
 POLL_MS = 100
+AT_ONCE = 64
 RECONNECT_MS = 20
 """After so long a taker looks again for a sender that is gone; its queues sooner, to be there when it is announced."""
 MAX_PATH = 100
@@ -41,7 +42,7 @@ class Bus(Protocol):
         """Connect to the senders: from now on messages come."""
 
     def receive(self, timeout_s: float) -> list[Message]:
-        """What has come, at most one message a stream, in the way this worker takes each; empty after the time-out."""
+        """What has come, in the way this worker takes each stream; empty after the time-out."""
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.
@@ -100,18 +101,19 @@ class ZmqBus:
                 self._inputs[pull] = link.take
                 self._poller.register(pull, zmq.POLLIN)
             address = _address(self._folder, stream_name(link.sender, link.message))
-            feed = subscribe(self._context, address, b"" if link.take is not Take.EVERY else None, self.worker)
-            self._inputs[feed] = link.take if link.take is not Take.EVERY else Take.FEED
+            feed = subscribe(self._context, address, None if pull else b"", self.worker)
             self._feeds[pull or feed] = feed
-            self._poller.register(feed, zmq.POLLIN)
+            self._poller.register(feed, zmq.POLLIN)  # also where nothing comes by it: a socket that nobody polls is not announced again
+            if not pull:
+                self._inputs[feed] = link.take
 
     def receive(self, timeout_s: float) -> list[Message]:
-        """What has come, at most one message a stream (and its End behind it); empty after the time-out."""
+        """What has come, of a NEWEST stream the newest alone (and its End behind it); empty after the time-out."""
         ready = dict(self._poller.poll(round(timeout_s * 1000)))
         messages: list[Message] = []
         for socket, take in self._inputs.items():
             if socket in ready:
-                come = _newest(socket) if take is Take.NEWEST else _one(socket)
+                come = _newest(socket) if take is Take.NEWEST else _several(socket)
                 if come and isinstance(come[-1], End):
                     self._feeds[socket].unsubscribe(_announcement(self.worker))
                 messages += come
@@ -160,7 +162,7 @@ class ZmqBus:
 
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""
-        for socket in self._inputs:
+        for socket in {*self._inputs, *self._feeds.values()}:
             socket.close(linger=0)
         for socket in (*self._publish.values(), *self._push.values(), self._control):
             socket.close(linger=LINGER_MS)
@@ -205,11 +207,7 @@ class Watch:
     def receive(self, timeout_s: float) -> list[Message]:
         """All that has come; empty after the time-out."""
         ready = dict(self._poller.poll(round(timeout_s * 1000)))
-        messages = []
-        for socket in self._sockets:
-            while socket in ready and (waiting := _one(socket)):
-                messages += waiting
-        return messages
+        return [message for socket in self._sockets if socket in ready for message in _several(socket)]
 
     def close(self) -> None:
         """Disconnect."""
@@ -228,6 +226,28 @@ def order(folder: Path, worker: str, command: str, timeout_s: float) -> Answer |
             return None
         answer = decode(socket.recv())
         return answer if isinstance(answer, Answer) else None
+
+
+class Orders:
+    """Gives orders without waiting for an answer; one that finds nobody there is heard by the worker that starts next."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._context = zmq.Context()
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+
+    def give(self, worker: str, command: str) -> None:
+        """Order a worker to do something."""
+        if worker not in self._sockets:
+            self._sockets[worker] = self._context.socket(zmq.DEALER)
+            self._sockets[worker].connect(_address(self._folder, f"{worker}.Control"))
+        self._sockets[worker].send(encode(Control(command)), zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Forget what nobody has heard."""
+        for socket in self._sockets.values():
+            socket.close(linger=0)
+        self._context.term()
 
 
 def stream_name(sender: str, kind: type[Message], taker: str = "") -> str:
@@ -261,6 +281,14 @@ def _one(socket: zmq.Socket[bytes]) -> list[Message]:
     with contextlib.suppress(zmq.Again):
         return _decoded(socket.recv(zmq.NOBLOCK))
     return []
+
+
+def _several(socket: zmq.Socket[bytes]) -> list[Message]:
+    """What waits, up to a limit: to wake for every message alone would cost more than the messages."""
+    messages: list[Message] = []
+    while len(messages) < AT_ONCE and (waiting := _one(socket)):
+        messages += waiting
+    return messages
 
 
 def _newest(socket: zmq.Socket[bytes]) -> list[Message]:

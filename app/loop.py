@@ -36,8 +36,10 @@ class Loop:
     no End to those behind it: it may come back.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, rest_s: float = 0.0) -> None:
+        """`rest_s`: for a worker that is in no hurry, the pause before it takes the next messages, so that they come several at a time."""
         self.bus = bus
+        self._rest_s = rest_s
         self.incarnation = time.time_ns()
         self.meter = Meter(bus.worker, self.incarnation, time.monotonic_ns())
         self.frames_captured = 0
@@ -67,9 +69,12 @@ class Loop:
         self.turn()
         while self._inputs:
             leaving = self.stopping
-            messages = self.bus.receive(TURN_S)  # also when leaving: something may be on its way
+            messages = self.bus.receive(TURN_S)
             if leaving and not messages:
-                break
+                self.turn()  # an order may have woken us
+                messages = self.bus.receive(TURN_S)  # and something may still be on its way
+                if not messages:
+                    break
             for message in messages:
                 self._received_ns = time.monotonic_ns()
                 if isinstance(message, End):
@@ -80,6 +85,7 @@ class Loop:
                     self._account(message)
                 yield message
             self.turn()
+            time.sleep(self._rest_s)
 
     def send(self, message: Numbered, after: Numbered | None = None) -> tuple[str, ...]:
         """Send with this stage's stamp, behind those of the message it answers; returns the takers that had no room."""
@@ -89,7 +95,7 @@ class Loop:
         changes: dict[str, Any] = {"trace": trace, "incarnation": self.incarnation}
         if not isinstance(message, Frame):
             changes["skipped"], self._skipped = self._skipped, {}
-        refused = self.bus.send(replace(message, **changes), lambda: self._terminated)
+        refused = self.bus.send(replace(message, **changes), self._give_up)
         for taker in refused:
             self.meter.drop({f"{QUEUE_FULL}:{taker}": 1})
         self.meter.done(now_ns - trace[0].received_ns)
@@ -127,7 +133,7 @@ class Loop:
         self._state = "ending"
         self._say(time.monotonic_ns())
         if not self._terminated:
-            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), lambda: self._terminated)
+            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), self._give_up)
             every = {taker for taker, take in self._takers.items() if take is Take.EVERY}
             while every & self.bus.takers() and not self._terminated:
                 self.turn()
@@ -143,6 +149,11 @@ class Loop:
             self.meter.drop(missing)
             add(self._skipped, missing)
             add(self._skipped, getattr(message, "skipped", {}))
+
+    def _give_up(self) -> bool:
+        """Asked again and again while a full queue makes us wait."""
+        self.turn()
+        return self._terminated
 
     def _say(self, now_ns: int) -> None:
         self.bus.send(self.meter.report(self._state, now_ns), lambda: True)

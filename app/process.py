@@ -44,13 +44,14 @@ def make_folder(config: Config) -> Path:
     return folder
 
 
-def lock(folder: Path, name: str) -> int:
+def lock(folder: Path, name: str, patience_s: float = LOCK_PATIENCE_S) -> int:
     """Hold a lock until this process ends, however it ends; returns its file descriptor.
 
-    libzmq takes another's socket over without a word, so two of a kind must be told apart beforehand. Raises UserError where one runs.
+    libzmq takes another's socket over without a word, so two of a kind must be told apart beforehand. Raises UserError where one runs, and
+    still does after `patience_s`.
     """
     path = folder / f"{name}.lock"
-    until_s = time.monotonic() + LOCK_PATIENCE_S
+    until_s = time.monotonic() + patience_s
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -100,8 +101,8 @@ def end_with_supervisor() -> None:
 def keep_freed_memory() -> None:
     """Have glibc keep the memory of one picture for the next, where there is glibc.
 
-    By default it gives a block of that size back to the kernel at once, which fills it with zeros for the next picture: 850 page faults, or 2 ms
-    of 6.5, for decoding one of 1768x994.
+    By default it gives a block of that size back to the kernel at once, which fills it with zeros for the next picture: 850 page faults,
+    or 2 ms of 6.5, for decoding one of 1768x994.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

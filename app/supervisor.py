@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from app.bus import Watch, order
+from app.bus import Orders, Watch
 from app.config import Config, save
 from app.errors import UserError
+from app.loop import EXIT_WITHIN_S
 from app.messages import Health, Message, Pose2D, Pose3D
 from app.process import SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
 from app.streams import WATCH, links
@@ -27,7 +28,6 @@ FATAL = "poselift: "
 SILENT_S = 20.0
 """A worker that was heard of once and then not for this long hangs, and is killed."""
 KILL_AFTER_S = 3.0
-ORDER_TIMEOUT_S = 1.0
 
 
 class Child:
@@ -83,6 +83,10 @@ class Supervisor:
         self.config = config
         self.folder = config.runtime_path()
         self.children = {worker: Child(worker) for worker in config.running}
+        if not self.children:
+            raise UserError(
+                f"nothing to run: workers is {', '.join(config.workers)}, and record.folder {config.record.folder or 'not set'}"
+            )
         self.failure: str | None = None
         self.user_error = False
         self._say = say
@@ -96,9 +100,12 @@ class Supervisor:
     def __enter__(self) -> Supervisor:
         make_folder(self.config)
         self._lock = lock(self.folder, SUPERVISOR_LOCK)
+        for worker in self.children:  # those of a supervisor that was killed are still leaving
+            os.close(lock(self.folder, worker, EXIT_WITHIN_S + 1))
         self._clean()
         save(self.config, self._config_path)
         self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
+        self._orders = Orders(self.folder)
         for child in self.children.values():
             child.start(self._config_path)
         return self
@@ -110,6 +117,7 @@ class Supervisor:
             child.process.wait()
             self._say_lines(child)
         self._watch.close()
+        self._orders.close()
         self._clean()
         with contextlib.suppress(OSError):
             (self.folder / f"{SUPERVISOR_LOCK}.lock").unlink()
@@ -193,9 +201,8 @@ class Supervisor:
         child.start(self._config_path)
 
     def _order_stop(self, worker: str) -> None:
-        child = self.children[worker]
-        if not child.finished and order(self.folder, worker, "stop", ORDER_TIMEOUT_S) is None:
-            child.process.terminate()
+        if not self.children[worker].finished:
+            self._orders.give(worker, "stop")
 
     def _hurry(self, since_stop_s: float) -> None:
         late_s = since_stop_s - self.config.supervisor.stop_timeout_s

@@ -30,6 +30,7 @@ class FrameSender:
     def __init__(self, loop: Loop, folder: Path, slots: int, live: bool) -> None:
         self._loop, self._folder, self._slots, self._live = loop, folder, slots, live
         self._ring_number, self.position = take_over(folder)
+        loop.frames_captured = self.position.next_frame
         self._ring: RingWriter | None = None
         self._every = [link.taker for link in loop.bus.links if link.message is Frame and link.take is Take.EVERY]
         self._here: frozenset[str] = frozenset()

@@ -19,6 +19,8 @@ from app.pixels import with_pixels
 from app.recording import RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
+REST_S = 0.02
+"""Waking for every message alone would cost the other workers time; held pictures lie in the ring so much longer."""
 
 log = logging.getLogger("record")
 
@@ -59,7 +61,7 @@ class Record:
 
 def run(config: Config, bus: Bus) -> None:
     """Everything that anybody sends, as it comes; frames with their pictures compressed."""
-    loop = Loop(bus)
+    loop = Loop(bus, REST_S)
     loop.on_signals()
     cv2.setNumThreads(1)
     record = Record(config)

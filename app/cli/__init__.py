@@ -131,6 +131,14 @@ def status(config: ConfigOption = None) -> None:
 
 
 @cli.command()
+def stop(config: ConfigOption = None) -> None:
+    """Stop the pipeline on this machine, in order, as Ctrl-C in its terminal does."""
+    from app.cli.stop import stop
+
+    stop(config)
+
+
+@cli.command()
 def doctor(config: ConfigOption = None) -> None:
     """Check this machine: what is here, what is missing, what to type."""
     from app.cli.doctor import doctor

@@ -49,6 +49,7 @@ def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Ru
             if caught or (seconds is not None and begin_s is not None and time.monotonic() - begin_s >= seconds):
                 supervisor.stop()
             screen.show(messages, supervisor)
+        time.sleep(TICK_S)  # the last words are on their way
         for message in supervisor.step():
             tally.add(message)
     tally.finish()

@@ -30,9 +30,7 @@ def configure(runtime_folder: Path, tmp_path: Path, pulled: None) -> Any:
     """A function that makes a config file with a runtime folder of this test's own: its path, and what it says."""
 
     def make(**sections: Any) -> tuple[Path, Config]:
-        path = write_config(
-            tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), **sections}
-        )
+        path = write_config(tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), **sections})
         return path, load(path)
 
     return make

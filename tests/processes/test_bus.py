@@ -169,11 +169,15 @@ def test_from_a_file_a_full_queue_blocks_and_nothing_is_lost(connect: Connect) -
     assert refused == []
 
 
-def test_from_a_file_one_message_a_stream_at_a_time(connect: Connect) -> None:
-    detect, lift = connect("detect", "file"), connect("lift", "file")
-    for number in range(10):
+def test_what_waits_comes_several_at_a_time_and_in_order(connect: Connect) -> None:
+    detect, lift = connect("detect", "file", queue=200), connect("lift", "file", queue=200)
+    for number in range(100):
         detect.send(a_pose2d(number), patient)
-    assert [len(taken(lift, bool)) for _ in range(10)] == [1] * 10
+    batches: list[list[Message]] = []
+    while sum(map(len, batches)) < 100:
+        batches.append(lift.receive(PATIENCE_S))
+    assert [message.frame for batch in batches for message in batch] == list(range(100))
+    assert 1 < max(map(len, batches)) <= 64
 
 
 def test_live_a_full_queue_drops_and_names_the_taker(connect: Connect) -> None:

@@ -74,6 +74,17 @@ def test_stopping_closes_the_recording_and_leaves_nothing_behind(configure, tmp_
     assert notes == []
 
 
+def test_stopping_from_elsewhere(configure) -> None:
+    path, config = configure()
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.until(lambda messages: any(isinstance(message, Pose3D) for message in messages), "a pose")
+        done = poselift("stop", "--config", path)
+        assert (done.returncode, done.stderr) == (0, "capture: stopping\n")
+        pipeline.output()
+    assert pipeline.process.returncode == 0
+    assert poselift("stop", "--config", path).returncode == 2
+
+
 def test_no_worker_outlives_a_supervisor_that_is_killed(configure, tmp_path: Path) -> None:
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     with running(config, path, "test:320x240@30") as pipeline:

@@ -1,0 +1,25 @@
+"""`poselift stop`: the pipeline on this machine, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from app.bus import order
+from app.cli.screen import say
+from app.config import load
+from app.errors import UserError
+from app.process import running
+
+ANSWER_S = 5.0
+
+
+def stop(config_path: Optional[Path]) -> None:
+    """Ask capture to end its stream: the others end behind it. Raises UserError where nothing runs, or does not answer."""
+    folder = load(config_path).runtime_path()
+    if not running(folder, "capture"):
+        raise UserError(f"no poselift is running here (runtime folder {folder})")
+    answer = order(folder, "capture", "stop", ANSWER_S)
+    if answer is None:
+        raise UserError(f"capture does not answer (runtime folder {folder}); press Ctrl-C where poselift up runs")
+    say(f"capture: {answer.text}")
