@@ -74,6 +74,7 @@ class ZmqBus:
         self._context = zmq.Context()
         self._announced: set[tuple[type[Message], str]] = set()
         self._gone: set[str] = set()
+        self._here: frozenset[str] = frozenset()
         sent = {link.message for link in links if link.sender == worker}
         self._publish = {kind: self._bind(zmq.XPUB, stream_name(worker, kind)) for kind in sent}
         self._push = {
@@ -126,39 +127,41 @@ class ZmqBus:
         """
         data = encode(message)
         kinds = {kind for kind in self._publish if (kind is not Health if isinstance(message, End) else kind is type(message))}
+        for kind in kinds:  # first those who want the newest
+            self._publish[kind].send(data, zmq.NOBLOCK)
         refused = []
         for (kind, taker), socket in self._push.items():
             patient = self._blocking or (isinstance(message, End) and taker in self.takers())
             if kind in kinds and not self._put(socket, data, taker, give_up if patient else None):
                 refused.append(taker)
-        for kind in kinds:
-            self._publish[kind].send(data, zmq.NOBLOCK)
         return tuple(refused)
 
     def takers(self) -> frozenset[str]:
         """The workers that listen to this one, to all that they take from it, and have not taken its End."""
+        changed = False
         for kind, socket in self._publish.items():
-            with contextlib.suppress(zmq.Again):
-                while True:
-                    event = socket.recv(zmq.NOBLOCK)
-                    if event[1:].startswith(ANNOUNCE):
-                        taker = event[1 + len(ANNOUNCE) :].decode(errors="replace")
-                        (self._announced.add if event[0] else self._announced.discard)((kind, taker))
-                        (self._gone.discard if event[0] else self._gone.add)(taker)
-        needed = {(link.message, link.taker) for link in self.links if link.sender == self.worker and link.take is not Take.FEED}
-        return frozenset({taker for _, taker in self._announced} - {taker for _, taker in needed - self._announced})
+            while _waits(socket):
+                event = socket.recv()
+                if event[1:].startswith(ANNOUNCE):
+                    taker = event[1 + len(ANNOUNCE) :].decode(errors="replace")
+                    (self._announced.add if event[0] else self._announced.discard)((kind, taker))
+                    (self._gone.discard if event[0] else self._gone.add)(taker)
+                    changed = True
+        if changed:
+            needed = {(link.message, link.taker) for link in self.links if link.sender == self.worker and link.take is not Take.FEED}
+            self._here = frozenset({taker for _, taker in self._announced} - {taker for _, taker in needed - self._announced})
+        return self._here
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""
-        with contextlib.suppress(zmq.Again):
-            while True:
-                peer, data = self._control.recv_multipart(zmq.NOBLOCK)[:2]
-                try:
-                    order = decode(data)
-                    reply = answer(order) if isinstance(order, Control) else Answer(False, f"{type(order).__name__} is no order")
-                except MessageError as error:
-                    reply = Answer(False, str(error))
-                self._control.send_multipart([peer, encode(reply)])
+        while _waits(self._control):
+            peer, data = self._control.recv_multipart()[:2]
+            try:
+                order = decode(data)
+                reply = answer(order) if isinstance(order, Control) else Answer(False, f"{type(order).__name__} is no order")
+            except MessageError as error:
+                reply = Answer(False, str(error))
+            self._control.send_multipart([peer, encode(reply)])
 
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""
@@ -275,6 +278,10 @@ def _address(folder: Path, name: str) -> str:
     if len(os.fsencode(path)) > MAX_PATH:
         raise UserError(f"{folder}: this runtime_folder is too long a path for sockets; set a shorter one in the config")
     return f"ipc://{path}"
+
+
+def _waits(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _one(socket: zmq.Socket[bytes]) -> list[Message]:

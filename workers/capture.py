@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 from app.bus import Bus
 from app.config import CaptureConfig, Config
@@ -18,6 +19,8 @@ from workers.sources import Picture, Source, SourceLost, open_source
 
 SLOT_WAIT_S = 0.004
 """From a file, how often to look whether a slot has become free: all are full then, so there is time."""
+DECODE_NS = 12_000_000
+"""What decoding one picture may take."""
 KEPT_FREE = 2
 """Live, slots that a slow recorder cannot keep from the detector."""
 
@@ -31,7 +34,7 @@ class FrameSender:
         self._loop, self._folder, self._slots, self._live = loop, folder, slots, live
         self._ring_number, self.position = take_over(folder)
         loop.frames_captured = self.position.next_frame
-        self._ring: RingWriter | None = None
+        self._ring: Optional[RingWriter] = None
         self._every = [link.taker for link in loop.bus.links if link.message is Frame and link.take is Take.EVERY]
         self._here: frozenset[str] = frozenset()
 
@@ -104,15 +107,23 @@ def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tu
 
 
 def paced(stream: Iterator[tuple[Picture, float]], loop: Loop) -> Iterator[tuple[Picture, float]]:
-    """A file's pictures when they are due: by absolute deadlines from the first, so that delays do not add up."""
-    begin_ns: int | None = None
+    """A file's pictures when they are due: by absolute deadlines from the first, so that delays do not add up.
+
+    The next one is decoded shortly before it is due, not at once, when the detector is at work on the last.
+    """
+    begin_ns: Optional[int] = None
     for picture, fps in stream:
-        now_ns = time.monotonic_ns()
-        begin_ns = now_ns - picture.t_ns if begin_ns is None else begin_ns
-        while (wait_ns := begin_ns + picture.t_ns - time.monotonic_ns()) > 0 and not loop.stopping:
-            time.sleep(min(wait_ns / 1e9, TURN_S))
-            loop.turn()
+        begin_ns = time.monotonic_ns() - picture.t_ns if begin_ns is None else begin_ns
+        _wait_until(begin_ns + picture.t_ns, loop)
         yield picture, fps
+        if fps > 0:
+            _wait_until(begin_ns + picture.t_ns + round(1e9 / fps) - DECODE_NS, loop)
+
+
+def _wait_until(due_ns: int, loop: Loop) -> None:
+    while (wait_ns := due_ns - time.monotonic_ns()) > 0 and not loop.stopping:
+        time.sleep(min(wait_ns / 1e9, TURN_S))
+        loop.turn()
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -135,14 +146,11 @@ def run(config: Config, bus: Bus) -> None:
     loop.end()
 
 
-def _reopen(settings: CaptureConfig, loop: Loop) -> Source | None:
+def _reopen(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
     """The source again, after pauses that grow; None where the worker must leave first."""
     pause_s = settings.reopen_pause_s
     while not loop.stopping:
-        until = time.monotonic() + pause_s
-        while not loop.stopping and (left_s := until - time.monotonic()) > 0:
-            time.sleep(min(left_s, TURN_S))
-            loop.turn()
+        _wait_until(time.monotonic_ns() + round(pause_s * 1e9), loop)
         try:
             source = open_source(settings)
         except UserError as error:

@@ -12,6 +12,9 @@ from models.backend import open_model
 from models.lifter import Lifter
 from models.store import path_of
 
+REST_S = 0.02
+"""From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
+
 
 class Lift:
     """Lifts people, each with a history of their own. What it gives depends on the sequence of keypoints and times alone."""
@@ -42,7 +45,7 @@ def open_lift(config: Config) -> Lift:
 
 def run(config: Config, bus: Bus) -> None:
     """Every Pose2D, in order."""
-    loop = Loop(bus)
+    loop = Loop(bus, rest_s=0.0 if config.live else REST_S)
     loop.on_signals()
     lift = open_lift(config)
     loop.wait_for_takers(config.bus.wait_for_takers_s)
