@@ -22,7 +22,7 @@ def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Pa
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     with running(config, path, "test:320x240@30") as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
-        pipeline.until(lambda messages: any(isinstance(message, Pose3D) for message in messages), "a pose")
+        pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages) > 30, "poses, of which some are recorded")
         back = pipeline.kill(victim)
         here = len(pipeline.messages)
         pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages[here:]) > 10, "poses after the kill")
