@@ -6,10 +6,15 @@ import ctypes
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from app.bus import ZmqBus
 from app.config import Config
@@ -42,6 +47,20 @@ def make_folder(config: Config) -> Path:
     if folder.stat().st_uid != os.getuid():
         raise UserError(f"{folder}: this runtime_folder belongs to another user; set another in the config")
     return folder
+
+
+@contextmanager
+def run_folder(config: Config) -> Iterator[Path]:
+    """A runtime folder for one run of its own, inside the config's; those of runs that were killed are removed."""
+    base = make_folder(config)
+    for path in base.glob("run-*"):
+        if not psutil.pid_exists(int(path.name.partition("-")[2])):
+            shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield base / f"run-{os.getpid()}"
+    finally:
+        with suppress(OSError):  # another run may be in it
+            base.rmdir()
 
 
 def lock(folder: Path, name: str, patience_s: float = LOCK_PATIENCE_S) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +65,12 @@ class Child:
         self.last_line = lines[-1] if lines else self.last_line
         return lines
 
+    def close(self) -> None:
+        """Wait for the process, which must be ending, and let go of its pipe."""
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
     def cause(self) -> str:
         """Why the process left, in words."""
         code = self.process.returncode
@@ -116,6 +121,7 @@ class Supervisor:
                 child.process.kill()
             child.process.wait()
             self._say_lines(child)
+            child.close()
         self._watch.close()
         self._orders.close()
         self._clean()
@@ -198,6 +204,7 @@ class Supervisor:
             return
         child.restarted += 1
         self._say(f"{child.worker} died ({child.cause()}); starting it again")
+        child.close()
         child.start(self._config_path)
 
     def _order_stop(self, worker: str) -> None:
@@ -216,11 +223,7 @@ class Supervisor:
                 self._say(line)
 
     def _clean(self) -> None:
-        """Remove what an earlier run left in the folder, and the folders of runs whose supervisor is gone."""
+        """Remove what an earlier run left in the folder."""
         for path in self.folder.iterdir():
-            if path.is_dir() and path.name.startswith("run-"):
-                with contextlib.suppress(UserError, FileNotFoundError):
-                    os.close(lock(path, SUPERVISOR_LOCK))
-                    shutil.rmtree(path, ignore_errors=True)
-            elif path.is_socket() or path.suffix in (".ring", ".yaml") or (path.suffix == ".lock" and path.stem != SUPERVISOR_LOCK):
+            if path.is_socket() or path.suffix in (".ring", ".yaml") or (path.suffix == ".lock" and path.stem != SUPERVISOR_LOCK):
                 path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -19,6 +20,8 @@ from app.pixels import with_pixels
 from app.recording import RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
+NICENESS = 10
+"""Compressing a picture takes as long as detecting in it; a recorder must not be in the way of those behind the newest frame."""
 REST_S = 0.02
 """Waking for every message alone would cost the other workers time; held pictures lie in the ring so much longer."""
 
@@ -64,6 +67,7 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus, REST_S)
     loop.on_signals()
     cv2.setNumThreads(1)
+    os.nice(NICENESS)
     record = Record(config)
     pictures = Pictures(config, RingReader(config.runtime_path(), bus.worker), loop)
     for message in loop.inputs():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.export.npz import write_poses
 from app.export.video import render
 from app.keypoint_files import Clip, read_keypoints
 from app.messages import Pose2D, Pose3D
+from app.process import run_folder
 from app.recording import prepare
 from workers.lift import Lift, open_lift
 from workers.sources import open_source
@@ -50,16 +50,14 @@ def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
 
 def run_file(config: Config, out: Path, what: str) -> Run:
     """Run the config's workers over its source, every frame in order, under a progress bar; the recording goes to `out`."""
-    runtime = config.runtime_path() / f"run-{os.getpid()}"
-    config = config.changed(mode="file", runtime_folder=str(runtime))
     source = open_source(config.capture)
     frames = source.frames
     source.close()
     if source.live:
         raise UserError(f"{source.name}: this is a camera, and has no end; type: poselift up {source.name}")
     prepare(out / f"{config.record.name}.mcap", overwrite=True)
-    with ProgressBar(what, frames) as bar:
-        return drive(config, bar)
+    with run_folder(config) as folder, ProgressBar(what, frames) as bar:
+        return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
 
 
 def finish(run: Run, kept: str) -> None:

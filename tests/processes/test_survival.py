@@ -59,6 +59,19 @@ def test_a_worker_that_dies_from_a_file_ends_the_run_and_what_was_done_is_kept(c
     assert (tmp_path / "out" / "poses.npz").exists()
 
 
+def test_what_a_killed_run_left_is_removed_by_the_next(configure, tmp_path: Path) -> None:
+    path, config = configure()
+    with running_lift(path, "test:320x240@30,frames=100000", tmp_path / "out") as (process, worker):
+        workers = [psutil.Process(worker(name)) for name in WORKERS]
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs(workers, timeout=PATIENCE_S)[1] == []
+    assert list(config.runtime_path().glob("run-*/*.ring")), "a killed run leaves nothing: the test shows nothing"
+    done = poselift("lift", "test:320x240@30,frames=5", "-o", tmp_path / "again", "--no-render", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert not config.runtime_path().exists()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_closes_the_recording_and_leaves_nothing_behind(configure, tmp_path: Path, how: signal.Signals) -> None:
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
