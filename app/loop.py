@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import time
@@ -26,7 +25,6 @@ EXIT_WITHIN_S = 8
 """A worker that hangs in a system call after SIGTERM is ended by the kernel after this time."""
 
 Numbered = Union[Frame, Pose2D, Pose3D]
-log = logging.getLogger("worker")
 
 
 class Loop:

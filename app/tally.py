@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 
 from app.health import percentiles_ms
 from app.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
@@ -13,7 +13,7 @@ KEPT = 36_000
 
 
 class Tally:
-    """Counts poses and the frames without one, by reason; gathers ages and what each stage took."""
+    """Counts poses and the frames without one, by reason; gathers ages."""
 
     def __init__(self) -> None:
         self.lifted = 0
@@ -22,9 +22,6 @@ class Tally:
         self.captured = 0
         self.dropped: dict[str, int] = {}
         self.ages_ns: deque[int] = deque(maxlen=KEPT)
-        self.stages_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=KEPT))
-        """For each stage, how long it had the data; for '-> stage', how long the way there took."""
-        self.last_t_ns = 0
         self.notes: list[str] = []
         """Warnings that came with the streams' ends."""
         self._ledger = Ledger(QUEUE_FULL, start=0)
@@ -45,15 +42,10 @@ class Tally:
     def _add_pose(self, pose: Pose3D) -> None:
         self.lifted += 1
         self.seen += bool((~pose.held).any())
-        self.last_t_ns = pose.t_ns
         self.captured = max(self.captured, pose.frame + 1)
         add(self.dropped, self._ledger.missing(pose))
         add(self.dropped, pose.skipped)
         self.ages_ns.append(pose.trace[-1].done_ns - pose.trace[0].received_ns)
-        for before, stamp in zip((None, *pose.trace), pose.trace):
-            self.stages_ns[stamp.stage].append(stamp.done_ns - stamp.received_ns)
-            if before:
-                self.stages_ns[f"-> {stamp.stage}"].append(stamp.received_ns - before.done_ns)
 
     def lines(self) -> list[str]:
         """What was measured, for people."""

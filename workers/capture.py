@@ -131,6 +131,7 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus)
     loop.on_signals()
     source = open_source(config.capture)
+    _tell(source, loop)
     sender = FrameSender(loop, config.runtime_path(), config.capture.ring_slots, config.live)
     missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
     if missing and not loop.stopping:
@@ -146,6 +147,13 @@ def run(config: Config, bus: Bus) -> None:
     loop.end()
 
 
+def _tell(source: Source, loop: Loop) -> None:
+    """A camera says at once which settings it refused; a file has its note at its end."""
+    loop.meter.note = source.note if source.live else ""
+    if loop.meter.note:
+        log.warning("%s", loop.meter.note)
+
+
 def _reopen(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
     """The source again, after pauses that grow; None where the worker must leave first."""
     pause_s = settings.reopen_pause_s
@@ -157,7 +165,7 @@ def _reopen(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
             pause_s = min(2 * pause_s, settings.reopen_pause_max_s)
             loop.meter.note = f"{error}; next try in {pause_s:g} s"
         else:
-            loop.meter.note = ""
             log.info("%s is back", source.name)
+            _tell(source, loop)
             return source
     return None

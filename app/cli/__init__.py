@@ -179,6 +179,8 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # such as a disk that is full
+        sys.exit(_say(f"{error.filename or 'the system'}: {error.strerror or error}", 1))
 
 
 def _say(line: str, code: int) -> int:

@@ -9,7 +9,7 @@ from typing import Optional
 import numpy as np
 
 from app.cli.lift import finish, run_file
-from app.cli.results import rate_of
+from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
 from app.config import load
 from app.errors import UserError
@@ -22,7 +22,7 @@ def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
     """Write the keypoints of the most prominent person of each frame."""
     if out.suffix != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with tempfile.TemporaryDirectory(prefix=".poselift-", dir=out.parent) as folder:
         config = load(config_path).changed(
             workers=["capture", "detect", "record"],

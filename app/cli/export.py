@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.results import shots_of, write_poses_of, write_video_of
+from app.cli.results import make_folder, shots_of, write_poses_of, write_video_of
 from app.config import load
 
 
 def export(recording: Path, out: Path, draw: bool, config_path: Optional[Path]) -> None:
     """Write the results beside each other into a folder."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     config = load(config_path)
     write_poses_of(recording, out, config)
     if draw:

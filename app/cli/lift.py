@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 
 from app.cli.drive import Run, drive
-from app.cli.results import Shot, write_poses_of, write_video_of
+from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
 from app.config import Config, load
 from app.errors import UserError
@@ -38,14 +38,17 @@ def lift(source: Path, out: Path, draw: bool, fps: float, config_path: Optional[
 
 def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
     """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
-    record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none"}
+    record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
     config = config.changed(capture={"source": str(source)}, record=record)
     run = run_file(config, out, "lifting")
     log = out / f"{LOG}.mcap"
     write_poses_of(log, out, config)
     if draw and run.tally.lifted:
         write_video_of(log, out / "poses.mp4", config, _shots(config))
-    finish(run, f"kept: the {run.tally.lifted} frames done until then")
+    kept = sum(1 for _ in poses_of(log))
+    if kept < run.tally.lifted and not run.failure:
+        run = run._replace(failure=f"{out}: the disk is full")
+    finish(run, f"kept: the {kept} frames done until then")
 
 
 def run_file(config: Config, out: Path, what: str) -> Run:
@@ -72,6 +75,7 @@ def finish(run: Run, kept: str) -> None:
 def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
     clips = read_keypoints(source)
+    make_folder(out)
     with ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
         for clip in clips:
             rate = clip.fps or fps

@@ -8,11 +8,20 @@ from typing import NamedTuple, Optional
 
 from app.cli.screen import ProgressBar, say
 from app.config import Config
+from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import Drawn, render
 from app.messages import Frame, Pose3D
 from app.pixels import Picture, picture
 from app.recording import read
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for results before the work that fills it. Raises UserError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: this folder cannot be made ({error.strerror}); name another with -o") from None
 
 
 class Shot(NamedTuple):

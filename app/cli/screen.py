@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import Optional
 
 from rich.console import Console
@@ -113,15 +114,15 @@ class ProgressBar:
         self._progress.update(self._task, completed=self.done, rate=rate)
 
 
-def health_table(title: str, healths: dict[str, Health], restarts: dict[str, int]) -> Table:
-    """Each worker's state, rate, age of its data, drops and memory; the workers in the order of `restarts`."""
+def health_table(title: str, healths: dict[str, Health], restarts: Mapping[str, Optional[int]]) -> Table:
+    """Each worker's state, rate, age of its data, drops and memory; the workers in the order of `restarts` (None where nobody counts)."""
     table = Table(title=title, title_justify="left", expand=False)
     for name in ("worker", "state", "rate", "age p50", "age p95", "dropped", "memory", "restarts"):
         table.add_column(name, justify="left" if name in ("worker", "state", "dropped") else "right", no_wrap=name != "dropped")
     for worker, count in restarts.items():
         health = healths.get(worker)
         if health is None:
-            table.add_row(worker, "starting", *[""] * 5, str(count))
+            table.add_row(worker, "starting", *[""] * 5, _count(count))
             continue
         drops = ", ".join(f"{number} {reason}" for reason, number in sorted(health.drops.items()))
         table.add_row(
@@ -132,11 +133,15 @@ def health_table(title: str, healths: dict[str, Health], restarts: dict[str, int
             _ms(health.age_p95_ms),
             drops,
             f"{health.memory_bytes / 1e6:.0f} MB",
-            str(count),
+            _count(count),
         )
         if health.note:
             table.add_row("", f"[yellow]{health.note}[/yellow]")
     return table
+
+
+def _count(value: Optional[int]) -> str:
+    return "" if value is None else str(value)
 
 
 def _ms(value: float) -> str:

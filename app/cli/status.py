@@ -31,4 +31,4 @@ def status(config_path: Optional[Path]) -> None:
     while len(healths) < len(here) and (left_s := until_s - time.monotonic()) > 0:
         healths.update({message.worker: message for message in watch.receive(left_s) if isinstance(message, Health)})
     watch.close()
-    console.print(health_table(f"poselift · {folder}", healths, dict.fromkeys(here, 0)))
+    console.print(health_table(f"poselift · {folder}", healths, dict.fromkeys(here)))

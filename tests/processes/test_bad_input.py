@@ -13,6 +13,7 @@ import pytest
 from made_video import numbered, write_video
 from pipeline_run import poselift, running, write_config
 
+from app.keypoint_files import Clip, write_keypoints
 from app.messages import Pose3D
 from app.recording import read
 from models import store
@@ -116,6 +117,23 @@ def test_a_malicious_keypoint_file_is_refused_and_nothing_of_it_runs(tmp_path: P
     line = refused("lift", file, "-o", tmp_path / "out", "--no-render")
     assert str(file) in line and not ran.exists() and not (tmp_path / "out").exists()
     assert pickle.loads(pickle.dumps(Malice(ran))) and ran.exists(), "the malice would not have worked anyway"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    keypoints = tmp_path / "keypoints.npz"
+    write_keypoints(keypoints, [Clip("walk", np.ones((3, 17, 3), np.float32), 640, 480, 30.0)])
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    assert str(taken) in refused("lift", keypoints, "-o", taken / "out", "--no-render")
+    assert str(taken) in refused("lift", "test:64x64@30,frames=3", "-o", taken / "out", "--no-render")
+
+
+def test_a_disk_that_fills_while_lifting_is_a_failure_and_says_what_is_kept(configure, full_disk: Path) -> None:
+    path, _ = configure()
+    (full_disk / "filler").write_bytes(bytes(3_600_000))
+    done = poselift("lift", "test:320x240@30,frames=900", "-o", full_disk / "out", "--no-render", "--config", path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "poselift: " in done.stderr and ("disk is full" in done.stderr or "No space left" in done.stderr), done.stderr
 
 
 def test_a_truncated_video_is_processed_as_far_as_it_goes(configure, tmp_path: Path) -> None:
