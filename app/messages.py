@@ -95,7 +95,7 @@ class Pose3D:
     joints_m: Array = rows(np.float32, 17, 3)
     """float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres."""
     sigma_m: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: standard deviation per camera axis, metres; NaN until known."""
+    """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres; 0 at the root; NaN until known."""
     root_m: Array = rows(np.float32, 3)
     """float32 [K, 3]: the root in camera axes, metres; NaN until known."""
     confidence: Array = rows(np.float32, 17)

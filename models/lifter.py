@@ -14,10 +14,16 @@ from models.lifter_metadata import LifterMetadata, Normalisation
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.slots import Slots, plausible
 from models.stateful import Bools, StatefulNetwork, Stepper
+from models.temporal import Outputs
 from models.ticks import NS_PER_S, TickGrid
 
 Floats = npt.NDArray[np.float32]
 
+HEIGHT_SPREAD = 0.056
+"""How far people's heights lie from the one that is assumed, in parts of it (standard deviation): adults of both sexes together.
+
+Within a sex about 7 cm, the means of the sexes 13 cm apart (rounded from the CDC's reference data of US adults, Fryar et al.
+2021): sqrt(7 ** 2 + (13 / 2) ** 2) = 9.6 cm, of 170 cm."""
 
 JOINT_SOURCES: Mapping[str, Sequence[str]] = {
     "hip": ("left_hip", "right_hip"),
@@ -43,7 +49,8 @@ class LiftedPeople(NamedTuple):
     joints_m: Floats
     """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
     sigma_m: Floats
-    """[M, 17, 3]: standard deviation per axis; NaN where it is not known."""
+    """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres; 0 at the root; NaN where the
+    network does not tell it."""
     root_m: Floats
     """[M, 3]: the root in camera axes; NaN where it is not known."""
     confidence: Floats
@@ -52,6 +59,13 @@ class LiftedPeople(NamedTuple):
     """[M]: the history is still shorter than the receptive field."""
     held: npt.NDArray[np.bool_]
     """[M]: not seen at this moment; the pose goes on from where they were seen last."""
+
+
+class _Joints(NamedTuple):
+    """One person's, as in LiftedPeople."""
+
+    joints_m: Floats
+    sigma_m: Floats
 
 
 class Lifter:
@@ -107,17 +121,17 @@ class Lifter:
         for part in advance.between:
             self._commit(part)
         self._slots.admit(int(t_ns), arrived)
-        joints_m = self._commit(1.0) if advance.on_tick else self._evaluate(self._network.peek, 1.0)
-        return self._lifted(ids, joints_m, peeked=not advance.on_tick)
+        joints = self._commit(1.0) if advance.on_tick else self._evaluate(self._network.peek, 1.0)
+        return self._lifted(ids, joints, peeked=not advance.on_tick)
 
-    def _commit(self, part: float) -> dict[int, Floats]:
-        joints_m = self._evaluate(self._network.commit, part)
+    def _commit(self, part: float) -> dict[int, _Joints]:
+        joints = self._evaluate(self._network.commit, part)
         for known in self._slots.people.values():
             known.columns += 1
-        return joints_m
+        return joints
 
-    def _evaluate(self, step: Callable[[Floats, Bools], Floats], part: float) -> dict[int, Floats]:
-        """Everyone's joints [17, 3] in metres and camera axes, that part of the way from the last measurement to this one."""
+    def _evaluate(self, step: Callable[[Floats, Bools], Outputs], part: float) -> dict[int, _Joints]:
+        """Everyone's joints, that part of the way from the last measurement to this one."""
         people = self._slots.people
         if not people:
             return {}
@@ -128,21 +142,35 @@ class Lifter:
         features[rows] = observed
         reset = np.zeros(self._slots.count, np.bool_)
         reset[rows] = [known.columns == 0 for known in people.values()]
-        pose = step(features, reset)[rows].reshape(-1, len(H36M_JOINTS), 3)
-        return dict(zip(people, self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m))
+        outputs = step(features, reset)
+        pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
+        joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m
+        if outputs.sigma is None:
+            sigma_m = np.full_like(joints_m, np.nan)
+        else:
+            sigma = outputs.sigma[rows].reshape(pose.shape)
+            sigma_m = self._sigma_m(self._normalisation.sigma_to_camera(sigma, views), joints_m)
+        return dict(zip(people, map(_Joints, joints_m, sigma_m)))
 
-    def _lifted(self, measured: Sequence[int], joints_m: Mapping[int, Floats], peeked: bool) -> LiftedPeople:
+    def _sigma_m(self, sigma: Floats, joints_m: Floats) -> Floats:
+        """[K, 17, 3] of the network's `sigma` in camera axes. A wrong body height moves a joint along its line from the root,
+        whatever else is not known of it: both add in quadrature."""
+        sigma_m = np.hypot(sigma * self._unit_m, np.float32(HEIGHT_SPREAD) * joints_m)
+        sigma_m[:, 0] = 0
+        return sigma_m
+
+    def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
         people = self._slots.people
         seen = [person for person in dict.fromkeys(measured) if person in people and not people[person].held]
         order = seen + [person for person in people if people[person].held]
         chosen = [people[person] for person in order]
         keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
-        joints = np.array([joints_m[person] for person in order], np.float32).reshape(-1, len(H36M_JOINTS), 3)
+        joints = [known_joints[person] for person in order]
         return LiftedPeople(
             person=np.array(order, np.int64),
             keypoints=keypoints,
-            joints_m=joints,
-            sigma_m=np.full_like(joints, np.nan),
+            joints_m=np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
+            sigma_m=np.array([of.sigma_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
             root_m=np.full((len(order), 3), np.nan, np.float32),
             confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
             warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
@@ -152,7 +180,8 @@ class Lifter:
 
 def _require_shapes(model: Model, normalisation: Normalisation) -> None:
     observed, _ = normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
-    wanted = {"features": observed.shape[1:], "pose": (len(H36M_JOINTS) * 3,)}
+    coordinates = (len(H36M_JOINTS) * 3,)
+    wanted = {"features": observed.shape[1:], "pose": coordinates, "sigma": coordinates}
     for tensor in (*model.inputs, *model.outputs):
         if tensor.shape[1:] != wanted.get(tensor.name, tensor.shape[1:]):
             raise ModelError(f"this lifter's {tensor.name} is {tensor.shape[1:]} a person; its normalisation needs {wanted[tensor.name]}")

@@ -27,6 +27,9 @@ class Normalisation(Protocol):
     def to_camera(self, pose: Floats, view: Floats) -> Floats:
         """The network's pose [K, 17, 3] in the real camera's axes: x right, y down, z forward."""
 
+    def sigma_to_camera(self, sigma: Floats, view: Floats) -> Floats:
+        """The network's standard deviations [K, 17, 3] along the real camera's axes, which are taken as independent."""
+
     def body_scale_m(self, body_height_m: float) -> float:
         """How many metres the network's unit of length is, for a person of that height."""
 

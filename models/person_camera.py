@@ -83,6 +83,15 @@ def to_camera(pose: npt.ArrayLike, view: npt.ArrayLike) -> Floats:
     return np.asarray(np.matmul(pose, view), np.float32)
 
 
+def sigma_to_camera(sigma: npt.ArrayLike, view: npt.ArrayLike) -> Floats:
+    """Standard deviations [..., J, 3] along the virtual camera's axes, as those along the real camera's, by the same `view`.
+
+    The three axes are taken as independent: variances add up with the squares of the rotation's entries. In truth a joint's
+    errors along them may go together, which three numbers cannot say.
+    """
+    return np.asarray(np.sqrt(np.matmul(np.square(sigma), np.square(view))), np.float32)
+
+
 def to_virtual(pose: npt.ArrayLike, view: Floats) -> Floats:
     """The pose [..., J, 3] in the real camera's axes, turned into the virtual camera's: the inverse of `to_camera`."""
     return np.asarray(np.matmul(pose, np.swapaxes(view, -1, -2)), np.float32)

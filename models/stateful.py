@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from models.backend import Array, Model
 from models.errors import ModelError
+from models.temporal import Outputs
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -18,13 +19,13 @@ Bools = npt.NDArray[np.bool_]
 class Stepper(Protocol):
     """One column of every slot in, one pose of every slot out. A backend that keeps state in a device's memory has its own."""
 
-    def commit(self, features: Floats, reset: Bools) -> Floats:
-        """The poses [slots, D] for the columns `features` [slots, F], which become part of the past.
+    def commit(self, features: Floats, reset: Bools) -> Outputs:
+        """The poses, a row each slot, for the columns `features` [slots, F], which become part of the past.
 
         Where `reset` [slots] is true, the slot's past is this column alone, whatever it was.
         """
 
-    def peek(self, features: Floats, reset: Bools) -> Floats:
+    def peek(self, features: Floats, reset: Bools) -> Outputs:
         """The poses that `commit` would give; the past stays as it is."""
 
 
@@ -40,7 +41,7 @@ class StatefulNetwork:
         shapes = {tensor.name: tensor.shape for tensor in model.inputs}
         outputs = {tensor.name for tensor in model.outputs}
         states = [name for name in shapes if f"next_{name}" in outputs]
-        if {*shapes} != {"features", "reset", *states} or outputs != {"pose", *(f"next_{name}" for name in states)}:
+        if {*shapes} != {"features", "reset", *states} or outputs - {"sigma"} != {"pose", *(f"next_{name}" for name in states)}:
             raise ModelError(
                 f"this network takes {', '.join(shapes)} and gives {', '.join(sorted(outputs))}; "
                 "a stateful lifter takes features, reset, state_... and gives pose, next_state_..."
@@ -50,15 +51,21 @@ class StatefulNetwork:
         self._model = model
         self._state: Mapping[str, Array] = {name: np.zeros((slots, *shapes[name][1:]), np.float32) for name in states}
 
-    def commit(self, features: Floats, reset: Bools) -> Floats:
+    def commit(self, features: Floats, reset: Bools) -> Outputs:
         """See Stepper."""
-        outputs = self._run(features, reset)
-        self._state = {name: outputs[f"next_{name}"] for name in self._state}
-        return outputs["pose"].astype(np.float32, copy=False)
+        tensors = self._run(features, reset)
+        self._state = {name: tensors[f"next_{name}"] for name in self._state}
+        return _outputs(tensors)
 
-    def peek(self, features: Floats, reset: Bools) -> Floats:
+    def peek(self, features: Floats, reset: Bools) -> Outputs:
         """See Stepper."""
-        return self._run(features, reset)["pose"].astype(np.float32, copy=False)
+        return _outputs(self._run(features, reset))
 
     def _run(self, features: Floats, reset: Bools) -> dict[str, Array]:
         return self._model.run({"features": features, "reset": reset, **self._state})
+
+
+def _outputs(tensors: Mapping[str, Array]) -> Outputs:
+    pose, sigma = (tensors[name].astype(np.float32, copy=False) if name in tensors else None for name in ("pose", "sigma"))
+    assert pose is not None
+    return Outputs(pose, sigma)

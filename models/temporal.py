@@ -17,6 +17,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+SPREAD_LIMITS = (-8.0, 4.0)
+"""Least and greatest natural logarithm of a standard deviation: 0.4 mm and 70 m, where the unit is a body scale of 1.3 m. Beyond
+lies nothing that a pose can mean, and no exponential overflows, in half precision either."""
+
 
 class Block(NamedTuple):
     """One residual block of `C` channels, batch normalisation folded in; a ReLU follows each of its two convolutions.
@@ -48,6 +52,19 @@ class TemporalWeights(NamedTuple):
     """[D]"""
     linear_weight: Floats | None = None
     """[width, F, D]: a linear path from the input columns that the first layer sees to the output; None without one."""
+    spread_weight: Floats | None = None
+    """[C, D]: from the same hidden layer as `shrink_weight`, to the natural logarithm of each output's standard deviation."""
+    spread_bias: Floats | None = None
+    """[D]; None without `spread_weight`."""
+
+
+class Outputs(NamedTuple):
+    """What a network gives, one row a column (or a slot), in its own unit and axes."""
+
+    pose: Floats
+    """[rows, D]"""
+    sigma: Floats | None
+    """[rows, D]: the standard deviation of each of them; None where the network does not tell."""
 
 
 def filter_widths(weights: TemporalWeights) -> tuple[int, ...]:
@@ -65,24 +82,31 @@ def receptive_field(weights: TemporalWeights) -> int:
     return math.prod(filter_widths(weights))
 
 
-def convolve(weights: TemporalWeights, features: Floats) -> Floats:
-    """Outputs [T - receptive_field + 1, D] of the columns [T, F] that have a whole history; one for one window."""
+def convolve(weights: TemporalWeights, features: Floats) -> Outputs:
+    """Outputs of the T - receptive_field + 1 columns of `features` [T, F] that have a whole history; one for one window."""
     _, *block_dilations = dilations(weights)
     hidden = _relu(_taps(features, weights.expand_weight, 1) + weights.expand_bias)
     for block, dilation in zip(weights.blocks, block_dilations):
         mixed = _relu(_taps(hidden, block.conv_weight, dilation) + block.conv_bias)
         mixed = _relu(mixed @ block.mix_weight + block.mix_bias)
         hidden = hidden[len(hidden) - len(mixed) :] + mixed
-    outputs = hidden @ weights.shrink_weight + weights.shrink_bias
+    pose = hidden @ weights.shrink_weight + weights.shrink_bias
     if weights.linear_weight is not None:
-        outputs = outputs + _taps(features, weights.linear_weight, 1)[-len(outputs) :]
-    return outputs
+        pose = pose + _taps(features, weights.linear_weight, 1)[-len(pose) :]
+    return Outputs(pose, _sigma(weights, hidden))
 
 
-def lift_sequence(weights: TemporalWeights, features: Floats) -> Floats:
-    """Outputs [T, D], one for every column of `features` [T, F]; before the first column stands the first column."""
+def lift_sequence(weights: TemporalWeights, features: Floats) -> Outputs:
+    """Outputs of T rows, one for every column of `features` [T, F]; before the first column stands the first column."""
     history = np.repeat(features[:1], receptive_field(weights) - 1, axis=0)
     return convolve(weights, np.concatenate([history, features]))
+
+
+def _sigma(weights: TemporalWeights, hidden: Floats) -> Floats | None:
+    if weights.spread_weight is None or weights.spread_bias is None:
+        return None
+    log_sigma = hidden @ weights.spread_weight + weights.spread_bias
+    return np.asarray(np.exp(np.clip(log_sigma, *SPREAD_LIMITS)), np.float32)
 
 
 def _taps(columns: Floats, weight: Floats, dilation: int) -> Floats:

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.backend import Array
-from models.temporal import Floats, TemporalWeights, dilations, receptive_field
+from models.temporal import SPREAD_LIMITS, Floats, TemporalWeights, dilations, receptive_field
 
 OPSET = 11
 IR_VERSION = 6
@@ -26,8 +26,9 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
 
     Inputs: `features` float32 [N, F], the newest column of every slot; `reset` bool [N], true where a slot's history
     starts with this column; `state_i` float32 [N, (width - 1) * dilation, channels], one per layer with taps, oldest
-    column first. Outputs: `pose` float32 [N, D] and `next_state_i`, to be given back as `state_i`. Beside `metadata`
-    the file says its own `receptive_field`, in columns.
+    column first. Outputs: `pose` float32 [N, D]; `sigma` float32 [N, D], the standard deviations, where the weights
+    tell them; `next_state_i`, to be given back as `state_i`. Beside `metadata` the file says its own `receptive_field`,
+    in columns.
     """
     graph = _Graph(slots)
     first, *block_dilations = dilations(weights)
@@ -42,6 +43,9 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
         mixed = graph.relu(graph.linear(taps, _stacked(block.conv_weight), block.conv_bias))
         mixed = graph.relu(graph.linear(mixed, block.mix_weight, block.mix_bias))
         hidden = graph.add("Add", hidden, mixed)
+    if weights.spread_weight is not None and weights.spread_bias is not None:
+        sigma = graph.output("sigma", [weights.spread_weight.shape[1]])
+        graph.add("Exp", graph.clip(graph.linear(hidden, weights.spread_weight, weights.spread_bias), *SPREAD_LIMITS), into=sigma)
     shrink_weight = weights.shrink_weight
     if weights.linear_weight is not None:
         hidden = graph.add("Concat", hidden, inputs, axis=1)
@@ -111,6 +115,9 @@ class _Graph:
 
     def linear(self, tensor: str, weight: Floats, bias: Floats, into: str = "") -> str:
         return self.add("Add", self.add("MatMul", tensor, self.constant(weight)), self.constant(bias), into=into)
+
+    def clip(self, tensor: str, least: float, greatest: float) -> str:
+        return self.add("Clip", tensor, *(self.constant(np.array(limit, np.float32)) for limit in (least, greatest)))
 
     def relu(self, tensor: str) -> str:
         return self.add("Relu", tensor)

@@ -5,8 +5,8 @@ import numpy as np
 from models.temporal import Block, TemporalWeights
 
 
-def random_lifter(widths, channels, features, outputs=51, linear=True):
-    """Weights whose outputs are about as large as poses are in the networks' units."""
+def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False):
+    """Weights whose outputs, and standard deviations, are about as large as poses are in the networks' units."""
     rng = np.random.default_rng(0)
 
     def matrix(*shape):
@@ -23,6 +23,8 @@ def random_lifter(widths, channels, features, outputs=51, linear=True):
         0.3 * matrix(channels, outputs),
         bias(outputs),
         0.3 * matrix(first, features, outputs) if linear else None,
+        0.3 * matrix(channels, outputs) if spread else None,
+        bias(outputs) - 1 if spread else None,
     )
 
 
@@ -34,3 +36,8 @@ def weights_for_judge(weights):
         (weights.shrink_weight, weights.shrink_bias),
         weights.linear_weight,
     )
+
+
+def spread_for_judge(weights):
+    """The same weights as `temporal_judge.judge_sigma` takes them."""
+    return (weights.expand_weight, weights.expand_bias), weights.blocks, (weights.spread_weight, weights.spread_bias)

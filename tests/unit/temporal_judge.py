@@ -15,10 +15,22 @@ def judge(expand, blocks, shrink, linear, columns):
     `expand` is (weight [w, F, C], bias), each block (weight [w, C, C], bias, weight [C, C], bias), `shrink` (weight [C, D],
     bias), `linear` a weight [w, F, D] or None.
     """
-    field = len(expand[0]) * int(np.prod([len(block[0]) for block in blocks]))
-    columns = np.asarray(columns, np.float64)
-    padded = np.concatenate([np.tile(columns[:1], (field - 1, 1)), columns])
+    outputs = last_hidden(expand, blocks, columns) @ shrink[0].astype(np.float64) + shrink[1]
+    if linear is not None:
+        outputs = outputs + convolution(edge_padded(columns, len(linear)), linear, 1)
+    assert len(outputs) == len(columns)
+    return outputs
 
+
+def judge_sigma(expand, blocks, spread, columns):
+    """Standard deviations [T, D]: `spread` (weight [C, D], bias) gives their logarithms, which are kept between -8 and 4."""
+    return np.exp(np.clip(last_hidden(expand, blocks, columns) @ spread[0].astype(np.float64) + spread[1], -8, 4))
+
+
+def last_hidden(expand, blocks, columns):
+    """What the last block gives [T, C]."""
+    field = len(expand[0]) * int(np.prod([len(block[0]) for block in blocks]))
+    padded = edge_padded(columns, field)
     dilation = len(expand[0])
     hidden = relu(convolution(padded, expand[0], 1) + expand[1])
     for weight, bias, mix_weight, mix_bias in blocks:
@@ -27,11 +39,13 @@ def judge(expand, blocks, shrink, linear, columns):
         skipped = (len(weight) - 1) * dilation
         hidden = hidden[skipped:] + change
         dilation *= len(weight)
-    outputs = hidden @ shrink[0].astype(np.float64) + shrink[1]
-    if linear is not None:
-        outputs = outputs + convolution(padded, linear, 1)[field - len(linear) :]
-    assert len(outputs) == len(columns)
-    return outputs
+    return hidden
+
+
+def edge_padded(columns, field):
+    """So many copies of the first column before it that windows of `field` columns end at every column."""
+    columns = np.asarray(columns, np.float64)
+    return np.concatenate([np.tile(columns[:1], (field - 1, 1)), columns])
 
 
 def convolution(columns, weight, dilation):

@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from random_lifter import random_lifter, weights_for_judge
-from temporal_judge import judge
+from random_lifter import random_lifter, spread_for_judge, weights_for_judge
+from temporal_judge import judge, judge_sigma
 
 from models.backend import open_model
 from models.convert.lifter import build
@@ -17,8 +17,8 @@ TOLERANCE = 1e-5
 FEATURES, OUTPUTS = 20, 51
 
 
-def random_weights(widths, channels, linear=True):
-    return random_lifter(widths, channels, FEATURES, OUTPUTS, linear)
+def random_weights(widths, channels, linear=True, spread=False):
+    return random_lifter(widths, channels, FEATURES, OUTPUTS, linear, spread)
 
 
 def random_run(frames, people, seed=1):
@@ -34,28 +34,38 @@ def random_run(frames, people, seed=1):
 
 
 def judged(weights, columns, resets):
-    """The judge's poses [T, N, D]: every stretch between two resets is a sequence of its own."""
-    poses = np.zeros((*resets.shape, OUTPUTS))
+    """The judge's poses [T, N, D]."""
+    return by_stretches(lambda stretch: judge(*weights_for_judge(weights), stretch), columns, resets)
+
+
+def judged_sigma(weights, columns, resets):
+    """The judge's standard deviations [T, N, D]."""
+    return by_stretches(lambda stretch: judge_sigma(*spread_for_judge(weights), stretch), columns, resets)
+
+
+def by_stretches(judge_stretch, columns, resets):
+    """Every stretch between two resets is a sequence of its own."""
+    outputs = np.zeros((*resets.shape, OUTPUTS))
     for person in range(resets.shape[1]):
         starts = np.flatnonzero(resets[:, person])
         for start, stop in zip(starts, [*starts[1:], len(resets)]):
-            poses[start:stop, person] = judge(*weights_for_judge(weights), columns[start:stop, person])
-    return poses
+            outputs[start:stop, person] = judge_stretch(columns[start:stop, person])
+    return outputs
 
 
-def stepped(graph, columns, resets, folder):
-    """The graph's poses [T, N, D]; whatever it finds in its state at the start is NaN."""
+def stepped(graph, columns, resets, folder, output="pose"):
+    """The graph's poses [T, N, D], or another output; whatever it finds in its state at the start is NaN."""
     onnx.save(graph, folder / "lifter.onnx")
     model = open_model(folder / "lifter.onnx")
     people = resets.shape[1]
     state = {tensor.name: np.full((people, *tensor.shape[1:]), np.nan, np.float32) for tensor in model.inputs[2:]}
-    poses = []
+    found = []
     for column, reset in zip(columns, resets):
         outputs = model.run({"features": column, "reset": reset, **state})
         state = {name: outputs[f"next_{name}"] for name in state}
-        poses.append(outputs["pose"])
+        found.append(outputs[output])
     model.close()
-    return np.array(poses)
+    return np.array(found)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +81,7 @@ def stepped(graph, columns, resets, folder):
         ((3, 3, 3, 3, 3), 256, 1),
         ((5, 3), 64, 2),
         ((3, 1, 5), 64, 2),
+        ((3, 3, 1, 1), 64, 2),
     ],
 )
 @pytest.mark.parametrize("linear", [True, False])
@@ -89,9 +100,32 @@ def test_whole_sequence_and_window_equal_the_judge():
     resets[1:] = False
     expected = judged(weights, columns, resets)[:, 0]
     padded = np.concatenate([np.repeat(columns[:1, 0], 26, axis=0), columns[:, 0]])
-    windows = np.concatenate([convolve(weights, padded[frame : frame + 27]) for frame in range(60)])
-    assert np.abs(lift_sequence(weights, columns[:, 0]) - expected).max() < TOLERANCE
+    windows = np.concatenate([convolve(weights, padded[frame : frame + 27]).pose for frame in range(60)])
+    assert np.abs(lift_sequence(weights, columns[:, 0]).pose - expected).max() < TOLERANCE
     assert np.abs(windows - expected).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("louder", [1, 100])
+def test_all_forms_tell_the_judge_s_standard_deviations(louder, tmp_path):
+    """Also where the logarithms leave the range in which they are kept."""
+    weights = random_weights((3, 3, 1), 64, spread=True)
+    weights = weights._replace(spread_weight=louder * weights.spread_weight)
+    columns, resets = random_run(40, 2)
+    expected = judged_sigma(weights, columns, resets)
+    assert (expected.max() > 54) == (louder > 1) == (expected.min() < 4e-4)
+    np.testing.assert_allclose(stepped(build(weights, {}), columns, resets, tmp_path, "sigma"), expected, rtol=TOLERANCE * louder)
+    np.testing.assert_allclose(stepped(build(weights, {}), columns, resets, tmp_path), judged(weights, columns, resets), atol=TOLERANCE)
+    resets[1:] = False
+    sequence = lift_sequence(weights, columns[:, 0])
+    np.testing.assert_allclose(sequence.sigma, judged_sigma(weights, columns, resets)[:, 0], rtol=TOLERANCE * louder)
+
+
+def test_a_network_that_tells_no_standard_deviations_gives_none(tmp_path):
+    weights = random_weights((3, 3), 64)
+    onnx.save(build(weights, {}), tmp_path / "lifter.onnx")
+    network = StatefulNetwork(open_model(tmp_path / "lifter.onnx"), 1)
+    assert network.commit(np.zeros((1, FEATURES), np.float32), np.array([True])).sigma is None
+    assert convolve(weights, np.zeros((9, FEATURES), np.float32)).sigma is None
 
 
 def test_garbage_before_a_reset_is_forgotten_and_stays_with_its_person(tmp_path):
@@ -200,8 +234,8 @@ def test_a_peek_leaves_the_state_bit_for_bit(tmp_path):
         looked.peek(np.full_like(column, np.nan), np.array([True, False]))
         seen = looked.peek(column, reset)
         kept = looked.commit(column, reset)
-        np.testing.assert_array_equal(seen, kept)
-        np.testing.assert_array_equal(kept, straight.commit(column, reset))
+        np.testing.assert_array_equal(seen.pose, kept.pose)
+        np.testing.assert_array_equal(kept.pose, straight.commit(column, reset).pose)
 
 
 def test_another_network_is_no_lifter(tmp_path):

@@ -67,7 +67,7 @@ def test_the_network_is_the_one_that_runs() -> None:
     with torch.no_grad():
         poses = network(torch.from_numpy(padded)).numpy()[0]
     assert poses.shape == (40, 17, 3)
-    np.testing.assert_allclose(lift_sequence(weights, features).reshape(40, 17, 3), poses, atol=1e-4)
+    np.testing.assert_allclose(lift_sequence(weights, features).pose.reshape(40, 17, 3), poses, atol=1e-4)
     assert np.abs(poses[:, 1:]).mean() > 0.1
     np.testing.assert_array_equal(poses[:, 0], 0)
 
@@ -203,7 +203,7 @@ def test_the_exported_graph_is_the_network_and_says_what_it_is(motion: Motion, t
     assert len(metadata["keypoints"].split()) == len(metadata["joints"].split()) == 17
     features = np.random.default_rng(0).normal(size=(30, 67)).astype(np.float32)
     poses = run_columns(session, features[None])[0]
-    np.testing.assert_allclose(poses, lift_sequence(to_weights(trainer.network), features).reshape(30, 17, 3), atol=1e-4)
+    np.testing.assert_allclose(poses, lift_sequence(to_weights(trainer.network), features).pose.reshape(30, 17, 3), atol=1e-4)
 
 
 def run_columns(session: onnxruntime.InferenceSession, features: np.ndarray) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""The lifter's standard deviations: what its network tells, turned to the camera and in metres, and the unknown body height."""
+
+import numpy as np
+import onnx
+import pytest
+from random_lifter import random_lifter
+
+from models.backend import open_model
+from models.convert.lifter import build
+from models.lifter import HEIGHT_SPREAD, Lifter
+from models.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
+
+HEIGHT_M = 1.8
+
+
+def keypoints(people, seed=0):
+    """[people, 17, 3] in the upper left quarter of a picture of 640 x 480, at confidence 1."""
+    return np.random.default_rng(seed).uniform((0, 0, 1), (320, 240, 1), (people, 17, 3)).astype(np.float32)
+
+
+def lift(weights, points, folder):
+    onnx.save(build(weights, {"rate_hz": "30", "normalisation": "person_camera"}), folder / "lifter.onnx")
+    lifter = Lifter(open_model(folder / "lifter.onnx"), slots=4, body_height_m=HEIGHT_M)
+    return lifter.step(0, range(len(points)), points, 640, 480)
+
+
+def test_errors_drawn_along_the_virtual_axes_scatter_like_that_along_the_camera_s():
+    rng = np.random.default_rng(0)
+    _, view = observe(keypoints(1), 640, 480)
+    sigma = rng.uniform(0.01, 0.3, (1, 17, 3)).astype(np.float32)
+    drawn = to_camera(rng.normal(size=(40_000, 17, 3)).astype(np.float32) * sigma, view)
+    np.testing.assert_allclose(sigma_to_camera(sigma, view)[0], drawn.std(0), rtol=0.02)
+    assert np.abs(sigma_to_camera(sigma, view) - sigma).max() > 0.01  # else the view turns too little to tell
+
+
+def test_network_and_body_height_add_in_quadrature(tmp_path):
+    """A network that says the same of every person: log of 0.1, 0.2, 0.3 body scales along the three virtual axes."""
+    weights = random_lifter((3, 3), 64, FEATURES, spread=True)
+    weights = weights._replace(spread_weight=0 * weights.spread_weight, spread_bias=np.log(np.tile([0.1, 0.2, 0.3], 17)).astype(np.float32))
+    points = keypoints(3)
+    lifted = lift(weights, points, tmp_path)
+    _, views = observe(points, 640, 480)
+    for person, view in enumerate(views):
+        covariance = view.T @ np.diag([0.01, 0.04, 0.09]) @ view * body_scale_m(HEIGHT_M) ** 2
+        variance = np.diag(covariance) + (HEIGHT_SPREAD * lifted.joints_m[person]) ** 2
+        np.testing.assert_allclose(lifted.sigma_m[person, 1:] ** 2, variance[1:], rtol=1e-4)
+    assert (lifted.sigma_m[:, 0] == 0).all()
+    assert lifted.sigma_m.dtype == np.float32
+
+
+def test_the_body_height_s_spread_is_that_of_two_sexes_together():
+    rng = np.random.default_rng(0)
+    heights_cm = np.concatenate([rng.normal(mean, 7, 100_000) for mean in (170 - 6.5, 170 + 6.5)])
+    assert heights_cm.std() / heights_cm.mean() == pytest.approx(HEIGHT_SPREAD, abs=0.001)
+
+
+def test_a_network_that_does_not_tell_leaves_it_unknown(tmp_path):
+    lifted = lift(random_lifter((3, 3), 64, FEATURES), keypoints(2), tmp_path)
+    assert lifted.sigma_m.shape == (2, 17, 3) and np.isnan(lifted.sigma_m).all()
+    assert np.isfinite(lifted.joints_m).all()
