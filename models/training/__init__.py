@@ -8,7 +8,6 @@
     batches.py    all of it together: what the network sees, and what it should say
     network.py    the network in torch
     train.py      the loop: loss, optimiser, checkpoints, loss curve
-    score.py      the error measures of the field
     export.py     a checkpoint as ONNX with its metadata
 
 World axes are those of the motion capture: metres, z up. Everything is drawn from numpy generators that are passed in.

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models import score
 from models.errors import ModelError
 from models.skeleton import H36M_PARENTS
-from models.training import score
 from models.training.batches import Batch, make_batch
 from models.training.motion import Motion
 from models.training.network import RECEPTIVE_FIELD, Network

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models import score
 from models.errors import ModelError
 from models.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
-from models.training import bodies, cameras, detector, limbs, score
+from models.training import bodies, cameras, detector, limbs
 from models.training.batches import make_batch, start_late
 from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION, Motion, load_motion, sample_motion, subject
 
