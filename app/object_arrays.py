@@ -33,16 +33,18 @@ _OPERATIONS = {
 }
 
 
-def read_npz(path: Path) -> dict[str, Any]:
+def read_npz(path: Path, max_bytes: Optional[int] = None) -> dict[str, Any]:
     """Every array of an npz file by name: an ndarray, an `Array`, or for an object array of no dimension what it holds.
 
-    Raises UserError where the file is none, is larger than it should be, or holds anything but arrays of numbers and plain containers.
+    Raises UserError where the file is none, unpacks to more than `max_bytes` (None: MAX_BYTES), or holds anything but arrays of numbers and
+    plain containers.
     """
     try:
         with zipfile.ZipFile(path) as file:
             size_bytes = sum(member.file_size for member in file.infolist())
-            if size_bytes > MAX_BYTES:
-                raise UserError(f"{path}: unpacks to {size_bytes >> 20} MiB; at most {MAX_BYTES >> 20} are read")
+            limit_bytes = MAX_BYTES if max_bytes is None else max_bytes
+            if size_bytes > limit_bytes:
+                raise UserError(f"{path}: unpacks to {size_bytes >> 20} MiB; at most {limit_bytes >> 20} are read")
             return {name[: -len(".npy")]: _array(file.read(name)) for name in file.namelist() if name.endswith(".npy")}
     except OSError as error:
         raise UserError(f"{path}: cannot read this file ({error.strerror or error})") from None

@@ -1,0 +1,1 @@
+"""Published datasets, for `poselift evaluate`."""
