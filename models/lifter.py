@@ -155,7 +155,7 @@ class Lifter:
     def _sigma_m(self, sigma: Floats, joints_m: Floats) -> Floats:
         """[K, 17, 3] of the network's `sigma` in camera axes. A wrong body height moves a joint along its line from the root,
         whatever else is not known of it: both add in quadrature."""
-        sigma_m = np.hypot(sigma * self._unit_m, np.float32(HEIGHT_SPREAD) * joints_m)
+        sigma_m: Floats = np.hypot(sigma * self._unit_m, np.float32(HEIGHT_SPREAD) * joints_m)
         sigma_m[:, 0] = 0
         return sigma_m
 

@@ -20,7 +20,7 @@ class Stepper(Protocol):
     """One column of every slot in, one pose of every slot out. A backend that keeps state in a device's memory has its own."""
 
     def commit(self, features: Floats, reset: Bools) -> Outputs:
-        """The poses, a row each slot, for the columns `features` [slots, F], which become part of the past.
+        """The poses, a row each slot, for the columns `features` [slots, ...], which become part of the past.
 
         Where `reset` [slots] is true, the slot's past is this column alone, whatever it was.
         """
@@ -41,15 +41,19 @@ class StatefulNetwork:
         shapes = {tensor.name: tensor.shape for tensor in model.inputs}
         outputs = {tensor.name for tensor in model.outputs}
         states = [name for name in shapes if f"next_{name}" in outputs]
-        if {*shapes} != {"features", "reset", *states} or outputs - {"sigma"} != {"pose", *(f"next_{name}" for name in states)}:
+        columns = "keypoints" if "keypoints" in shapes else "features"
+        if {*shapes} != {columns, "reset", *states} or outputs - {"sigma"} != {"pose", *(f"next_{name}" for name in states)}:
             raise ModelError(
                 f"this network takes {', '.join(shapes)} and gives {', '.join(sorted(outputs))}; "
-                "a stateful lifter takes features, reset, state_... and gives pose, next_state_..."
+                "a stateful lifter takes features or keypoints, reset, state_... and gives pose, next_state_..."
             )
-        if shapes["features"][0] not in (-1, slots):
-            raise ModelError(f"this lifter was built for {shapes['features'][0]} people, not {slots}; set that many, or build it anew")
+        if shapes[columns][0] not in (-1, slots):
+            raise ModelError(f"this lifter was built for {shapes[columns][0]} people, not {slots}; set that many, or build it anew")
         self._model = model
-        self._state: Mapping[str, Array] = {name: np.zeros((slots, *shapes[name][1:]), np.float32) for name in states}
+        self._columns = columns
+        self._state: Mapping[str, Array] = {
+            tensor.name: np.zeros((slots, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs if tensor.name in states
+        }
 
     def commit(self, features: Floats, reset: Bools) -> Outputs:
         """See Stepper."""
@@ -62,10 +66,9 @@ class StatefulNetwork:
         return _outputs(self._run(features, reset))
 
     def _run(self, features: Floats, reset: Bools) -> dict[str, Array]:
-        return self._model.run({"features": features, "reset": reset, **self._state})
+        return self._model.run({self._columns: features, "reset": reset, **self._state})
 
 
 def _outputs(tensors: Mapping[str, Array]) -> Outputs:
-    pose, sigma = (tensors[name].astype(np.float32, copy=False) if name in tensors else None for name in ("pose", "sigma"))
-    assert pose is not None
-    return Outputs(pose, sigma)
+    sigma = tensors.get("sigma")
+    return Outputs(np.asarray(tensors["pose"], np.float32), None if sigma is None else np.asarray(sigma, np.float32))

@@ -1,8 +1,8 @@
-"""The causal temporal convolutional network: its weights as data, and its plain form over whole sequences.
+"""The temporal convolutional network: its weights as data, and its plain form over whole sequences.
 
-The architecture is the causal form of VideoPose3D (Pavllo et al., "3D human pose estimation in video with temporal
-convolutions and semi-supervised training", 2019): dilated convolutions whose dilation grows by the filter width from
-layer to layer, in residual blocks. `models/convert/lifter.py` writes the same network as a graph that carries state.
+The architecture is VideoPose3D's (Pavllo et al., "3D human pose estimation in video with temporal convolutions and
+semi-supervised training", 2019), causal or symmetric: dilated convolutions whose dilation grows by the filter width from layer
+to layer, in residual blocks. `models/convert/lifter.py` writes the same network as a graph that carries state.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ lies nothing that a pose can mean, and no exponential overflows, in half precisi
 
 
 class Block(NamedTuple):
-    """One residual block of `C` channels, batch normalisation folded in; a ReLU follows each of its two convolutions.
-
-    The residual is the newest tap of the block's input: a causal network knows no later one.
-    """
+    """One residual block of `C` channels, batch normalisation folded in; a ReLU follows each of its two convolutions."""
 
     conv_weight: Floats
     """[width, C, C]: taps (oldest to newest) x in x out; block i has dilation 3 ** (i + 1) where all widths are 3."""
@@ -56,6 +53,10 @@ class TemporalWeights(NamedTuple):
     """[C, D]: from the same hidden layer as `shrink_weight`, to the natural logarithm of each output's standard deviation."""
     spread_bias: Floats | None = None
     """[D]; None without `spread_weight`."""
+    causal: bool = True
+    """A causal network's outputs belong to its newest column, and the residual of a block is the newest tap of its input. False:
+    a symmetric one's belong to the middle of its receptive field, and the residual is the middle tap. Its widths are odd, and
+    it has no linear path."""
 
 
 class Outputs(NamedTuple):
@@ -82,6 +83,16 @@ def receptive_field(weights: TemporalWeights) -> int:
     return math.prod(filter_widths(weights))
 
 
+def delay(weights: TemporalWeights) -> int:
+    """How many columns lie after the one that an output belongs to, before the output can be computed: 0 where causal."""
+    return 0 if weights.causal else (receptive_field(weights) - 1) // 2
+
+
+def residual_tap(weights: TemporalWeights, width: int) -> int:
+    """Which tap of a block of that width, counted from the oldest, is its residual."""
+    return width - 1 if weights.causal else (width - 1) // 2
+
+
 def convolve(weights: TemporalWeights, features: Floats) -> Outputs:
     """Outputs of the T - receptive_field + 1 columns of `features` [T, F] that have a whole history; one for one window."""
     _, *block_dilations = dilations(weights)
@@ -89,7 +100,8 @@ def convolve(weights: TemporalWeights, features: Floats) -> Outputs:
     for block, dilation in zip(weights.blocks, block_dilations):
         mixed = _relu(_taps(hidden, block.conv_weight, dilation) + block.conv_bias)
         mixed = _relu(mixed @ block.mix_weight + block.mix_bias)
-        hidden = hidden[len(hidden) - len(mixed) :] + mixed
+        skipped = residual_tap(weights, len(block.conv_weight)) * dilation
+        hidden = hidden[skipped : skipped + len(mixed)] + mixed
     pose = hidden @ weights.shrink_weight + weights.shrink_bias
     if weights.linear_weight is not None:
         pose = pose + _taps(features, weights.linear_weight, 1)[-len(pose) :]
@@ -97,9 +109,13 @@ def convolve(weights: TemporalWeights, features: Floats) -> Outputs:
 
 
 def lift_sequence(weights: TemporalWeights, features: Floats) -> Outputs:
-    """Outputs of T rows, one for every column of `features` [T, F]; before the first column stands the first column."""
-    history = np.repeat(features[:1], receptive_field(weights) - 1, axis=0)
-    return convolve(weights, np.concatenate([history, features]))
+    """Outputs of T rows, one for every column of `features` [T, F].
+
+    Before the first column stands the first one, and after the last, where the network is symmetric, the last one.
+    """
+    after = delay(weights)
+    before = receptive_field(weights) - 1 - after
+    return convolve(weights, np.concatenate([features[:1].repeat(before, 0), features, features[-1:].repeat(after, 0)]))
 
 
 def _sigma(weights: TemporalWeights, hidden: Floats) -> Floats | None:

@@ -1,9 +1,14 @@
-"""Weights of the causal network -> the ONNX graph that takes one column at a time and carries every layer's past as state.
+"""Weights of a temporal network -> the ONNX graph that takes one column at a time and carries every layer's past as state.
 
-A convolution of width w and dilation d needs its input's newest column and (w - 1) * d before it: these are its state.
-Where `reset` is set, the new column stands in for all of them, as if it had been there for ever. So the poses are exactly
-those of the windowed network on input that is padded with its first column. The past is selected, never multiplied away:
-what lies in a vacant slot may be NaN. For ONNX Runtime and for Ascend's ATC: opset 11, static shapes.
+A convolution of width w and dilation d needs its input's newest column and the (w - 1) * d before it: these are its state, with
+the first column of the history beside them. Where `reset` is set, the history starts with the new column, and a tap that is
+older than the history is the first column, as if it had been there for ever. So the poses are exactly those of the windowed
+network on input that is padded with its first column. The past is selected, never multiplied away: what lies in a vacant slot
+may be NaN. A symmetric network is the same with other residuals; its pose belongs to an earlier column (`temporal.delay`).
+
+Within the graph columns are [1, channels, 1, N]: people lie side by side like the pixels of a picture, and each matrix product is
+a convolution of width 1, which ONNX Runtime computes faster than products of few rows. For ONNX Runtime and for Ascend's ATC:
+opset 11, static shapes, constant slices.
 """
 
 from __future__ import annotations
@@ -15,58 +20,79 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.backend import Array
-from models.temporal import SPREAD_LIMITS, Floats, TemporalWeights, dilations, receptive_field
+from models.temporal import SPREAD_LIMITS, Floats, TemporalWeights, delay, dilations, receptive_field, residual_tap
 
 OPSET = 11
 IR_VERSION = 6
 
 
-def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | None = None) -> onnx.ModelProto:
+def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | None = None, as_points: bool = False) -> onnx.ModelProto:
     """The stateful graph of `weights` for `slots` people (None: as many as it is run with).
 
     Inputs: `features` float32 [N, F], the newest column of every slot; `reset` bool [N], true where a slot's history
-    starts with this column; `state_i` float32 [N, (width - 1) * dilation, channels], one per layer with taps, oldest
-    column first. Outputs: `pose` float32 [N, D]; `sigma` float32 [N, D], the standard deviations, where the weights
-    tell them; `next_state_i`, to be given back as `state_i`. Beside `metadata` the file says its own `receptive_field`,
-    in columns.
+    starts with this column; `state_age` float32 [N, 1, 1], how many columns lie before it; `state_i` float32
+    [N, 1 + (width - 1) * dilation, channels], one per layer i with taps: its first column, then its last ones, oldest first.
+    Outputs: `pose` float32 [N, D]; `sigma` float32 [N, D], the standard deviations, where the weights tell them; and
+    `next_state_...`, to be given back as `state_...`. With `as_points` the graph takes and gives what VideoPose3D's networks do:
+    `keypoints` float32 [N, F / 2, 2] instead of `features`, and `pose` and `sigma` [N, D / 3, 3].
+
+    Beside `metadata` the file says its own `receptive_field` and `delay`, in columns.
     """
     graph = _Graph(slots)
     first, *block_dilations = dilations(weights)
-    column = graph.input("features", [weights.expand_weight.shape[1]])
-    started = graph.reshape(graph.input("reset", [], TensorProto.BOOL), [1, 1])
-    pose = graph.output("pose", [weights.shrink_weight.shape[1]])
+    features, outputs = weights.expand_weight.shape[1], weights.shrink_weight.shape[1]
+    column = graph.input("keypoints", [features // 2, 2]) if as_points else graph.input("features", [features])
+    pose_shape = [outputs // 3, 3] if as_points else [outputs]
+    history = _History(graph)
 
-    inputs = _taps(graph, column, weights.expand_weight, first, started)
+    inputs = history.taps(0, graph.reshape(column, [1, features]), weights.expand_weight, first)
     hidden = graph.relu(graph.linear(inputs, _stacked(weights.expand_weight), weights.expand_bias))
-    for block, dilation in zip(weights.blocks, block_dilations):
-        taps = _taps(graph, hidden, block.conv_weight, dilation, started)
+    for layer, (block, dilation) in enumerate(zip(weights.blocks, block_dilations), 1):
+        width, channels, _ = block.conv_weight.shape
+        taps = hidden if width == 1 else history.taps(layer, graph.rows(hidden, channels), block.conv_weight, dilation)
+        residual = hidden if weights.causal else graph.cut(taps, 1, residual_tap(weights, width) * channels, channels)
         mixed = graph.relu(graph.linear(taps, _stacked(block.conv_weight), block.conv_bias))
         mixed = graph.relu(graph.linear(mixed, block.mix_weight, block.mix_bias))
-        hidden = graph.add("Add", hidden, mixed)
+        hidden = graph.add("Add", mixed, residual)
     if weights.spread_weight is not None and weights.spread_bias is not None:
-        sigma = graph.output("sigma", [weights.spread_weight.shape[1]])
-        graph.add("Exp", graph.clip(graph.linear(hidden, weights.spread_weight, weights.spread_bias), *SPREAD_LIMITS), into=sigma)
+        log_sigma = graph.clip(graph.linear(hidden, weights.spread_weight, weights.spread_bias), *SPREAD_LIMITS)
+        graph.people(graph.add("Exp", log_sigma), "sigma", pose_shape)
     shrink_weight = weights.shrink_weight
     if weights.linear_weight is not None:
         hidden = graph.add("Concat", hidden, inputs, axis=1)
         shrink_weight = np.concatenate([shrink_weight, _stacked(weights.linear_weight)])
-    graph.linear(hidden, shrink_weight, weights.shrink_bias, into=pose)
-    return graph.model({**metadata, "receptive_field": str(receptive_field(weights))})
+    graph.people(graph.linear(hidden, shrink_weight, weights.shrink_bias), "pose", pose_shape)
+    return graph.model({**metadata, "receptive_field": str(receptive_field(weights)), "delay": str(delay(weights))})
 
 
-def _taps(graph: _Graph, column: str, weight: Floats, dilation: int, started: str) -> str:
-    """All taps of a layer side by side [N, width * channels], oldest first; the layer's state is moved on by one column."""
-    width, channels, _ = weight.shape
-    if width == 1:
-        return column
-    length = (width - 1) * dilation
-    index = graph.layers()
-    newest = graph.reshape(column, [1, channels])
-    past = graph.add("Where", started, newest, graph.input(f"state_{index}", [length, channels]))
-    moved = graph.output(f"next_state_{index}", [length, channels])
-    graph.add("Concat", graph.columns(past, 1, length), newest, into=moved, axis=1)
-    taps = [graph.columns(past, k * dilation, k * dilation + 1) for k in range(width - 1)]
-    return graph.reshape(graph.add("Concat", *taps, newest, axis=1), [width * channels])
+class _History:
+    """What the graph knows of the past: the age of every slot's history, and the columns of the layers."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+        self._starts = graph.reshape(graph.input("reset", [], TensorProto.BOOL), [1, 1])
+        older = graph.add("Add", graph.input("state_age", [1, 1]), graph.constant(np.ones((1, 1, 1), np.float32)))
+        age = graph.output("next_state_age", [1, 1])
+        self._age = graph.add("Where", self._starts, graph.constant(np.zeros((1, 1, 1), np.float32)), older, into=age)
+
+    def taps(self, layer: int, newest: str, weight: Floats, dilation: int) -> str:
+        """All taps of a layer one below the other [1, width * channels, 1, N], oldest first, for its `newest` column [N, 1, channels].
+
+        Moves the layer's state on by one column.
+        """
+        graph = self._graph
+        width, channels, _ = weight.shape
+        if width == 1:
+            return graph.columns(newest, channels)
+        length = (width - 1) * dilation
+        state = graph.input(f"state_{layer}", [1 + length, channels])
+        first = graph.add("Where", self._starts, newest, graph.cut(state, 1, 0, 1))
+        moved = graph.output(f"next_state_{layer}", [1 + length, channels])
+        graph.add("Concat", first, graph.cut(state, 1, 2, length - 1), newest, into=moved, axis=1)
+        lags = np.arange(length, 0, -dilation, dtype=np.float32)
+        beyond = graph.add("Less", self._age, graph.constant(lags.reshape(1, -1, 1)))
+        past = graph.add("Where", beyond, first, graph.cut(state, 1, 1, length, dilation))
+        return graph.columns(graph.add("Concat", past, newest, axis=1), width * channels)
 
 
 def _stacked(weight: Floats) -> Floats:
@@ -84,10 +110,6 @@ class _Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
-    def layers(self) -> int:
-        """How many layers have their state by now."""
-        return sum(value.name.startswith("state_") for value in self._inputs)
-
     def input(self, name: str, shape: list[int], kind: int = TensorProto.FLOAT) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, kind, [self._slots or "N", *shape]))
         return name
@@ -101,20 +123,34 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, kind: str, *inputs: str, into: str = "", **attributes: int) -> str:
+    def add(self, kind: str, *inputs: str, into: str = "", **attributes: int | list[int]) -> str:
         name = into or f"{kind.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
 
-    def reshape(self, tensor: str, shape: list[int]) -> str:
-        return self.add("Reshape", tensor, self.constant(np.array([self._slots or -1, *shape], np.int64)))
+    def reshape(self, tensor: str, shape: list[int], into: str = "") -> str:
+        """To [N, *shape]."""
+        return self.add("Reshape", tensor, self.constant(np.array([self._slots or -1, *shape], np.int64)), into=into)
 
-    def columns(self, tensor: str, start: int, stop: int) -> str:
-        start_stop_axis = (self.constant(np.array([number], np.int64)) for number in (start, stop, 1))
-        return self.add("Slice", tensor, *start_stop_axis)
+    def cut(self, tensor: str, axis: int, start: int, length: int, step: int = 1) -> str:
+        start_stop_axis_step = (self.constant(np.array([number], np.int64)) for number in (start, start + length, axis, step))
+        return self.add("Slice", tensor, *start_stop_axis_step)
 
-    def linear(self, tensor: str, weight: Floats, bias: Floats, into: str = "") -> str:
-        return self.add("Add", self.add("MatMul", tensor, self.constant(weight)), self.constant(bias), into=into)
+    def columns(self, rows: str, channels: int) -> str:
+        """[N, ..., ...] -> [1, channels, 1, N]."""
+        return self.add("Transpose", self.reshape(rows, [channels, 1, 1]), perm=[2, 1, 3, 0])
+
+    def rows(self, columns: str, channels: int) -> str:
+        """[1, channels, 1, N] -> [N, 1, channels]."""
+        return self.reshape(self.add("Transpose", columns, perm=[3, 0, 2, 1]), [1, channels])
+
+    def people(self, columns: str, name: str, shape: list[int]) -> None:
+        """[1, channels, 1, N] -> the output of that name, [N, *shape]."""
+        self.reshape(self.add("Transpose", columns, perm=[3, 0, 2, 1]), shape, into=self.output(name, shape))
+
+    def linear(self, columns: str, weight: Floats, bias: Floats) -> str:
+        """The matrix product with `weight` [in, out] of every person's column."""
+        return self.add("Conv", columns, self.constant(weight.T[..., None, None]), self.constant(bias), kernel_shape=[1, 1])
 
     def clip(self, tensor: str, least: float, greatest: float) -> str:
         return self.add("Clip", tensor, *(self.constant(np.array(limit, np.float32)) for limit in (least, greatest)))

@@ -5,7 +5,7 @@ import numpy as np
 from models.temporal import Block, TemporalWeights
 
 
-def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False):
+def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False, causal=True):
     """Weights whose outputs, and standard deviations, are about as large as poses are in the networks' units."""
     rng = np.random.default_rng(0)
 
@@ -25,6 +25,7 @@ def random_lifter(widths, channels, features, outputs=51, linear=True, spread=Fa
         0.3 * matrix(first, features, outputs) if linear else None,
         0.3 * matrix(channels, outputs) if spread else None,
         bias(outputs) - 1 if spread else None,
+        causal,
     )
 
 
@@ -35,9 +36,10 @@ def weights_for_judge(weights):
         weights.blocks,
         (weights.shrink_weight, weights.shrink_bias),
         weights.linear_weight,
+        weights.causal,
     )
 
 
 def spread_for_judge(weights):
     """The same weights as `temporal_judge.judge_sigma` takes them."""
-    return (weights.expand_weight, weights.expand_bias), weights.blocks, (weights.spread_weight, weights.spread_bias)
+    return (weights.expand_weight, weights.expand_bias), weights.blocks, (weights.spread_weight, weights.spread_bias), weights.causal

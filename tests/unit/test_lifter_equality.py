@@ -1,4 +1,7 @@
-"""The stateful graph gives, on every frame from the first, what the windowed network gives on edge-padded input."""
+"""The stateful graph gives, on every frame from the first, what the windowed network gives on edge-padded input.
+
+That of a symmetric network gives it `delay` frames later, so what it gives first belongs to columns before the first.
+"""
 
 import numpy as np
 import onnx
@@ -11,14 +14,14 @@ from models.backend import open_model
 from models.convert.lifter import build
 from models.errors import ModelError
 from models.stateful import StatefulNetwork
-from models.temporal import convolve, lift_sequence, receptive_field
+from models.temporal import convolve, delay, lift_sequence, receptive_field
 
 TOLERANCE = 1e-5
 FEATURES, OUTPUTS = 20, 51
 
 
-def random_weights(widths, channels, linear=True, spread=False):
-    return random_lifter(widths, channels, FEATURES, OUTPUTS, linear, spread)
+def random_weights(widths, channels, linear=True, spread=False, causal=True):
+    return random_lifter(widths, channels, FEATURES, OUTPUTS, linear, spread, causal)
 
 
 def random_run(frames, people, seed=1):
@@ -35,21 +38,22 @@ def random_run(frames, people, seed=1):
 
 def judged(weights, columns, resets):
     """The judge's poses [T, N, D]."""
-    return by_stretches(lambda stretch: judge(*weights_for_judge(weights), stretch), columns, resets)
+    return by_stretches(lambda stretch: judge(*weights_for_judge(weights), stretch), delay(weights), columns, resets)
 
 
 def judged_sigma(weights, columns, resets):
     """The judge's standard deviations [T, N, D]."""
-    return by_stretches(lambda stretch: judge_sigma(*spread_for_judge(weights), stretch), columns, resets)
+    return by_stretches(lambda stretch: judge_sigma(*spread_for_judge(weights), stretch), delay(weights), columns, resets)
 
 
-def by_stretches(judge_stretch, columns, resets):
-    """Every stretch between two resets is a sequence of its own."""
+def by_stretches(judge_stretch, late, columns, resets):
+    """Every stretch between two resets is a sequence of its own; the outputs come `late` frames after their columns."""
     outputs = np.zeros((*resets.shape, OUTPUTS))
     for person in range(resets.shape[1]):
         starts = np.flatnonzero(resets[:, person])
         for start, stop in zip(starts, [*starts[1:], len(resets)]):
-            outputs[start:stop, person] = judge_stretch(columns[start:stop, person])
+            stretch = columns[start:stop, person]
+            outputs[start:stop, person] = judge_stretch(np.concatenate([stretch[:1].repeat(late, 0), stretch]))[: len(stretch)]
     return outputs
 
 
@@ -94,14 +98,47 @@ def test_equals_the_judge(widths, channels, people, linear, tmp_path):
     assert 0.3 < expected.std() < 3  # else the tolerance would mean little
 
 
-def test_whole_sequence_and_window_equal_the_judge():
-    weights = random_weights((3, 3, 3), 64)
+@pytest.mark.parametrize(("widths", "channels", "people"), [((3, 3), 64, 4), ((3, 3, 3, 1), 128, 2), ((5, 1, 3), 64, 3), ((3,) * 5, 64, 1)])
+def test_a_symmetric_network_equals_the_judge_half_a_field_later(widths, channels, people, tmp_path):
+    weights = random_weights(widths, channels, linear=False, spread=True, causal=False)
+    assert delay(weights) == (np.prod(widths) - 1) // 2
+    columns, resets = random_run(min(2 * receptive_field(weights), 300) + 7, people)
+    graph = build(weights, {})
+    assert np.abs(stepped(graph, columns, resets, tmp_path) - judged(weights, columns, resets)).max() < TOLERANCE
+    np.testing.assert_allclose(stepped(graph, columns, resets, tmp_path, "sigma"), judged_sigma(weights, columns, resets), rtol=TOLERANCE)
+    assert {entry.key: entry.value for entry in graph.metadata_props}["delay"] == str(delay(weights))
+
+
+def test_the_judge_notices_another_residual(tmp_path):
+    weights = random_weights((3, 3), 64, linear=False, causal=False)
     columns, resets = random_run(60, 1)
-    resets[1:] = False
-    expected = judged(weights, columns, resets)[:, 0]
-    padded = np.concatenate([np.repeat(columns[:1, 0], 26, axis=0), columns[:, 0]])
+    wrong = build(weights._replace(causal=True), {})
+    assert np.abs(stepped(wrong, columns, resets, tmp_path) - judged(weights, columns, resets)).max() > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_points_in_and_out_are_the_same_numbers_in_another_shape(causal, tmp_path):
+    weights = random_lifter((3, 3), 64, 34, OUTPUTS, linear=False, spread=True, causal=causal)
+    columns = np.random.default_rng(0).normal(size=(30, 2, 34)).astype(np.float32)
+    resets = np.zeros((30, 2), bool)
+    resets[[0, 20]] = True
+    expected = judged(weights, columns, resets).reshape(30, 2, 17, 3)
+    onnx.save(build(weights, {}, as_points=True), tmp_path / "lifter.onnx")
+    network = StatefulNetwork(open_model(tmp_path / "lifter.onnx"), 2)
+    for column, reset, pose in zip(columns, resets, expected):
+        outputs = network.commit(column.reshape(2, 17, 2), reset)
+        assert outputs.pose.shape == outputs.sigma.shape == (2, 17, 3)
+        assert np.abs(outputs.pose - pose).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_whole_sequence_and_window_equal_the_judge(causal):
+    weights = random_weights((3, 3, 3, 1), 64, linear=causal, causal=causal)
+    columns = random_run(60, 1)[0][:, 0]
+    expected = judge(*weights_for_judge(weights), columns)
+    padded = np.pad(columns, [(26 - delay(weights), delay(weights)), (0, 0)], "edge")
     windows = np.concatenate([convolve(weights, padded[frame : frame + 27]).pose for frame in range(60)])
-    assert np.abs(lift_sequence(weights, columns[:, 0]).pose - expected).max() < TOLERANCE
+    assert np.abs(lift_sequence(weights, columns).pose - expected).max() < TOLERANCE
     assert np.abs(windows - expected).max() < TOLERANCE
 
 
@@ -141,45 +178,57 @@ def test_garbage_before_a_reset_is_forgotten_and_stays_with_its_person(tmp_path)
     assert np.abs(poses[:, 1] - expected[:, 1]).max() < TOLERANCE
 
 
-def slices(graph):
-    """The first column and the end of every Slice, as the graph's constants."""
-    constants = {tensor.name: tensor for tensor in graph.graph.initializer}
-    for node in graph.graph.node:
-        if node.op_type == "Slice":
-            yield constants[node.input[1]], constants[node.input[2]]
+def nodes(graph, kind):
+    return [node for node in graph.graph.node if node.op_type == kind]
 
 
-def move(constant, columns):
-    moved = numpy_helper.to_array(constant) + columns
-    constant.CopyFrom(numpy_helper.from_array(moved, constant.name))
+def change(graph, name, by):
+    """Add to a constant of the graph."""
+    constant = next(tensor for tensor in graph.graph.initializer if tensor.name == name)
+    constant.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(constant) + by, name))
 
 
-TAPS = [(layer, tap) for layer in range(3) for tap in range(2)]
+def is_noticed(graph, weights, folder):
+    columns, resets = random_run(60, 2)
+    difference = np.abs(stepped(graph, columns, resets, folder) - judged(weights, columns, resets))
+    return not difference.max() < 100 * TOLERANCE  # NaN, where it is from a state that should have been forgotten
 
 
-@pytest.mark.parametrize(("layer", "tap"), TAPS)
-def test_the_judge_notices_a_tap_moved_by_one_column(layer, tap, tmp_path):
+@pytest.mark.parametrize(("layer", "columns"), [(0, -1), (1, -1), (1, 1), (2, -1), (2, 1)])
+def test_the_judge_notices_taps_moved_by_one_column(layer, columns, tmp_path):
     weights = random_weights((3, 3, 3), 64)
     graph = build(weights, {})
-    start, stop = list(slices(graph))[3 * layer + 1 + tap]  # of each layer: the state that moves on, then two taps
-    step = -1 if tap else 1
-    assert numpy_helper.to_array(stop) - numpy_helper.to_array(start) == 1
-    assert numpy_helper.to_array(start) == tap * 3**layer
-    move(start, step)
-    move(stop, step)
-    columns, resets = random_run(60, 2)
-    assert np.abs(stepped(graph, columns, resets, tmp_path) - judged(weights, columns, resets)).max() > 100 * TOLERANCE
+    taps = nodes(graph, "Slice")[3 * layer + 2]  # of each layer: the first column, the state that moves on, the taps
+    for name in taps.input[1:3]:
+        change(graph, name, columns)
+    assert is_noticed(graph, weights, tmp_path)
 
 
 @pytest.mark.parametrize("layer", range(3))
-def test_the_judge_notices_a_layer_that_is_not_reset(layer, tmp_path):
+def test_the_judge_notices_a_state_that_moves_too_far(layer, tmp_path):
     weights = random_weights((3, 3, 3), 64)
     graph = build(weights, {})
-    selection = [node for node in graph.graph.node if node.op_type == "Where"][layer]
-    selection.input[1] = selection.input[2]
-    columns, resets = random_run(60, 2)
-    difference = np.abs(stepped(graph, columns, resets, tmp_path) - judged(weights, columns, resets))
-    assert not difference.max() < 100 * TOLERANCE  # NaN, from the state it should have forgotten
+    moved = nodes(graph, "Concat")[2 * layer]
+    moved.input[2], moved.input[1] = moved.input[1], moved.input[2]
+    assert is_noticed(graph, weights, tmp_path)
+
+
+@pytest.mark.parametrize("selection", range(4))
+def test_the_judge_notices_what_is_not_reset(selection, tmp_path):
+    """The age of the history, and every layer's first column."""
+    weights = random_weights((3, 3, 3), 64)
+    graph = build(weights, {})
+    chosen = nodes(graph, "Where")[max(0, 2 * selection - 1)]
+    chosen.input[1] = chosen.input[2]
+    assert is_noticed(graph, weights, tmp_path)
+
+
+@pytest.mark.parametrize("layer", range(3))
+def test_the_judge_notices_a_tap_taken_one_column_too_early(layer, tmp_path):
+    weights = random_weights((3, 3, 3), 64)
+    graph = build(weights, {})
+    change(graph, nodes(graph, "Less")[layer].input[1], np.float32(-1))
+    assert is_noticed(graph, weights, tmp_path)
 
 
 @pytest.mark.parametrize("layer", range(3))
@@ -188,9 +237,8 @@ def test_the_judge_notices_a_past_that_is_multiplied_away(layer, tmp_path):
     weights = random_weights((3, 3, 3), 64)
     graph = build(weights, {})
     graph.graph.initializer.append(numpy_helper.from_array(np.zeros((1, 1, 1), np.float32), "nothing"))
-    [node for node in graph.graph.node if node.op_type == "Where"][layer].input[1] = "nothing"
-    columns, resets = random_run(60, 2)
-    assert np.abs(stepped(graph, columns, resets, tmp_path) - judged(weights, columns, resets)).max() > 100 * TOLERANCE
+    nodes(graph, "Where")[2 + 2 * layer].input[1] = "nothing"
+    assert is_noticed(graph, weights, tmp_path)
 
 
 @pytest.mark.parametrize("layer", range(3))
@@ -202,15 +250,16 @@ def test_the_judge_notices_taps_in_the_wrong_order(layer, tmp_path):
         wrong = weights._replace(blocks=tuple(turned))
     else:
         wrong = weights._replace(expand_weight=weights.expand_weight[::-1])
-    columns, resets = random_run(60, 1)
-    assert np.abs(stepped(build(wrong, {}), columns, resets, tmp_path) - judged(weights, columns, resets)).max() > 100 * TOLERANCE
+    assert is_noticed(build(wrong, {}), weights, tmp_path)
 
 
 def test_the_graph_holds_to_what_every_backend_runs():
-    graph = build(random_weights((3, 3, 3), 64), {"rate_hz": "30", "receptive_field": "wrong"})
-    assert {node.op_type for node in graph.graph.node} <= {"MatMul", "Slice", "Concat", "Where", "Relu", "Add", "Reshape"}
+    graph = build(random_weights((3, 3, 3, 1), 64, spread=True), {"rate_hz": "30", "receptive_field": "wrong"})
+    moving = {"Slice", "Concat", "Where", "Less", "Reshape", "Transpose"}
+    assert {node.op_type for node in graph.graph.node} == {"Conv", "Relu", "Add", "Clip", "Exp", *moving}
+    assert not any(value.type.tensor_type.elem_type == onnx.TensorProto.INT64 for value in graph.graph.input)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", 11)]
-    assert {entry.key: entry.value for entry in graph.metadata_props} == {"rate_hz": "30", "receptive_field": "27"}
+    assert {entry.key: entry.value for entry in graph.metadata_props} == {"rate_hz": "30", "receptive_field": "27", "delay": "0"}
 
 
 def test_a_fixed_number_of_slots_is_static_and_equal(tmp_path):
@@ -240,8 +289,9 @@ def test_a_peek_leaves_the_state_bit_for_bit(tmp_path):
 
 def test_another_network_is_no_lifter(tmp_path):
     graph = build(random_weights((3, 3), 64), {})
+    pose = next(value for value in graph.graph.output if value.name == "pose")
     assert graph.graph.node[-1].output[0] == "pose"
-    graph.graph.node[-1].output[0] = graph.graph.output[0].name = "something"
+    graph.graph.node[-1].output[0] = pose.name = "something"
     onnx.save(graph, tmp_path / "other.onnx")
-    with pytest.raises(ModelError, match="a stateful lifter takes features, reset, state_"):
+    with pytest.raises(ModelError, match="a stateful lifter takes features or keypoints, reset, state_"):
         StatefulNetwork(open_model(tmp_path / "other.onnx"), 1)
