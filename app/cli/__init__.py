@@ -110,6 +110,23 @@ def detect(
 
 
 @cli.command()
+def evaluate(
+    keypoints: Annotated[Path, typer.Option("--keypoints", metavar="FILE", help="The detections: data_2d_h36m_*.npz.")],
+    positions: Annotated[Path, typer.Option("--positions", metavar="FILE", help="The truth: data_3d_h36m.npz.")],
+    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="h36m: Human3.6M as VideoPose3D prepares it.")] = "h36m",
+    lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", metavar="S1,S5,...", help="Whom to evaluate.")] = "S9,S11",
+    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average.")] = False,
+    json_path: Annotated[Optional[Path], typer.Option("--json", metavar="FILE", help="File for the same figures.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Measure a lifter by the published protocols, by action, on a dataset that you have."""
+    from app.cli.evaluate import evaluate
+
+    evaluate(dataset, keypoints, positions, subjects, lifter, flip, json_path, config)
+
+
+@cli.command()
 def export(
     recording: Annotated[Path, typer.Argument(metavar="SESSION.mcap", help="A recording, closed or not.")],
     out: OutOption,

@@ -1,0 +1,187 @@
+"""`poselift evaluate`: each protocol reports what a formula of its own says of lifters whose errors are known."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+from h36m_files import FRAMES, H36M, contents, write
+
+from app.errors import UserError
+from app.evaluation.h36m import Trial, read
+from app.messages import Pose2D
+from models.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
+
+command = import_module("app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
+
+Poses = np.ndarray
+SUBJECTS = "S9,S11"
+TURN = np.array([[math.cos(0.4), 0, math.sin(0.4)], [0, 1, 0], [-math.sin(0.4), 0, math.cos(0.4)]])
+
+
+class FakeLifter:
+    """Knows the truth of every frame, and gives it changed; looks at the keypoints alone, as a real one."""
+
+    def __init__(self, truth: dict[bytes, Poses], change: Callable[[Poses], Poses]) -> None:
+        self._truth, self._change = truth, change
+
+    def step(self, pose: Pose2D) -> Any:
+        assert pose.keypoints.shape == (1, 17, 3) and (pose.keypoints[..., 2] == 1).all()
+        assert pose.t_ns == pose.frame * 20_000_000
+        true_m = self._truth[pose.keypoints[0, :, :2].tobytes()]
+        return SimpleNamespace(person=pose.person, joints_m=np.float32(self._change(true_m))[None])
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Evaluates a lifter that gives `change` of the truth: its figures, and every trial."""
+    keypoints, positions = write(tmp_path, *contents())
+    trials = read(keypoints, positions, SUBJECTS.split(",")).trials
+    truth: dict[bytes, Poses] = {}
+    for trial in trials:
+        for seen_px, true_m in zip(trial.keypoints_px, trial.joints_m()):
+            truth[seen_px.tobytes()] = true_m
+            mirrored_px = np.float32([(trial.camera.width_px - x, y) for x, y in seen_px[list(COCO_MIRROR)]])
+            truth[mirrored_px.tobytes()] = true_m[list(H36M_MIRROR)] * (-1, 1, 1)
+
+    def evaluated(change: Callable[[Poses], Poses], flip: bool = False) -> tuple[dict[str, Any], tuple[Trial, ...]]:
+        monkeypatch.setattr(command, "open_lift", lambda config: FakeLifter(truth, change))
+        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", None)
+        return json.loads((tmp_path / "new" / "figures.json").read_text()), trials
+
+    return evaluated
+
+
+def of_actions(trials: tuple[Trial, ...], error: Callable[[Poses], list[float]]) -> dict[str, float]:
+    """Millimetres by action: of each trial the mean, of an action the mean over its trials' frames."""
+    sums: dict[str, list[float]] = {}
+    for trial in trials:
+        errors = error(trial.joints_m().astype(np.float64))
+        total = sums.setdefault(trial.action, [0.0, 0.0])
+        total[0] += 1000 * sum(errors) / len(errors) * len(trial.world_m)
+        total[1] += len(trial.world_m)
+    return {action: total / frames for action, (total, frames) in sums.items()}
+
+
+def distances(a: Poses, b: Poses) -> list[float]:
+    return [math.dist(p, q) for frame_a, frame_b in zip(a, b) for p, q in zip(frame_a, frame_b)]
+
+
+def check(figures: dict[str, Any], protocol: str, expected: dict[str, float]) -> None:
+    found = {action: row[protocol] for action, row in figures["actions"].items()}
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-3)
+    assert figures["average"][protocol] == pytest.approx(sum(expected.values()) / len(expected), rel=1e-4, abs=1e-3)
+
+
+NOTHING = {"Photo": 0.0, "Sitting": 0.0, "Walking": 0.0}
+PROTOCOLS = ("mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
+
+
+def test_the_truth_has_no_error_and_every_frame_counts(run: Any) -> None:
+    figures, _ = run(lambda true_m: true_m)
+    for protocol in PROTOCOLS:
+        check(figures, protocol, NOTHING)
+    assert list(figures["actions"]) == ["Photo", "Sitting", "Walking"]  # as published tables have them
+    takes = [(take, frames) for takes in FRAMES.values() for take, frames in takes.items()]
+    assert figures["actions"]["Walking"]["frames"] == 4 * sum(frames for take, frames in takes if take.startswith("Walking"))
+    assert (figures["dataset"], figures["subjects"], figures["body_height_m"], figures["flip"]) == ("h36m", ["S9", "S11"], 1.7, False)
+
+
+def test_a_wrong_scale_counts_for_position_and_velocity_alone(run: Any) -> None:
+    figures, trials = run(lambda true_m: 1.2 * true_m)
+    check(figures, "mpjpe_mm", of_actions(trials, lambda true: distances(1.2 * true, true)))
+    check(figures, "mpjve_mm", of_actions(trials, lambda true: distances(0.2 * true[1:], 0.2 * true[:-1])))
+    check(figures, "pa_mpjpe_mm", NOTHING)
+    check(figures, "n_mpjpe_mm", NOTHING)
+
+
+def test_a_turned_pose_counts_except_after_alignment(run: Any) -> None:
+    figures, trials = run(lambda true_m: true_m @ TURN.T)
+
+    def best_scale(true: Poses) -> list[float]:
+        turned = true @ TURN.T
+        scales = [np.linalg.lstsq(turned[f].reshape(-1, 1), true[f].ravel(), rcond=None)[0][0] for f in range(len(true))]
+        return distances(np.array(scales)[:, None, None] * turned, true)
+
+    check(figures, "pa_mpjpe_mm", NOTHING)
+    check(figures, "mpjpe_mm", of_actions(trials, lambda true: distances(true @ TURN.T, true)))
+    check(figures, "n_mpjpe_mm", of_actions(trials, best_scale))
+    check(figures, "mpjve_mm", of_actions(trials, lambda true: distances(np.diff(true @ TURN.T, axis=0), np.diff(true, axis=0))))
+
+
+def jittered(true_m: Poses) -> Poses:
+    """With errors of about 5 cm that depend on the pose alone."""
+    return true_m + 0.05 * np.sin(1e3 * true_m[..., ::-1])
+
+
+def aligned(pose: Poses, true: Poses) -> Poses:
+    """`pose` turned, scaled and moved onto `true` by Horn's unit quaternions (1987)."""
+    a, b = pose - pose.mean(0), true - true.mean(0)
+    s = a.T @ b
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = s
+    matrix = [
+        [xx + yy + zz, yz - zy, zx - xz, xy - yx],
+        [yz - zy, xx - yy - zz, xy + yx, zx + xz],
+        [zx - xz, xy + yx, yy - xx - zz, yz + zy],
+        [xy - yx, zx + xz, yz + zy, zz - xx - yy],
+    ]
+    w, x, y, z = np.linalg.eigh(matrix)[1][:, -1]
+    turn = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    turned = a @ turn.T
+    return (turned * b).sum() / (turned * turned).sum() * turned + true.mean(0)
+
+
+def test_jitter_is_measured_as_naive_formulas_do(run: Any) -> None:
+    figures, trials = run(jittered)
+    check(figures, "mpjpe_mm", of_actions(trials, lambda true: distances(jittered(true), true)))
+    check(figures, "mpjve_mm", of_actions(trials, lambda true: distances(np.diff(jittered(true) - true, axis=0), np.zeros_like(true[1:]))))
+    check(figures, "pa_mpjpe_mm", of_actions(trials, lambda true: distances([aligned(jittered(pose), pose) for pose in true], true)))
+
+
+def test_a_lean_to_one_side_is_gone_with_the_mirror_image(run: Any) -> None:
+    def leaning(true_m: Poses) -> Poses:
+        return true_m + np.array([0.07, 0, 0])
+
+    check(run(leaning)[0], "mpjpe_mm", dict.fromkeys(NOTHING, 70.0))
+    flipped, _ = run(leaning, flip=True)
+    check(flipped, "mpjpe_mm", NOTHING)
+    assert flipped["flip"]
+
+
+def test_the_table_has_every_action_the_height_and_what_is_missing(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run(lambda true_m: 1.2 * true_m)
+    shown = capsys.readouterr()
+    rows = {line.split()[1]: line.split() for line in shown.out.splitlines() if line.startswith("│")}
+    assert {"Photo", "Sitting", "Walking", "average"} <= set(rows) and "PA-MPJPE" in shown.out
+    assert "a body of 1.7 m (lift.body_height_m)" in shown.err
+    assert "the files have no Directions, Discussion, " in shown.err and "not the published one" in shown.err
+
+
+def test_keypoints_that_the_lifter_does_not_take(tmp_path: Path) -> None:
+    keypoints, positions = write(tmp_path, *contents(names=H36M_JOINTS), metadata=H36M)
+    with pytest.raises(UserError, match=r"holds Human3\.6M's own joints, but this lifter takes COCO's"):
+        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, False, None, None)
+
+
+def test_a_dataset_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--dataset humaneva15: this dataset is not known; known are: h36m"):
+        command.evaluate("humaneva15", tmp_path, tmp_path, SUBJECTS, None, False, None, None)
+
+
+def test_a_frame_far_from_its_picture(tmp_path: Path) -> None:
+    seen, true = contents()
+    seen["S9"]["Walking"][2][:] = 1e6
+    with pytest.raises(UserError, match=r"S9 Walking \(camera 58860488\): no keypoint of frame 0 is anywhere near the picture"):
+        command.evaluate("h36m", *write(tmp_path, seen, true), SUBJECTS, None, False, None, None)
