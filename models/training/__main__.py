@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,7 +12,10 @@ from models.errors import ModelError
 from models.training.curves import draw_curves
 from models.training.export import export
 from models.training.motion import load_motion
-from models.training.train import Settings, train, validate, validation_batches
+from models.training.train import Settings, calibrate, train, validate, validation_batches
+
+STEPS = 45_000
+"""About 80 minutes on two CPU cores."""
 
 
 def main() -> None:
@@ -21,20 +23,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.training", description=__doc__)
     parser.add_argument("--motion", type=Path, required=True, help="motion capture to learn from (cmu_h36m17.npz)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for checkpoint.pt, losses.csv, losses.png and lifter.onnx")
-    parser.add_argument("--steps", type=int, default=8_000, help="how long to train; with the same seed gives the same weights")
-    parser.add_argument("--minutes", type=float, help="instead: as many steps as fit into these minutes on this machine")
+    parser.add_argument("--steps", type=int, default=STEPS, help="how long to train; with the same seed gives the same weights")
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes; --resume goes on from there")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network; a process of its own makes the batches")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    os.nice(5)
     settings = Settings(steps=arguments.steps, seed=arguments.seed)
     people, held_back = (load_motion(arguments.motion, split) for split in ("train", "validation"))
     trainer = train(settings, people, held_back, arguments.output, arguments.minutes, arguments.resume)
     draw_curves(arguments.output / "losses.csv", arguments.output / "losses.png")
-    scores = validate(trainer.network, validation_batches(held_back, trainer.settings.outputs))
-    export(trainer, arguments.output / "lifter.onnx", scores)
+    if trainer.done < trainer.settings.steps:
+        print(f"{trainer.done} of {trainer.settings.steps} steps are done; the same command with --resume goes on")
+        return
+    batches = validation_batches(held_back, trainer.settings.outputs)
+    calibrate(trainer.network, batches)
+    export(trainer, arguments.output / "lifter.onnx", validate(trainer.network, batches))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from models.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
 from models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
 from models.training.cameras import project, random_cameras, to_camera_axes
 from models.training.detector import detect
-from models.training.limbs import bend, exchange_arms
+from models.training.limbs import bend, exchange
 from models.training.motion import Motion, sample_motion
 
 Floats = npt.NDArray[np.float32]
 
-BEND = 0.15
-"""Spread of the angles by which limbs are turned from where they were recorded, about each axis; radians."""
+MAX_BEND = 0.35
+"""Greatest spread of the angles by which a sequence's limbs are turned from where they were recorded, about each axis; radians."""
+
+EXCHANGED = (0.12, 0.12, 0.35, 0.35)
+"""Share of the sequences that have another clip's right leg, left leg, left arm, right arm."""
 
 
 class Batch(NamedTuple):
@@ -29,10 +32,15 @@ class Batch(NamedTuple):
     """[N, T, 17, 3]: root-relative, in the axes of each frame's virtual camera, in body scales"""
 
 
-def make_batch(motion: Motion, rng: np.random.Generator, count: int, outputs: int, history: int) -> Batch:
-    """A batch of `count` sequences of `outputs` frames, each preceded by `history` frames."""
+def make_batch(motion: Motion, rng: np.random.Generator, count: int, outputs: int, history: int, invent: bool = True) -> Batch:
+    """A batch of `count` sequences of `outputs` frames, each preceded by `history` frames.
+
+    The people are invented ones, to learn from; or those who were recorded, as they moved, to be judged by.
+    """
     length = history + outputs
-    joints_m = random_people(rng, sample_motion(motion, rng, count, length), sample_motion(motion, rng, count, length))
+    joints_m = sample_motion(motion, rng, count, length, tempo_spread=0.2 if invent else 0)
+    if invent:
+        joints_m = random_people(rng, joints_m, sample_motion(motion, rng, count, length))
     scale = body_scale(joints_m[:, 0])[:, None, None, None]
     cameras = random_cameras(rng, joints_m)
     in_camera = to_camera_axes(joints_m, cameras)
@@ -46,10 +54,11 @@ def make_batch(motion: Motion, rng: np.random.Generator, count: int, outputs: in
 
 
 def random_people(rng: np.random.Generator, joints_m: Floats, others_m: Floats) -> Floats:
-    """The motion [N, L, 17, 3] by other people: many with others' arms or upper bodies, or limbs bent otherwise; all of other build."""
+    """The motion [N, L, 17, 3] by other people: many with others' limbs or upper bodies, or limbs bent otherwise; all of other build."""
     count = len(joints_m)
-    joints_m = exchange_arms(joints_m, others_m[::-1], rng.random((count, 2)) < 0.35)
-    joints_m = bend(joints_m, *(BEND * rng.normal(size=(2, count, 4, 3)) * (rng.random((count, 1, 1)) < 0.6)))
+    joints_m = exchange(joints_m, others_m[::-1], rng.random((count, 4)) < EXCHANGED)
+    spread = rng.uniform(0, MAX_BEND, (count, 1, 1)) * (rng.random((count, 1, 1)) < 0.6)
+    joints_m = bend(joints_m, *(spread * rng.normal(size=(2, count, 4, 3))))
     joints_m = np.where(_chance(rng, count, 0.35), mix(joints_m, others_m), joints_m)
     joints_m = np.where(_chance(rng, count, 0.5), mirror(joints_m), joints_m)
     build = rng.uniform(0.88, 1.12, (count, BONE_GROUPS.max() + 1)) * rng.uniform(0.8, 1.15, (count, 1))

@@ -120,6 +120,12 @@ def trunk_axes(joints_m: Floats) -> Floats:
     return axes(_lateral(joints_m), _trunk(joints_m))
 
 
+def pelvis_axes(joints_m: Floats) -> Floats:
+    """The pelvis' axes [..., 3, 3] of joints [..., 17, 3]: left, up and forward in rows."""
+    hips = joints_m[..., _INDEX["left_hip"], :] - joints_m[..., _INDEX["right_hip"], :]
+    return axes(hips, _trunk(joints_m))
+
+
 def axes(lateral: Floats, up: Floats) -> Floats:
     """Orthonormal axes [..., 3, 3] in rows: left, up and forward; up as given, left as near to `lateral` as can be."""
     up = unit(up)

@@ -17,7 +17,7 @@ from models.training.network import RECEPTIVE_FIELD, to_weights
 from models.training.train import Trainer
 
 NAME = "poselift-lifter"
-VERSION = "1"
+VERSION = "2"
 LICENCE = "Apache-2.0"
 DATA = "CMU Graphics Lab Motion Capture Database, 2D keypoints made from it"
 ACKNOWLEDGEMENT = (
@@ -26,7 +26,7 @@ ACKNOWLEDGEMENT = (
 
 
 def export(trainer: Trainer, path: Path, scores: Mapping[str, float]) -> None:
-    """Write the trainer's network to `path`, with its `scores` on the validation split in millimetres."""
+    """Write the trainer's network to `path`, with its `scores` on the validation split (millimetres; per cent within k sigma)."""
     onnx.save(build(to_weights(trainer.network), describe(trainer, scores)), str(path))
 
 
@@ -43,6 +43,7 @@ def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
         "joints": " ".join(H36M_JOINTS),
         "normalisation": "person_camera",
         "output": "root-relative, in the virtual camera's axes, in body scales",
+        "sigma": "standard deviation of each output, in the same axes and unit; widened until it was right for the validation subjects",
         "body_scale": f"thigh + shank + trunk: {BODY_SCALE_OF_HEIGHT} of the body height",
         "data": DATA,
         "acknowledgement": ACKNOWLEDGEMENT,
@@ -50,5 +51,5 @@ def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
         "validation_subjects": " ".join(sorted(VALIDATION)),
         "trained": f"{datetime.now(timezone.utc):%Y-%m-%d}, {trainer.done} steps of {settings.sequences} x {settings.outputs} poses",
         "seed": str(settings.seed),
-        "validation_mm": json.dumps({name: round(value, 1) for name, value in scores.items()}),
+        "validation": json.dumps({name: round(value, 1) for name, value in scores.items()}),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.training.bodies import trunk_axes
+from models.training.bodies import pelvis_axes, trunk_axes
 
 Floats = npt.NDArray[np.float32]
 
@@ -16,11 +16,14 @@ ROOTS, MIDDLES, ENDS = np.array([1, 4, 11, 14]), np.array([2, 5, 12, 15]), np.ar
 """Hip, knee and ankle; shoulder, elbow and wrist."""
 
 
-def exchange_arms(joints_m: Floats, others_m: Floats, exchanged: npt.NDArray[np.bool_]) -> Floats:
-    """The others' arms, as they hang from their trunks, where `exchanged` [N, 2] says so: the left one, the right one."""
-    into = np.matmul(np.swapaxes(trunk_axes(others_m), -1, -2), trunk_axes(joints_m))
-    own, others = _segments(joints_m), [np.matmul(segment, into) for segment in _segments(others_m)]
-    chosen = np.concatenate([np.zeros_like(exchanged), exchanged], 1)[:, None, :, None]
+def exchange(joints_m: Floats, others_m: Floats, exchanged: npt.NDArray[np.bool_]) -> Floats:
+    """The others' limbs where `exchanged` [N, 4] says so: legs as they stand out from their pelvis, arms as they hang from their trunks."""
+    own, others = _segments(joints_m), _segments(others_m)
+    for axes, limbs in ((pelvis_axes, slice(0, 2)), (trunk_axes, slice(2, 4))):
+        into = np.matmul(np.swapaxes(axes(others_m), -1, -2), axes(joints_m))
+        for segment in others:
+            segment[:, :, limbs] = np.matmul(segment[:, :, limbs], into)
+    chosen = exchanged[:, None, :, None]
     return _hang(joints_m, *(np.where(chosen, other, mine) for mine, other in zip(own, others)))
 
 

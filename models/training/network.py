@@ -6,6 +6,11 @@ over its concatenated taps: on a CPU in bfloat16 that is 1.6 times as fast as to
 
 from __future__ import annotations
 
+import math
+from itertools import accumulate
+from operator import mul
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,9 +22,26 @@ from models.temporal import Block, TemporalWeights
 Floats = npt.NDArray[np.float32]
 
 WIDTH = 3
-DILATIONS = (3, 9)
-RECEPTIVE_FIELD = WIDTH * WIDTH ** len(DILATIONS)
+BLOCK_WIDTHS = (3, 3, 1, 1, 1)
+"""Taps of each residual block. Those of one tap see no more of the past; they come last, where a sequence has the fewest columns, so
+depth costs least there: the same training time went further with them than without."""
+DILATIONS = tuple(accumulate((WIDTH, *BLOCK_WIDTHS[:-1]), mul))
+RECEPTIVE_FIELD = WIDTH * math.prod(BLOCK_WIDTHS)
 OUTPUTS = 3 * len(H36M_JOINTS)
+
+FIRST_SPREAD = 0.07
+"""Standard deviation that an untrained network states, in body scales."""
+SPREADS = (math.log(0.002), math.log(2.0))
+"""Least and greatest logarithm of a standard deviation in training."""
+
+
+class Prediction(NamedTuple):
+    """What the network says of N sequences of T columns."""
+
+    poses: torch.Tensor
+    """[N, T, 17, 3]: the root stays at 0."""
+    log_spread: torch.Tensor
+    """[N, T, 17, 3]: natural logarithm of each coordinate's standard deviation; of no meaning at the root."""
 
 
 class Network:
@@ -33,12 +55,14 @@ class Network:
 
         self.channels = channels
         self.weights: dict[str, torch.Tensor] = {"expand": weight(WIDTH * FEATURES, 1.0)}
-        for i in range(len(DILATIONS)):
-            self.weights[f"conv{i}"] = weight(WIDTH * channels, 1.0)
+        for i, width in enumerate(BLOCK_WIDTHS):
+            self.weights[f"conv{i}"] = weight(width * channels, 1.0)
             self.weights[f"mix{i}"] = weight(channels, 0.5)
         self.weights["shrink"] = torch.zeros(channels, OUTPUTS)
+        self.weights["spread"] = torch.zeros(channels, OUTPUTS)
         self.weights["linear"] = torch.zeros(WIDTH * FEATURES, OUTPUTS)
         self.biases = {name: torch.zeros(weight.shape[1]) for name, weight in self.weights.items() if name != "linear"}
+        self.biases["spread"] += math.log(FIRST_SPREAD)
         for tensor in self.parameters():
             tensor.requires_grad_()
 
@@ -46,27 +70,33 @@ class Network:
         """Every tensor that is learnt."""
         return [*self.weights.values(), *self.biases.values()]
 
-    def __call__(self, features: torch.Tensor) -> torch.Tensor:
-        """Poses [N, T, 17, 3] of the last T columns of `features` [N, RECEPTIVE_FIELD - 1 + T, FEATURES]; the root stays at 0."""
-        newest = _taps(features, 1)
+    def __call__(self, features: torch.Tensor) -> Prediction:
+        """What is said of the last T columns of `features` [N, RECEPTIVE_FIELD - 1 + T, FEATURES]."""
+        newest = _taps(features, WIDTH, 1)
         hidden = self._layer("expand", newest)
-        for i, dilation in enumerate(DILATIONS):
-            mixed = self._layer(f"mix{i}", self._layer(f"conv{i}", _taps(hidden, dilation)))
-            hidden = hidden[:, (WIDTH - 1) * dilation :] + mixed
+        for i, (width, dilation) in enumerate(zip(BLOCK_WIDTHS, DILATIONS)):
+            mixed = self._layer(f"mix{i}", self._layer(f"conv{i}", _taps(hidden, width, dilation)))
+            hidden = hidden[:, (width - 1) * dilation :] + mixed
         linear = newest[:, -hidden.shape[1] :] @ self.weights["linear"]
-        outputs = (hidden @ self.weights["shrink"] + self.biases["shrink"] + linear).float()
-        joints = outputs.unflatten(-1, (len(H36M_JOINTS), 3))
-        return torch.nn.functional.pad(joints[:, :, 1:], (0, 0, 1, 0))
+        outputs = hidden @ self.weights["shrink"] + self.biases["shrink"] + linear
+        log_spread = hidden @ self.weights["spread"] + self.biases["spread"]
+        poses = torch.nn.functional.pad(_joints(outputs)[:, :, 1:], (0, 0, 1, 0))
+        return Prediction(poses, _joints(log_spread).clamp(*SPREADS))
 
     def start_linear(self, features: Floats, poses: Floats, penalty: float = 1.0) -> None:
         """Set the linear path, and the output's bias, to the ridge regression of poses [N, T, 17, 3] on the newest three columns."""
-        taps = _taps(torch.from_numpy(features), 1)[:, -poses.shape[1] :].flatten(0, 1).double().numpy()
+        taps = _taps(torch.from_numpy(features), WIDTH, 1)[:, -poses.shape[1] :].flatten(0, 1).double().numpy()
         columns = np.concatenate([taps, np.ones((len(taps), 1))], 1)
         squares = columns.T @ columns + penalty * np.eye(columns.shape[1])
         solution = torch.from_numpy(np.linalg.solve(squares, columns.T @ poses.reshape(len(taps), OUTPUTS))).float()
         with torch.no_grad():
             self.weights["linear"].copy_(solution[:-1])
             self.biases["shrink"].copy_(solution[-1])
+
+    def widen_spread(self, factor: float) -> None:
+        """Multiply every standard deviation that the network states."""
+        with torch.no_grad():
+            self.biases["spread"] += math.log(factor)
 
     def _layer(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
         return torch.relu(torch.nn.functional.linear(inputs, self.weights[name].T, self.biases[name]))
@@ -79,16 +109,31 @@ def to_weights(network: Network) -> TemporalWeights:
     for last in (weights["shrink"], weights["linear"], biases["shrink"]):
         last[..., :3] = 0  # the root, which the network leaves at 0
     blocks = tuple(
-        Block(_split(weights[f"conv{i}"]), biases[f"conv{i}"], weights[f"mix{i}"], biases[f"mix{i}"]) for i in range(len(DILATIONS))
+        Block(_split(weights[f"conv{i}"], width), biases[f"conv{i}"], weights[f"mix{i}"], biases[f"mix{i}"])
+        for i, width in enumerate(BLOCK_WIDTHS)
     )
-    linear = _split(weights["linear"])
-    return TemporalWeights(_split(weights["expand"]), biases["expand"], blocks, weights["shrink"], biases["shrink"], linear)
+    return TemporalWeights(
+        _split(weights["expand"], WIDTH),
+        biases["expand"],
+        blocks,
+        weights["shrink"],
+        biases["shrink"],
+        linear_weight=_split(weights["linear"], WIDTH),
+        spread_weight=weights["spread"],
+        spread_bias=biases["spread"],
+    )
 
 
-def _taps(columns: torch.Tensor, dilation: int) -> torch.Tensor:
-    length = columns.shape[1] - (WIDTH - 1) * dilation
-    return torch.cat([columns[:, k * dilation : k * dilation + length] for k in range(WIDTH)], -1)
+def _taps(columns: torch.Tensor, width: int, dilation: int) -> torch.Tensor:
+    if width == 1:
+        return columns
+    length = columns.shape[1] - (width - 1) * dilation
+    return torch.cat([columns[:, k * dilation : k * dilation + length] for k in range(width)], -1)
 
 
-def _split(stacked: Floats) -> Floats:
-    return stacked.reshape(WIDTH, -1, stacked.shape[1])
+def _joints(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.float().unflatten(-1, (len(H36M_JOINTS), 3))
+
+
+def _split(stacked: Floats, width: int) -> Floats:
+    return stacked.reshape(width, -1, stacked.shape[1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models import score
 from models.errors import ModelError
 from models.skeleton import H36M_PARENTS
+from models.training.ahead import BatchesAhead
 from models.training.batches import Batch, make_batch
 from models.training.motion import Motion
-from models.training.network import RECEPTIVE_FIELD, Network
+from models.training.network import RECEPTIVE_FIELD, Network, Prediction
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,6 +47,7 @@ class Settings:
     weight_decay: float = 0.01
     velocity_weight: float = 1.0
     bone_weight: float = 0.3
+    spread_weight: float = 0.03
     bfloat16: bool = True
 
 
@@ -52,7 +55,9 @@ class Trainer:
     """A network on its way: `step` improves it, `save` and `load` keep it."""
 
     def __init__(self, settings: Settings, motion: Motion) -> None:
-        self.settings, self.motion, self.done = settings, motion, 0
+        self.settings, self.done = settings, 0
+        self.draw: Callable[[int], Batch] = partial(draw, settings, motion)
+        """The batch of a step."""
         self.network = Network(settings.channels, settings.seed)
         rest = [tensor for name, tensor in self.network.weights.items() if name != "linear"]
         groups = [
@@ -64,12 +69,12 @@ class Trainer:
 
     def start_linear(self) -> None:
         """Begin from the linear path's ridge regression."""
-        batches = [self._batch(-1 - i) for i in range(RIDGE_BATCHES)]
+        batches = [self.draw(-1 - i) for i in range(RIDGE_BATCHES)]
         self.network.start_linear(np.concatenate([b.features for b in batches]), np.concatenate([b.poses for b in batches]))
 
     def step(self) -> float:
         """One step of the optimiser; the loss before it, in body scales."""
-        batch = self._batch(self.done)
+        batch = self.draw(self.done)
         for group in self.optimiser.param_groups:
             group["lr"] = group["share"] * learning_rate(self.settings, self.done)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
@@ -106,9 +111,11 @@ class Trainer:
         trainer.optimiser.load_state_dict(state["optimiser"])
         return trainer
 
-    def _batch(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.settings.seed, step + RIDGE_BATCHES])
-        return make_batch(self.motion, rng, self.settings.sequences, self.settings.outputs, HISTORY)
+
+def draw(settings: Settings, motion: Motion, step: int) -> Batch:
+    """The batch of a step: a function of the seed and the step. The steps before 0 are those of the ridge regression."""
+    rng = np.random.default_rng([settings.seed, step + RIDGE_BATCHES])
+    return make_batch(motion, rng, settings.sequences, settings.outputs, HISTORY)
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -119,70 +126,96 @@ def learning_rate(settings: Settings, step: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1, part)))
 
 
-def loss(settings: Settings, truth: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
-    """Error of the positions, of their change from frame to frame, and of the bones' lengths; poses [N, T, 17, 3]."""
-    position = (truth - predicted).norm(dim=-1).mean()
-    velocity = (truth.diff(dim=1) - predicted.diff(dim=1)).norm(dim=-1).mean()
+def loss(settings: Settings, truth: torch.Tensor, predicted: Prediction) -> torch.Tensor:
+    """Error of the positions, of their change from frame to frame, of the bones' lengths, and of the spreads; truth [N, T, 17, 3].
+
+    The spreads' is the negative logarithm of the likelihood that normal distributions around the poses give to the truth, but for a
+    constant; it does not pull at the poses.
+    """
+    poses = predicted.poses
+    position = (truth - poses).norm(dim=-1).mean()
+    velocity = (truth.diff(dim=1) - poses.diff(dim=1)).norm(dim=-1).mean()
     parents = list(H36M_PARENTS[1:])
-    lengths = [(poses[:, :, 1:] - poses[:, :, parents]).norm(dim=-1) for poses in (truth, predicted)]
+    lengths = [(each[:, :, 1:] - each[:, :, parents]).norm(dim=-1) for each in (truth, poses)]
     bones = (lengths[0] - lengths[1]).abs().mean()
-    return position + settings.velocity_weight * velocity + settings.bone_weight * bones
+    off = (truth - poses.detach())[:, :, 1:]
+    log_spread = predicted.log_spread[:, :, 1:]
+    surprise = (log_spread + 0.5 * (off * torch.exp(-log_spread)).square()).mean()
+    return position + settings.velocity_weight * velocity + settings.bone_weight * bones + settings.spread_weight * surprise
 
 
 def validation_batches(held_back: Motion, outputs: int) -> list[Batch]:
-    """The same for every run: people who are not trained on, under the same kinds of cameras and detectors."""
+    """The same for every run: people who are not trained on, as they moved, before the same kinds of cameras and detectors."""
     rng = np.random.default_rng(VALIDATION_SEED)
-    return [make_batch(held_back, rng, 64, outputs, HISTORY) for _ in range(8)]
+    return [make_batch(held_back, rng, 64, outputs, HISTORY, invent=False) for _ in range(16)]
 
 
 def validate(network: Network, batches: list[Batch]) -> dict[str, float]:
-    """Errors in millimetres."""
-    with torch.no_grad():
-        predicted = np.concatenate([network(torch.from_numpy(batch.features)).numpy() for batch in batches])
+    """Errors in millimetres, and the shares of coordinates within one and two stated standard deviations, per cent."""
     truth = np.concatenate([batch.poses for batch in batches])
+    predicted, spread = predict(network, batches)
     measures = {"mpjpe": score.mpjpe, "n_mpjpe": score.n_mpjpe, "pa_mpjpe": score.pa_mpjpe, "mpjve": score.mpjve}
-    return {name: 1000 * BODY_SCALE_M * measure(truth, predicted) for name, measure in measures.items()}
+    errors = {name: 1000 * BODY_SCALE_M * measure(truth, predicted) for name, measure in measures.items()}
+    surprise = np.abs(truth - predicted)[:, :, 1:] / spread[:, :, 1:]
+    return {**errors, **{f"within_{k}_sigma": 100 * float((surprise < k).mean()) for k in (1, 2)}}
+
+
+def predict(network: Network, batches: list[Batch]) -> tuple[Floats, Floats]:
+    """Poses and standard deviations [N, T, 17, 3] of the batches, one after the other, in body scales."""
+    with torch.no_grad():
+        found = [network(torch.from_numpy(batch.features)) for batch in batches]
+    poses, log_spread = (torch.cat(parts).numpy() for parts in zip(*found))
+    return poses, np.exp(log_spread)
+
+
+def calibrate(network: Network, batches: list[Batch]) -> None:
+    """Widen the stated standard deviations until they tell how far off the network is with people it has not seen.
+
+    The errors' tails are heavier than a normal distribution's; the factor is the geometric mean of the one that puts 68.3 % of the
+    coordinates within one standard deviation and the one that puts 95.4 % within two.
+    """
+    truth = np.concatenate([batch.poses for batch in batches])
+    poses, spread = predict(network, batches)
+    surprise = (np.abs(truth - poses) / spread)[:, :, 1:]
+    one, two = np.quantile(surprise, [0.6827, 0.9545])
+    network.widen_spread(float(np.sqrt(one * two / 2)))
 
 
 def train(
     settings: Settings, motion: Motion, held_back: Motion, folder: Path, minutes: Optional[float] = None, resume: bool = False
 ) -> Trainer:
-    """Train to the last step; writes `checkpoint.pt` and `losses.csv` in `folder` as it goes.
-
-    Given `minutes`, the number of steps is what fits into them at the speed of the first ones; it is fixed from then on.
-    """
+    """Train to the last step, or for so many minutes; writes `checkpoint.pt` and `losses.csv` in `folder` as it goes."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, losses = folder / "checkpoint.pt", folder / "losses.csv"
     if resume:
         trainer = Trainer.load(checkpoint, motion)
     else:
-        steps = settings.steps if minutes is None else _steps_in(minutes, settings, motion)
-        trainer = Trainer(replace(settings, steps=steps), motion)
+        trainer = Trainer(settings, motion)
         trainer.start_linear()
-        losses.write_text("step,loss,mpjpe,n_mpjpe,pa_mpjpe,mpjve\n")
+        losses.write_text("")
+    stop_s = math.inf if minutes is None else time.monotonic() + 60 * minutes
     validation = validation_batches(held_back, settings.outputs)
     columns = [TextColumn("loss {task.fields[loss]:.4f}  validation N-MPJPE {task.fields[n_mpjpe]:.1f} mm"), BarColumn()]
     with Progress(*columns, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         scores = validate(trainer.network, validation)
         task = progress.add_task("", total=trainer.settings.steps, completed=trainer.done, loss=math.nan, n_mpjpe=scores["n_mpjpe"])
         recent: list[float] = []
-        while trainer.done < trainer.settings.steps:
-            recent.append(trainer.step())
-            progress.update(task, completed=trainer.done, loss=recent[-1])
-            if trainer.done % REPORT_EVERY == 0 or trainer.done == trainer.settings.steps:
-                scores = validate(trainer.network, validation)
-                progress.update(task, n_mpjpe=scores["n_mpjpe"])
-                with losses.open("a", newline="") as file:
-                    csv.writer(file).writerow([trainer.done, np.mean(recent), *scores.values()])
-                trainer.save(checkpoint)
-                recent.clear()
+        with BatchesAhead(partial(draw, trainer.settings), motion, trainer.done) as trainer.draw:
+            while trainer.done < trainer.settings.steps and time.monotonic() < stop_s:
+                recent.append(trainer.step())
+                progress.update(task, completed=trainer.done, loss=recent[-1])
+                if trainer.done % REPORT_EVERY == 0 or trainer.done == trainer.settings.steps:
+                    scores = validate(trainer.network, validation)
+                    progress.update(task, n_mpjpe=scores["n_mpjpe"])
+                    _append(losses, {"step": trainer.done, "loss": float(np.mean(recent)), **scores})
+                    trainer.save(checkpoint)
+                    recent.clear()
     return trainer
 
 
-def _steps_in(minutes: float, settings: Settings, motion: Motion, trial: int = 10) -> int:
-    probe = Trainer(replace(settings, steps=trial), motion)
-    probe.step()
-    start = time.perf_counter()
-    for _ in range(trial):
-        probe.step()
-    return max(1, int(minutes * 60 * trial / (time.perf_counter() - start)))
+def _append(table: Path, row: dict[str, float]) -> None:
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if not file.tell():
+            writer.writeheader()
+        writer.writerow(row)

@@ -209,18 +209,22 @@ def test_who_stands_on_their_head_keeps_their_own_upper_body() -> None:
     np.testing.assert_array_equal(bodies.mix(legs, uppers), legs)
 
 
-def test_exchanged_arms_hang_from_the_trunk_as_they_did() -> None:
+@pytest.mark.parametrize(("limb", "root", "moved"), [(1, 4, (5, 6)), (2, 11, (12, 13))])
+def test_an_exchanged_limb_hangs_as_it_did(limb: int, root: int, moved: tuple[int, int]) -> None:
     mine, theirs = moving(seed=1), bodies.turn(moving(seed=2), np.array([2.0, -1.0, 0.5], np.float32))
-    exchanged = limbs.exchange_arms(mine, theirs, np.array([[True, False]] * 3))
-    rest = [joint for joint in range(17) if joint not in (12, 13)]
+    chosen = np.zeros((3, 4), bool)
+    chosen[:, limb] = True
+    exchanged = limbs.exchange(mine, theirs, chosen)
+    rest = [joint for joint in range(17) if joint not in moved]
     np.testing.assert_allclose(exchanged[:, :, rest], mine[:, :, rest], atol=1e-6)
-    for joint in (12, 13):
-        from_shoulder = [joints[:, :, joint] - joints[:, :, 11] for joints in (exchanged, theirs)]
-        np.testing.assert_allclose(*(np.linalg.norm(arm, axis=-1) for arm in from_shoulder), atol=1e-5)
+    across = (11, 14) if limb >= 2 else (4, 1)
+    for joint in moved:
+        from_root = [joints[:, :, joint] - joints[:, :, root] for joints in (exchanged, theirs)]
+        np.testing.assert_allclose(*(np.linalg.norm(bone, axis=-1) for bone in from_root), atol=1e-5)
         trunk = [joints[:, :, 8] - joints[:, :, 0] for joints in (exchanged, theirs)]
-        ahead = [np.cross(joints[:, :, 11] - joints[:, :, 14], up) for joints, up in zip((exchanged, theirs), trunk)]
+        ahead = [np.cross(joints[:, :, across[0]] - joints[:, :, across[1]], up) for joints, up in zip((exchanged, theirs), trunk)]
         for lines in (trunk, ahead):
-            cosines = [(bodies.unit(arm) * bodies.unit(line)).sum(-1) for arm, line in zip(from_shoulder, lines)]
+            cosines = [(bodies.unit(bone) * bodies.unit(line)).sum(-1) for bone, line in zip(from_root, lines)]
             np.testing.assert_allclose(*cosines, atol=1e-5)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,13 @@ from models.errors import ModelError  # noqa: E402
 from models.lifter_metadata import LifterMetadata  # noqa: E402
 from models.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
 from models.training import train as training  # noqa: E402
+from models.training.ahead import BatchesAhead  # noqa: E402
 from models.training.batches import make_batch  # noqa: E402
 from models.training.curves import draw_curves  # noqa: E402
 from models.training.export import export  # noqa: E402
 from models.training.motion import Motion  # noqa: E402
-from models.training.network import Network, to_weights  # noqa: E402
-from models.training.train import HISTORY, Settings, Trainer, learning_rate, loss, train, validate  # noqa: E402
+from models.training.network import Network, Prediction, to_weights  # noqa: E402
+from models.training.train import HISTORY, Settings, Trainer, calibrate, draw, learning_rate, loss, train, validate  # noqa: E402
 
 SMALL = Settings(steps=20, channels=24, sequences=8, outputs=4, learning_rate=3e-3, warm_up=2, bfloat16=False)
 
@@ -61,13 +64,16 @@ def test_the_network_is_the_one_that_runs() -> None:
     network = random_network()
     weights = to_weights(network)
     assert receptive_field(weights) == 27
-    assert filter_widths(weights) == (3, 3, 3)
+    assert filter_widths(weights) == (3, 3, 3, 1, 1, 1)
     features = np.random.default_rng(0).normal(size=(40, 67)).astype(np.float32)
     padded = np.concatenate([np.repeat(features[:1], HISTORY, 0), features])[None]
     with torch.no_grad():
-        poses = network(torch.from_numpy(padded)).numpy()[0]
+        poses, log_spread = (values.numpy()[0] for values in network(torch.from_numpy(padded)))
     assert poses.shape == (40, 17, 3)
-    np.testing.assert_allclose(lift_sequence(weights, features).pose.reshape(40, 17, 3), poses, atol=1e-4)
+    outputs = lift_sequence(weights, features)
+    np.testing.assert_allclose(outputs.pose.reshape(40, 17, 3), poses, atol=1e-4)
+    np.testing.assert_allclose(np.log(outputs.sigma).reshape(40, 17, 3), log_spread, atol=1e-4)
+    assert np.ptp(log_spread) > 0.1
     assert np.abs(poses[:, 1:]).mean() > 0.1
     np.testing.assert_array_equal(poses[:, 0], 0)
 
@@ -76,16 +82,18 @@ def test_an_output_knows_27_columns_and_none_later() -> None:
     network = random_network()
     features = np.random.default_rng(0).normal(size=(1, HISTORY + 10, 67)).astype(np.float32)
     with torch.no_grad():
-        before = network(torch.from_numpy(features)).numpy()
+        before = network(torch.from_numpy(features)).poses.numpy()
         features[0, 30] += 1
-        changed = np.abs(network(torch.from_numpy(features)).numpy() - before).max((0, 2, 3)) > 0
+        changed = np.abs(network(torch.from_numpy(features)).poses.numpy() - before).max((0, 2, 3)) > 0
     np.testing.assert_array_equal(changed, np.arange(10) >= 30 - HISTORY)
     with torch.no_grad():
         features[0, 0] += 1
-        moved = network(torch.from_numpy(features)).numpy()
+        moved = network(torch.from_numpy(features)).poses.numpy()
     features[0, 0] -= 1
     with torch.no_grad():
-        np.testing.assert_array_equal(np.abs(moved - network(torch.from_numpy(features)).numpy()).max((0, 2, 3)) > 0, np.arange(10) == 0)
+        np.testing.assert_array_equal(
+            np.abs(moved - network(torch.from_numpy(features)).poses.numpy()).max((0, 2, 3)) > 0, np.arange(10) == 0
+        )
 
 
 def test_the_linear_path_starts_as_the_ridge_regression_of_the_newest_three_columns(motion: Motion) -> None:
@@ -107,21 +115,64 @@ def _error(predicted: np.ndarray, poses: np.ndarray) -> float:
     return float(np.linalg.norm((predicted - poses).reshape(-1, 17, 3)[:, 1:], axis=-1).sum() / (17 * len(poses)))
 
 
-def test_the_loss_is_position_velocity_and_bones() -> None:
+def said(poses: torch.Tensor, spread: float = 1.0) -> Prediction:
+    return Prediction(poses, torch.full_like(poses, math.log(spread)))
+
+
+def test_the_loss_is_position_velocity_bones_and_spread() -> None:
+    plain = replace(SMALL, spread_weight=0.0)
     truth = torch.zeros(1, 2, 17, 3)
     truth[:, :, 1:] = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
-    assert float(loss(SMALL, truth, truth)) == 0
+    assert float(loss(plain, truth, said(truth))) == 0
     shifted = truth + torch.tensor([0.3, 0.0, 0.4])  # no velocity, no bone is changed by it
-    assert float(loss(SMALL, truth, shifted)) == pytest.approx(0.5, abs=1e-6)
+    assert float(loss(plain, truth, said(shifted))) == pytest.approx(0.5, abs=1e-6)
     jumped = truth.clone()
     jumped[:, 1] += torch.tensor([0.0, 0.6, 0.8])
-    assert float(loss(replace(SMALL, velocity_weight=2.0), truth, jumped)) == pytest.approx(0.5 + 2 * 1.0, abs=1e-6)
+    assert float(loss(replace(plain, velocity_weight=2.0), truth, said(jumped))) == pytest.approx(0.5 + 2 * 1.0, abs=1e-6)
     lengths = np.linalg.norm(np.diff(truth[0, 0, [0, 7, 8, 9, 10]].numpy(), axis=0), axis=-1)
     assert lengths.min() > 0.1
-    doubled = loss(replace(SMALL, bone_weight=1.0), truth, 2 * truth) - loss(replace(SMALL, bone_weight=0.0), truth, 2 * truth)
+    with_bones, without = (float(loss(replace(plain, bone_weight=weight), truth, said(2 * truth))) for weight in (1.0, 0.0))
     parents = [0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15]
     bones = [float((truth[0, 0, joint + 1] - truth[0, 0, parent]).norm()) for joint, parent in enumerate(parents)]
-    assert float(doubled) == pytest.approx(np.mean(bones), rel=1e-5)
+    assert with_bones - without == pytest.approx(np.mean(bones), rel=1e-5)
+
+
+def test_the_spread_is_learnt_as_the_likelihood_has_it_and_leaves_the_poses_alone() -> None:
+    only_spread = replace(SMALL, velocity_weight=0.0, bone_weight=0.0, spread_weight=1.0)
+    truth = torch.zeros(1, 2, 17, 3)
+    poses = (0.1 * torch.ones_like(truth)).requires_grad_()
+    values = []
+    for spread in (0.05, 0.1, 0.2):
+        position = math.sqrt(3) * 0.1
+        values.append(float(loss(only_spread, truth, said(poses, spread)).detach()) - position)
+        density = math.exp(-0.5 * (0.1 / spread) ** 2) / (spread * math.sqrt(2 * math.pi))
+        assert values[-1] == pytest.approx(-math.log(density) - 0.5 * math.log(2 * math.pi), abs=1e-5)
+    assert values[1] == min(values)
+    (pull,) = torch.autograd.grad(loss(only_spread, truth, said(poses, 0.05)), poses)
+    (of_position,) = torch.autograd.grad(loss(replace(only_spread, spread_weight=0.0), truth, said(poses, 0.05)), poses)
+    torch.testing.assert_close(pull, of_position, rtol=0, atol=0)
+
+
+def test_calibration_makes_the_spread_right(motion: Motion) -> None:
+    """For people whom it is asked about; whatever it said before."""
+    network, batches = random_network(), [make_batch(motion, np.random.default_rng(0), 64, 4, HISTORY, invent=False)]
+    calibrate(network, batches)
+    first = validate(network, batches)
+    assert 60 < first["within_1_sigma"] < 80
+    assert 88 < first["within_2_sigma"] <= 100
+    network.widen_spread(7.0)
+    assert validate(network, batches)["within_1_sigma"] > 95
+    calibrate(network, batches)
+    again = validate(network, batches)
+    assert again == pytest.approx(first, abs=0.1)
+
+
+def test_batches_made_ahead_are_the_same(motion: Motion) -> None:
+    with BatchesAhead(partial(draw, SMALL), motion, first=3) as ahead:
+        for step in (3, 4, 5):
+            np.testing.assert_array_equal(ahead(step).features, draw(SMALL, motion, step).features)
+        with pytest.raises(ValueError, match="step 6 comes next, not 9"):
+            ahead(9)
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
@@ -197,7 +248,7 @@ def test_the_exported_graph_is_the_network_and_says_what_it_is(motion: Motion, t
     metadata = session.get_modelmeta().custom_metadata_map
     facts = LifterMetadata.read(metadata)
     assert (facts.receptive_field, facts.rate_hz) == (27, 30)
-    assert json.loads(metadata["validation_mm"]) == {"n_mpjpe": 70.0}
+    assert json.loads(metadata["validation"]) == {"n_mpjpe": 70.0}
     assert "NSF EIA-0196217" in metadata["acknowledgement"]
     assert (metadata["licence"], metadata["held_out_subjects"]) == ("Apache-2.0", "05 135")
     assert len(metadata["keypoints"].split()) == len(metadata["joints"].split()) == 17
