@@ -13,6 +13,7 @@ opset 11, static shapes, constant slices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -49,19 +50,19 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
     hidden = graph.relu(graph.linear(inputs, _stacked(weights.expand_weight), weights.expand_bias))
     for layer, (block, dilation) in enumerate(zip(weights.blocks, block_dilations), 1):
         width, channels, _ = block.conv_weight.shape
-        taps = hidden if width == 1 else history.taps(layer, graph.rows(hidden, channels), block.conv_weight, dilation)
+        taps = hidden if width == 1 else history.taps(layer, graph.rows(hidden, [1, channels]), block.conv_weight, dilation)
         residual = hidden if weights.causal else graph.cut(taps, 1, residual_tap(weights, width) * channels, channels)
         mixed = graph.relu(graph.linear(taps, _stacked(block.conv_weight), block.conv_bias))
         mixed = graph.relu(graph.linear(mixed, block.mix_weight, block.mix_bias))
         hidden = graph.add("Add", mixed, residual)
     if weights.spread_weight is not None and weights.spread_bias is not None:
         log_sigma = graph.clip(graph.linear(hidden, weights.spread_weight, weights.spread_bias), *SPREAD_LIMITS)
-        graph.people(graph.add("Exp", log_sigma), "sigma", pose_shape)
+        graph.rows(graph.add("Exp", log_sigma), pose_shape, into=graph.output("sigma", pose_shape))
     shrink_weight = weights.shrink_weight
     if weights.linear_weight is not None:
         hidden = graph.add("Concat", hidden, inputs, axis=1)
         shrink_weight = np.concatenate([shrink_weight, _stacked(weights.linear_weight)])
-    graph.people(graph.linear(hidden, shrink_weight, weights.shrink_bias), "pose", pose_shape)
+    graph.rows(graph.linear(hidden, shrink_weight, weights.shrink_bias), pose_shape, into=graph.output("pose", pose_shape))
     return graph.model({**metadata, "receptive_field": str(receptive_field(weights)), "delay": str(delay(weights))})
 
 
@@ -137,16 +138,14 @@ class _Graph:
         return self.add("Slice", tensor, *start_stop_axis_step)
 
     def columns(self, rows: str, channels: int) -> str:
-        """[N, ..., ...] -> [1, channels, 1, N]."""
-        return self.add("Transpose", self.reshape(rows, [channels, 1, 1]), perm=[2, 1, 3, 0])
+        """[N, ...] -> [1, channels, 1, N]. Matrices are transposed, not tensors of four axes: ONNX Runtime has fast code for these."""
+        flat = self.add("Transpose", self.reshape(rows, [channels]), perm=[1, 0])
+        return self.add("Reshape", flat, self.constant(np.array([1, channels, 1, self._slots or -1], np.int64)))
 
-    def rows(self, columns: str, channels: int) -> str:
-        """[1, channels, 1, N] -> [N, 1, channels]."""
-        return self.reshape(self.add("Transpose", columns, perm=[3, 0, 2, 1]), [1, channels])
-
-    def people(self, columns: str, name: str, shape: list[int]) -> None:
-        """[1, channels, 1, N] -> the output of that name, [N, *shape]."""
-        self.reshape(self.add("Transpose", columns, perm=[3, 0, 2, 1]), shape, into=self.output(name, shape))
+    def rows(self, columns: str, shape: list[int], into: str = "") -> str:
+        """[1, channels, 1, N] -> [N, *shape]."""
+        flat = self.add("Reshape", columns, self.constant(np.array([math.prod(shape), self._slots or -1], np.int64)))
+        return self.reshape(self.add("Transpose", flat, perm=[1, 0]), shape, into)
 
     def linear(self, columns: str, weight: Floats, bias: Floats) -> str:
         """The matrix product with `weight` [in, out] of every person's column."""
