@@ -155,7 +155,9 @@ def test_the_spread_is_learnt_as_the_likelihood_has_it_and_leaves_the_poses_alon
 
 def test_calibration_makes_the_spread_right(motion: Motion) -> None:
     """For people whom it is asked about; whatever it said before."""
-    network, batches = random_network(), [make_batch(motion, np.random.default_rng(0), 64, 4, HISTORY, invent=False)]
+    trainer = Trainer(SMALL, motion)
+    trainer.start_linear()
+    network, batches = trainer.network, [make_batch(motion, np.random.default_rng(0), 64, 4, HISTORY, invent=False)]
     calibrate(network, batches)
     first = validate(network, batches)
     assert 60 < first["within_1_sigma"] < 80
