@@ -4,12 +4,13 @@ Times: `t_ns` is the time of the picture (the camera's clock live, media time fr
 takes is measured by the machine's monotonic clock, in each message's `trace`. Arrays travel as raw little-endian bytes; the type fixes
 their dtype and shape.
 
-Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so.
+Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so. A field
+that is added has a default, which is what a message from before means: `decode` fills it in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, Union
 
 import msgpack
@@ -82,7 +83,11 @@ class Pose2D:
 
 @dataclass(frozen=True)
 class Pose3D:
-    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints."""
+    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints.
+
+    A symmetric lifter looks ahead, so live its poses come late: `joints_m` and `sigma_m` then show the people as they were at
+    `t_ns - delay_ns`. Everything else, keypoints and `confidence` too, is of `t_ns`.
+    """
 
     frame: int
     t_ns: int
@@ -104,6 +109,8 @@ class Pose3D:
     """bool [K]: the lifter has seen less of this person than its receptive field."""
     held: Array = rows(np.bool_)
     """bool [K]: this person was not seen in this frame."""
+    delay_ns: int = 0
+    """How long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Frames that got no 3D pose since the sender's message before, by reason."""
     incarnation: int = 0
@@ -182,7 +189,10 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    """The message in `data`; its arrays are read-only. Raises MessageError where it is none, or of a newer schema."""
+    """The message in `data`; its arrays are read-only, and a field that is missing has its default.
+
+    Raises MessageError where it is none, where a field without a default is missing, or of a newer schema.
+    """
     try:
         packed = msgpack.unpackb(data, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS)
     except Exception as error:  # msgpack raises several unrelated types
@@ -194,11 +204,15 @@ def decode(data: bytes) -> Message:
     kind = TYPES.get(str(packed.get("type")))
     if kind is None:
         raise MessageError(f"unknown message type {packed.get('type')!r:.80}")
-    values = {item.name: _unpack(kind, item, packed) for item in fields(kind)}
+    values = {item.name: _unpack(kind, item, packed) for item in fields(kind) if item.name in packed or _required(item)}
     people = {len(value) for value in values.values() if isinstance(value, np.ndarray)}
     if len(people) > 1:
         raise MessageError(f"{kind.__name__} has arrays of {' and '.join(map(str, sorted(people)))} people")
     return kind(**values)
+
+
+def _required(item: Any) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
 
 
 def _unpack(kind: type[Message], item: Any, packed: dict[str, Any]) -> Any:

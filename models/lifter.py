@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.backend import Model
 from models.errors import ModelError
-from models.lifter_metadata import LifterMetadata, Normalisation
+from models.lifter_metadata import LifterMetadata
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.slots import Slots, plausible
 from models.stateful import Bools, StatefulNetwork, Stepper
@@ -59,6 +59,9 @@ class LiftedPeople(NamedTuple):
     """[M]: the history is still shorter than the receptive field."""
     held: npt.NDArray[np.bool_]
     """[M]: not seen at this moment; the pose goes on from where they were seen last."""
+    delay_ns: int
+    """How long before this moment the people were as `joints_m` and `sigma_m` show them: 0 with a causal network. Keypoints,
+    confidence and all else are of this moment. So a person who leaves takes the last `delay_ns` of their motion along."""
 
 
 class _Joints(NamedTuple):
@@ -86,15 +89,18 @@ class Lifter:
         between two measurements ends all histories. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
-        _require_shapes(model, facts.normalisation)
+        require_shapes(model, facts)
         self._network: Stepper = StatefulNetwork(model, slots)
         self._receptive_field = facts.receptive_field
+        self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
         self._normalisation = facts.normalisation
         self._unit_m = np.float32(facts.normalisation.body_scale_m(body_height_m))
         self._focal_px = focal_px
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
         self._slots = Slots(slots, round(hold_s * NS_PER_S))
         self._size_px = (0, 0)
+        self._newest: dict[int, _Joints] = {}
+        """Everyone's joints as the last tick gave them."""
 
     @property
     def left_out(self) -> Mapping[str, int]:
@@ -102,7 +108,7 @@ class Lifter:
         return self._slots.left_out
 
     def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:
-        """The poses at the measurement's own time `t_ns`.
+        """The poses at the measurement's own time `t_ns`, or with a symmetric network `delay_ns` before it.
 
         `person` int64 [K] are stable ids, never used again for someone else; `keypoints` float32 [K, 17, 3] x px, y px,
         confidence in a picture of that size. Values that are not finite count as missing.
@@ -121,14 +127,26 @@ class Lifter:
         for part in advance.between:
             self._commit(part)
         self._slots.admit(int(t_ns), arrived)
-        joints = self._commit(1.0) if advance.on_tick else self._evaluate(self._network.peek, 1.0)
+        joints = self._commit(1.0) if advance.on_tick else self._look()
         return self._lifted(ids, joints, peeked=not advance.on_tick)
 
     def _commit(self, part: float) -> dict[int, _Joints]:
-        joints = self._evaluate(self._network.commit, part)
+        self._newest = self._evaluate(self._network.commit, part)
         for known in self._slots.people.values():
             known.columns += 1
-        return joints
+        return self._newest
+
+    def _look(self) -> dict[int, _Joints]:
+        """Everyone's joints for a measurement that lies on no tick.
+
+        A causal network's answer to a column is of that column's time. A symmetric one's is of an earlier tick, whatever the column's own
+        time: between that tick and the one before, the joints are interpolated.
+        """
+        joints = self._evaluate(self._network.peek, 1.0)
+        if not self.delay_ns:
+            return joints
+        part = np.float32(min(max(self._grid.since_tick(), 0), 1))
+        return {person: _between(self._newest.get(person, ahead), ahead, part) for person, ahead in joints.items()}
 
     def _evaluate(self, step: Callable[[Floats, Bools], Outputs], part: float) -> dict[int, _Joints]:
         """Everyone's joints, that part of the way from the last measurement to this one."""
@@ -175,13 +193,23 @@ class Lifter:
             confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
             warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
             held=np.array([known.held for known in chosen], np.bool_),
+            delay_ns=self.delay_ns,
         )
 
 
-def _require_shapes(model: Model, normalisation: Normalisation) -> None:
-    observed, _ = normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
-    coordinates = (len(H36M_JOINTS) * 3,)
-    wanted = {"features": observed.shape[1:], "pose": coordinates, "sigma": coordinates}
+def _between(start: _Joints, end: _Joints, part: np.float32) -> _Joints:
+    return _Joints(*((1 - part) * before + part * after for before, after in zip(start, end)))
+
+
+def require_shapes(model: Model, facts: LifterMetadata) -> None:
+    """Raises ModelError where the network does not take what its normalisation gives, or gives no pose of ours."""
+    observed, views = facts.normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
+    if facts.delay_columns and views.size:
+        raise ModelError("this lifter is symmetric, but its normalisation sees each moment in another way: only a causal one can use it")
+    columns, joints = observed.shape[1:], (len(H36M_JOINTS), 3)
+    flat = (len(H36M_JOINTS) * 3,)
+    wanted = {"features": {columns}, "keypoints": {columns}, "pose": {flat, joints}, "sigma": {flat, joints}}
     for tensor in (*model.inputs, *model.outputs):
-        if tensor.shape[1:] != wanted.get(tensor.name, tensor.shape[1:]):
-            raise ModelError(f"this lifter's {tensor.name} is {tensor.shape[1:]} a person; its normalisation needs {wanted[tensor.name]}")
+        if tensor.shape[1:] not in wanted.get(tensor.name, {tensor.shape[1:]}):
+            needed = " or ".join(map(str, sorted(wanted[tensor.name])))
+            raise ModelError(f"this lifter's {tensor.name} is {tensor.shape[1:]} a person; its normalisation needs {needed}")

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models import person_camera
+from models import person_camera, screen
 from models.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -19,9 +19,10 @@ class Normalisation(Protocol):
     """What stands between pixels and a network, and between a network and the camera's axes."""
 
     def observe(self, keypoints: Floats, width_px: float, height_px: float, focal_px: float | None) -> tuple[Floats, Floats]:
-        """Features [K, F] of keypoints [K, 17, 3] (x px, y px, confidence), and each person's view, for `to_camera`.
+        """Features [K, ...] of keypoints [K, 17, 3] (x px, y px, confidence), and each person's view, for `to_camera`.
 
-        All are finite; a keypoint of confidence 0 is missing. `focal_px` is None where nobody knows it.
+        All are finite; a keypoint of confidence 0 is missing. A view is empty where poses do not depend on it. `focal_px` is None
+        where nobody knows it.
         """
 
     def to_camera(self, pose: Floats, view: Floats) -> Floats:
@@ -34,7 +35,7 @@ class Normalisation(Protocol):
         """How many metres the network's unit of length is, for a person of that height."""
 
 
-NORMALISATIONS: Mapping[str, Normalisation] = {"person_camera": person_camera}
+NORMALISATIONS: Mapping[str, Normalisation] = {"person_camera": person_camera, "screen": screen}
 """The normalisations that a file may name."""
 
 
@@ -46,19 +47,25 @@ class LifterMetadata(NamedTuple):
     receptive_field: int
     """How many columns a pose depends on."""
     normalisation: Normalisation
+    delay_columns: int
+    """How many columns before the newest the pose belongs to: 0 where causal, half the receptive field where symmetric."""
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> LifterMetadata:
-        """From the pairs in the file: `rate_hz` ("30" or "30000/1001"), `receptive_field`, `normalisation`.
+        """From the pairs in the file: `rate_hz` ("30" or "30000/1001"), `receptive_field`, `normalisation`, `delay` (0 without it).
 
         Raises ModelError where one is missing, or is nothing that can be used.
         """
         name = _entry(metadata, "normalisation")
         if name not in NORMALISATIONS:
             raise ModelError(f"this lifter's normalisation '{name}' is unknown; known are: {', '.join(NORMALISATIONS)}")
-        return cls(
-            Fraction(_positive(metadata, "rate_hz")), int(_positive(metadata, "receptive_field")), normalisation=NORMALISATIONS[name]
-        )
+        receptive_field = int(_positive(metadata, "receptive_field"))
+        delay = metadata.get("delay", "0")
+        if not delay.isdecimal() or int(delay) >= receptive_field:
+            raise ModelError(
+                f"this lifter's metadata says delay = '{delay}'; it must be below the receptive field, {receptive_field} columns"
+            )
+        return cls(_positive(metadata, "rate_hz"), receptive_field, NORMALISATIONS[name], int(delay))
 
 
 def _positive(metadata: Mapping[str, str], key: str) -> Fraction:

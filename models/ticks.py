@@ -59,5 +59,9 @@ class TickGrid:
         self._last_tick += len(passed) + on_tick
         return Advance(restart=False, between=between, on_tick=on_tick)
 
+    def since_tick(self) -> float:
+        """How long after the last tick the newest measurement was, in ticks; below 0 where it lies on that tick, a little early."""
+        return 0.0 if self._last_ns is None else float(self._position(self._last_ns) - self._last_tick)
+
     def _position(self, t_ns: int) -> Fraction:
         return (t_ns - self._anchor_ns) * self._ticks_per_ns

@@ -27,6 +27,7 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     - `joints_m` float32 [K, 17, 3]: Human3.6M order (`joint_names`); camera axes (x right, y down, z forward), root-relative, metres;
     - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres; NaN until known;
     - `root_m` float32 [K, 3]: the root in camera axes, metres; NaN until known;
+    - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;
     - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
     - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`.
 
@@ -35,11 +36,13 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _ROWS}
     frames: list[int] = []
     times_ns: list[int] = []
+    delays_ns: list[int] = []
     width_px = height_px = 0
     for pose in poses:
         width_px, height_px = pose.width_px, pose.height_px
         frames += [pose.frame] * len(pose.person)
         times_ns += [pose.t_ns] * len(pose.person)
+        delays_ns += [pose.delay_ns] * len(pose.person)
         for name, found in rows.items():
             found.append(getattr(pose, name))
     stacked: dict[str, Any] = {
@@ -50,6 +53,7 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
             file,
             frame=np.array(frames, np.int64),
             t_s=np.array(times_ns, np.int64) / 1e9,
+            delay_s=np.array(delays_ns, np.int64) / 1e9,
             **stacked,
             joint_names=np.array(H36M_JOINTS),
             keypoint_names=np.array(COCO_KEYPOINTS),

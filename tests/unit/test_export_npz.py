@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 PROMISED = {
     "frame": (np.int64, ()),
     "t_s": (np.float64, ()),
+    "delay_s": (np.float64, ()),
     "person": (np.int64, ()),
     "keypoints": (np.float32, (17, 3)),
     "joints_m": (np.float32, (17, 3)),
@@ -30,9 +32,10 @@ def pose(frame: int, people: int) -> Pose3D:
     random = np.random.default_rng(frame)
     some = lambda *shape: random.normal(size=(people, *shape)).astype(np.float32)  # noqa: E731
     person, flag = np.arange(people) + 10 * frame, random.random(people) < 0.5
-    return Pose3D(
+    found = Pose3D(
         frame, 40_000_000 * frame, 640, 480, person, some(17, 3), some(17, 3), some(17, 3) * np.nan, some(3), some(17), flag, ~flag
     )
+    return replace(found, delay_ns=10_000_000 * frame)
 
 
 def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
@@ -44,6 +47,7 @@ def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
         assert (found[name].dtype, found[name].shape) == (dtype, (5, *shape)), name
     assert found["frame"].tolist() == [0, 3, 3, 3, 4]
     np.testing.assert_allclose(found["t_s"], [0, 0.12, 0.12, 0.12, 0.16], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found["delay_s"], [0, 0.03, 0.03, 0.03, 0.04], rtol=0, atol=1e-12)
     for name in ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held"):
         np.testing.assert_array_equal(found[name], np.concatenate([getattr(one, name) for one in poses]))
     assert tuple(found["joint_names"]) == H36M_JOINTS

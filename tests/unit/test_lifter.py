@@ -262,9 +262,11 @@ def test_a_person_of_whom_all_is_missing_is_not_seen(open_lifter):
 
 def test_nobody_is_an_answer(open_lifter):
     lifted = open_lifter().step(0, [], [], WIDTH, HEIGHT)
-    shapes = [array.shape for array in lifted]
+    *arrays, delay_ns = lifted
+    assert delay_ns == 0
+    shapes = [array.shape for array in arrays]
     assert shapes == [(0,), (0, 17, 3), (0, 17, 3), (0, 17, 3), (0, 3), (0, 17), (0,), (0,)]
-    assert [array.dtype.name for array in lifted] == ["int64", *["float32"] * 5, "bool", "bool"]
+    assert [array.dtype.name for array in arrays] == ["int64", *["float32"] * 5, "bool", "bool"]
 
 
 def test_another_picture_size_starts_anew(open_lifter, weights):

@@ -119,6 +119,13 @@ def test_a_field_that_this_side_does_not_know_is_no_harm() -> None:
     assert_same(decode(broken(colour="red")), a_pose2d(1))
 
 
+def test_a_field_that_an_older_sender_does_not_know_has_its_default() -> None:
+    packed = msgpack.unpackb(encode(replace(a_pose3d(2), delay_ns=7, skipped={})))
+    assert decode(msgpack.packb(packed)).delay_ns == 7
+    del packed["delay_ns"], packed["skipped"]
+    assert_same(decode(msgpack.packb(packed)), replace(a_pose3d(2), delay_ns=0, skipped={}))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
