@@ -187,6 +187,25 @@ def models_pull(config: ConfigOption = None) -> None:
     pull_models(config)
 
 
+@models_cli.command("convert")
+def models_convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.bin", help="A PyTorch file with model_pos, zip or the older form.")],
+    architecture: Annotated[str, typer.Option("--architecture", metavar="3,3,3,3,3", help="Its filters' widths, the first layer's first.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="File for the lifter.")],
+    causal: Annotated[bool, typer.Option("--causal", help="It was trained as a causal network; the file does not say.")] = False,
+    rate: Annotated[str, typer.Option("--rate", metavar="HZ", help="Frames a second of what it was trained on; Human3.6M has 50.")] = "50",
+) -> None:
+    """From a VideoPose3D checkpoint to a lifter, for `poselift lift --lifter` and `lift.model`.
+
+    It has to be one that takes 17 keypoints in COCO order, such as pretrained_h36m_detectron_coco.bin. The weights published with
+    VideoPose3D are licensed CC BY-NC 4.0: not for commercial use. Nothing in the file is ever run. A causal network runs live without
+    delay; a symmetric one runs on files as published, and live half its receptive field late.
+    """
+    from app.cli.models import convert_model
+
+    convert_model(checkpoint, architecture, causal, rate, out)
+
+
 def main() -> None:
     """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1."""
     try:
