@@ -54,10 +54,8 @@ def convolution(columns, weight, dilation):
     """Every output that needs no padding: the sum over taps of a column times the tap's matrix."""
     weight = weight.astype(np.float64)
     newest = len(weight) - 1
-    outputs = []
-    for time in range(newest * dilation, len(columns)):
-        outputs.append(sum(columns[time - (newest - tap) * dilation] @ weight[tap] for tap in range(len(weight))))
-    return np.array(outputs)
+    times = np.arange(newest * dilation, len(columns))
+    return sum(columns[times - (newest - tap) * dilation] @ weight[tap] for tap in range(len(weight)))
 
 
 def relu(values):

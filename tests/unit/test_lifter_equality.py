@@ -73,25 +73,28 @@ def stepped(graph, columns, resets, folder, output="pose"):
 
 
 @pytest.mark.parametrize(
-    ("widths", "channels", "people"),
+    ("widths", "channels", "people", "frames", "linear"),
     [
-        ((3, 3), 64, 4),
-        ((3, 3), 512, 1),
-        ((3, 3, 3), 64, 3),
-        ((3, 3, 3), 512, 2),
-        ((3, 3, 3, 3), 128, 4),
-        ((3, 3, 3, 3), 512, 1),
-        ((3, 3, 3, 3, 3), 64, 2),
-        ((3, 3, 3, 3, 3), 256, 1),
-        ((5, 3), 64, 2),
-        ((3, 1, 5), 64, 2),
-        ((3, 3, 1, 1), 64, 2),
+        ((3, 3), 64, 4, 50, True),
+        ((3, 3), 64, 4, 50, False),
+        ((3, 3), 512, 1, 30, True),
+        ((3, 3), 1024, 8, 10, False),
+        ((3, 3, 3), 64, 3, 90, True),
+        ((3, 3, 3), 512, 2, 20, False),
+        ((3, 3, 3, 3), 64, 8, 200, True),
+        ((3, 3, 3, 3), 256, 5, 50, False),
+        ((3, 3, 3, 3, 3), 64, 6, 550, True),
+        ((3, 3, 3, 3, 3), 128, 7, 300, False),
+        ((3, 3, 3, 3, 3), 512, 1, 6, True),
+        ((5, 3), 64, 2, 50, True),
+        ((3, 1, 5), 64, 2, 50, False),
+        ((3, 3, 1, 1), 128, 2, 50, True),
     ],
 )
-@pytest.mark.parametrize("linear", [True, False])
-def test_equals_the_judge(widths, channels, people, linear, tmp_path):
+def test_equals_the_judge(widths, channels, people, frames, linear, tmp_path):
+    """The bench checks the largest, 243 columns of 1024 channels, before it measures it."""
     weights = random_weights(widths, channels, linear)
-    columns, resets = random_run(min(2 * receptive_field(weights), 300) + 7, people)
+    columns, resets = random_run(frames, people)
     poses = stepped(build(weights, {}), columns, resets, tmp_path)
     expected = judged(weights, columns, resets)
     assert np.abs(poses - expected).max() < TOLERANCE
