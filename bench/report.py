@@ -22,12 +22,12 @@ def show(console: Console, title: str, result: Result) -> None:
 
 def markdown(machine: list[tuple[str, str]], results: dict[str, Result], refused: dict[str, str], quick: bool) -> str:
     """The whole report."""
-    pieces = ["# Bench", *([QUICK] if quick else []), _pipes(Grid(("machine", ""), [*machine]))]
-    goals = [(goal.what, goal.measured, goal.goal, _word(goal)) for result in results.values() for goal in result.goals]
+    pieces = ["# Bench", *([QUICK] if quick else []), pipes(Grid(("machine", ""), [*machine]))]
+    goals = [(goal.what, goal.measured, goal.goal, word(goal)) for result in results.values() for goal in result.goals]
     if goals:
-        pieces += ["## Goals", _pipes(Grid(("", "measured", "goal", ""), goals))]
+        pieces += ["## Goals", pipes(Grid(("", "measured", "goal", ""), goals))]
     for name, result in results.items():
-        pieces += [f"## {name}", result.method, *map(_pipes, result.grids)]
+        pieces += [f"## {name}", result.method, *map(pipes, result.grids)]
     for name, why in refused.items():
         pieces += [f"## {name}", f"No figures. {why}"]
     return "\n\n".join(pieces) + "\n"
@@ -43,13 +43,15 @@ def _table(grid: Grid) -> Table:
 
 
 def _verdict(goal: Goal) -> str:
-    return f"{goal.what}: {goal.measured}; goal {goal.goal}: {_word(goal)}"
+    return f"{goal.what}: {goal.measured}; goal {goal.goal}: {word(goal)}"
 
 
-def _word(goal: Goal) -> str:
+def word(goal: Goal) -> str:
+    """Whether a goal was met."""
     return "met" if goal.met else "NOT met"
 
 
-def _pipes(grid: Grid) -> str:
+def pipes(grid: Grid) -> str:
+    """A table in Markdown."""
     ruler = ["---", *["---:"] * (len(grid.columns) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (grid.columns, ruler, *grid.rows))

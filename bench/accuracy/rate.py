@@ -1,0 +1,186 @@
+"""The held-out motion seen at other rates, at uneven times, and with frames missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.accuracy.judge import FPS, Scene
+from bench.accuracy.lifting import lift, with_confidence
+from bench.accuracy.measures import Shifts, scaled_errors_mm, shifted
+from bench.accuracy.pictures import GOAL, LINES, OTHER, OURS, OURS_CLEAN, picture
+from bench.accuracy.study import Finding, Study
+from bench.part import Goal, Grid
+from models.backend import Model
+
+Floats = npt.NDArray[np.float64]
+
+RATES_HZ = (24, 25, 30, 50, 60)
+JITTER = 0.2
+"""Of the period, to either side."""
+DROPPED = 0.1
+SHIFTS_S = np.arange(-10, 11) / 100
+GOAL_CHANGE, GOAL_DELAY_S = 0.05, 0.5 / FPS
+SEED = 4
+STEADY = f"{FPS} fps"
+METHOD = (
+    "The held-out motion at other rates: joints linear between the clip's own frames, the judge's camera, and for each frame the "
+    "judge's noise as it gives it (its slow part changes with every frame, whatever the rate). Jittered: every picture is taken up to "
+    f"{JITTER:.0%} of a period early or late, and its true time is stated. Dropped: the judge's own noisy frames, a tenth of them left "
+    f"out at random. Each measurement is compared with the steady {FPS} fps run at the same moments (its error linear between its "
+    "frames); another draw of the noise shows what chance alone does. Delay: by how much the truth has to be taken earlier for the "
+    "error to be least, in steps of 10 ms, refined by a parabola; above 0 the poses come late."
+)
+
+
+class Seen(NamedTuple):
+    """A scene as it is filmed."""
+
+    times_s: Floats
+    noisy_px: Floats
+    clean_px: Floats
+
+
+class Errors(NamedTuple):
+    """Of one way to film, over all scenes; N-MPJPE in mm."""
+
+    frames: int
+    noisy: float
+    noisy_steady: float
+    """The steady run's at the same moments."""
+    clean: float
+    clean_steady: float
+    shifts: Shifts
+
+
+def steady(scene: Scene, rate_hz: float, seed: int | None = None) -> Seen:
+    """At even times, with the judge's noise or with another draw of it."""
+    return _filmed(scene, scene.times_s(rate_hz), seed)
+
+
+def jittered(scene: Scene, rate_hz: float) -> Seen:
+    """At uneven times."""
+    times_s = scene.times_s(rate_hz)
+    off = np.random.default_rng((SEED, round(rate_hz))).uniform(-JITTER, JITTER, len(times_s)) / rate_hz
+    return _filmed(scene, np.clip(times_s + off, 0, times_s[-1]), None)
+
+
+def dropped(scene: Scene) -> Seen:
+    """The judge's frames without some of them; the first is always there."""
+    kept = np.random.default_rng(SEED).random(len(scene.times_s(FPS))) >= DROPPED
+    kept[0] = True
+    return Seen(*(values[kept] for values in steady(scene, FPS)))
+
+
+def _filmed(scene: Scene, times_s: Floats, seed: int | None) -> Seen:
+    clean_px = scene.clean_px(scene.cut(times_s))
+    return Seen(times_s, scene.noisy_px(clean_px, seed), clean_px)
+
+
+def ways() -> Mapping[str, Callable[[Scene], Seen]]:
+    """Every way to film a scene, the steady one first."""
+    even = {f"{rate} fps": lambda scene, rate=rate: steady(scene, rate) for rate in (FPS, *(rate for rate in RATES_HZ if rate != FPS))}
+    uneven = {f"{rate} fps, jittered": lambda scene, rate=rate: jittered(scene, rate) for rate in RATES_HZ}
+    return {
+        **even,
+        **uneven,
+        f"{FPS} fps, a tenth dropped": dropped,
+        f"{FPS} fps, another draw of the noise": lambda scene: steady(scene, FPS, SEED),
+    }
+
+
+def measure(study: Study) -> Finding:
+    """A row for each way."""
+    errors = compare(study.model, study.scenes)
+    others = {name: found for name, found in errors.items() if name != STEADY and "another" not in name}
+    worst = max(others, key=lambda name: _change(others[name]))
+    late = max(others, key=lambda name: others[name].shifts.delay_s)
+    base_s = errors[STEADY].shifts.delay_s
+    goals = [
+        Goal(
+            f"N-MPJPE against {FPS} fps at the same moments, noisy: the worst ({worst})",
+            f"{_change(others[worst]):+.1%}",
+            f"at most {GOAL_CHANGE:+.0%}",
+            _change(others[worst]) <= GOAL_CHANGE,
+        ),
+        Goal(
+            f"delay: the longest ({late})",
+            f"{1000 * others[late].shifts.delay_s:.0f} ms; at {FPS} fps {1000 * base_s:.0f} ms",
+            "less than half a frame more than at 30 fps",
+            others[late].shifts.delay_s - base_s < GOAL_DELAY_S,
+        ),
+    ]
+    _draw(study, errors)
+    columns = ("", "frames", "N-MPJPE, noisy", f"at {FPS} fps then", "change", "clean", f"at {FPS} fps then", "change", "delay")
+    grid = Grid(columns, [_row(name, found) for name, found in errors.items()])
+    return Finding(
+        METHOD,
+        goals,
+        [("", grid)],
+        [("accuracy-rate.png", "the change of the error at each rate, and the error against the time the truth is taken from")],
+    )
+
+
+def compare(model: Model, scenes: list[Scene]) -> Mapping[str, Errors]:
+    """The errors of every way."""
+    base: dict[str, tuple[Floats, Floats]] = {}
+    return {name: _errors(model, scenes, film, base) for name, film in ways().items()}
+
+
+def _errors(model: Model, scenes: list[Scene], film: Callable[[Scene], Seen], base: dict[str, tuple[Floats, Floats]]) -> Errors:
+    """The first call fills `base`: by scene, the times and the errors [2, T] of the steady run."""
+    sums, steady_sums, shift_sums, frames, shift_frames = np.zeros(2), np.zeros(2), np.zeros(len(SHIFTS_S)), 0, 0
+    for scene in scenes:
+        seen = film(scene)
+        both = with_confidence(np.stack([seen.noisy_px, seen.clean_px]))
+        joints_m = lift(model, both, seen.times_s, scene.width_px, scene.height_px).joints_m
+        errors = scaled_errors_mm(scene.truth_m(seen.times_s), joints_m).mean(-1)
+        times_s, steady_errors = base.setdefault(scene.name, (seen.times_s, errors))
+        sums += errors.sum(-1)
+        steady_sums += [np.interp(seen.times_s, times_s, row).sum() for row in steady_errors]
+        frames += len(seen.times_s)
+        at_shifts, count = shifted(scene.truth_m, seen.times_s, joints_m[0], SHIFTS_S)
+        shift_sums, shift_frames = shift_sums + at_shifts, shift_frames + count
+    (noisy, clean), (noisy_steady, clean_steady) = sums / frames, steady_sums / frames
+    return Errors(frames, noisy, noisy_steady, clean, clean_steady, Shifts(SHIFTS_S, shift_sums / shift_frames))
+
+
+def _change(found: Errors) -> float:
+    return found.noisy / found.noisy_steady - 1
+
+
+def _row(name: str, found: Errors) -> tuple[str, ...]:
+    return (
+        name,
+        f"{found.frames}",
+        f"{found.noisy:.1f}",
+        f"{found.noisy_steady:.1f}",
+        f"{_change(found):+.1%}",
+        f"{found.clean:.1f}",
+        f"{found.clean_steady:.1f}",
+        f"{found.clean / found.clean_steady - 1:+.1%}",
+        f"{1000 * found.shifts.delay_s:+.1f} ms",
+    )
+
+
+def _draw(study: Study, errors: Mapping[str, Errors]) -> None:
+    shown = [name for name in errors if name != STEADY]
+    colours = [OTHER if "another" in name else OURS_CLEAN if "," in name else OURS for name in shown]
+    with picture(study.images / "accuracy-rate.png", 2, 4.2, 11) as (left, right):
+        left.barh(range(len(shown)), [100 * _change(errors[name]) for name in shown], color=colours)
+        left.set_yticks(range(len(shown)), shown)
+        left.invert_yaxis()
+        left.axvline(0, color="black", lw=0.8)
+        left.axvline(100 * GOAL_CHANGE, color=GOAL, ls="--", label="goal")
+        left.grid(axis="y", visible=False)
+        left.set(xlabel="%", title=f"N-MPJPE, noisy, against {FPS} fps at the same moments")
+        left.legend(loc="lower right")
+        for rate, colour in zip(RATES_HZ, LINES):
+            shifts = errors[f"{rate} fps"].shifts
+            right.plot(1000 * shifts.shifts_s, shifts.errors_mm, color=colour, label=f"{rate} fps, late by {1000 * shifts.delay_s:.0f} ms")
+        right.axvline(0, color="black", lw=0.8)
+        right.set(xlabel="truth taken earlier by, ms", ylabel="N-MPJPE, mm", title="Delay: where the error is least")
+        right.legend()
