@@ -73,11 +73,29 @@ def write_keypoints(path: Path, clips: Sequence[Clip]) -> dict[str, int]:
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(
             file,
-            positions_2d=np.array({clip.name: {"custom": [_filled(clip.keypoints)[..., :2]]} for clip in clips}, object),
+            positions_2d=np.array({clip.name: {"custom": [filled(clip.keypoints)[..., :2]]} for clip in clips}, object),
             metadata=np.array({**layout, "video_metadata": sizes}, object),
             confidence=np.array({clip.name: clip.keypoints[..., 2] for clip in clips}, object),
         )
     return {clip.name: int(_unseen(clip.keypoints).sum()) for clip in clips}
+
+
+def filled(keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Keypoints [T, 17, 3] whose missing x and y (NaN) are interpolated over the frames; one never seen is where the others are on average.
+
+    Their confidence stays as it is. This is how VideoPose3D's own script prepares detections.
+    """
+    complete: npt.NDArray[np.float32] = keypoints.copy()
+    frames = np.arange(len(complete))
+    missing = np.isnan(complete[..., 0])
+    never = missing.all(0)
+    for keypoint in np.flatnonzero(~never):
+        gap = missing[:, keypoint]
+        for axis in range(2):
+            complete[gap, keypoint, axis] = np.interp(frames[gap], frames[~gap], complete[~gap, keypoint, axis])
+    if never.any() and not never.all():
+        complete[:, never, :2] = complete[:, ~never, :2].mean(1, keepdims=True)
+    return complete
 
 
 def _clip(where: str, name: Any, video: Any, size: Any, confidence: Any) -> Clip:
@@ -119,7 +137,7 @@ def _completed(keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     keypoints[missing] = (np.nan, np.nan, 0)
     keypoints[..., 2] = keypoints[..., 2].clip(0, 1)
     nobody = _unseen(keypoints)
-    keypoints = _filled(keypoints)
+    keypoints = filled(keypoints)
     keypoints[nobody] = (np.nan, np.nan, 0)
     return keypoints
 
@@ -128,21 +146,6 @@ def _unseen(keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool [T]: whether the frame has no keypoint at all."""
     unseen: npt.NDArray[np.bool_] = (np.isnan(keypoints[..., 0]) | (keypoints[..., 2] == 0)).all(-1)
     return unseen
-
-
-def _filled(keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """With missing x and y interpolated over time, per keypoint; one never seen is where the others are on average."""
-    filled: npt.NDArray[np.float32] = keypoints.copy()
-    frames = np.arange(len(filled))
-    missing = np.isnan(filled[..., 0])
-    never = missing.all(0)
-    for keypoint in np.flatnonzero(~never):
-        gap = missing[:, keypoint]
-        for axis in range(2):
-            filled[gap, keypoint, axis] = np.interp(frames[gap], frames[~gap], filled[~gap, keypoint, axis])
-    if never.any() and not never.all():
-        filled[:, never, :2] = filled[:, ~never, :2].mean(1, keepdims=True)
-    return filled
 
 
 def _detections(path: Path, content: dict[str, Any]) -> Clip:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from app.bus import Bus
 from app.config import Config
+from app.errors import UserError
 from app.loop import Loop
 from app.messages import Pose2D, Pose3D
-from models.backend import open_model
+from models.backend import Model, open_model
 from models.lifter import Lifter
+from models.lifter_metadata import LifterMetadata
 from models.store import path_of
+from models.whole_sequence import WholeSequence
 
 REST_S = 0.02
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
@@ -31,9 +34,8 @@ class Lift:
 def open_lift(config: Config) -> Lift:
     """The lifter that the config names. Raises ModelError."""
     settings = config.lift
-    path = Path(settings.model) if settings.model else path_of("lifter", config.models_path())
     lifter = Lifter(
-        open_model(path, settings.threads),
+        _open_model(config),
         slots=settings.slots,
         body_height_m=settings.body_height_m,
         focal_px=settings.focal_px,
@@ -41,6 +43,27 @@ def open_lift(config: Config) -> Lift:
         gap_s=settings.max_gap_s,
     )
     return Lift(lifter)
+
+
+def open_whole(config: Config, flip: bool) -> WholeSequence | None:
+    """The lifter that the config names, for whole files, where it is a symmetric one; None where it is causal: then a file is as live.
+
+    `flip` is whether to lift the mirror image too. Raises ModelError, and UserError where a causal one is to `flip`.
+    """
+    model, settings = _open_model(config), config.lift
+    if LifterMetadata.read(model.metadata).delay_columns:
+        return WholeSequence(model, flip, settings.body_height_m, settings.focal_px)
+    if flip:
+        name = settings.model or "poselift's own lifter"
+        raise UserError(f"--flip: {name} is causal, and lifts a file as it does live; only a symmetric lifter can flip")
+    return None
+
+
+def _open_model(config: Config) -> Model:
+    settings = config.lift
+    if settings.model and not Path(settings.model).is_file():
+        raise UserError(f"{settings.model}: no such lifter; give an .onnx file, such as 'poselift models convert' makes")
+    return open_model(Path(settings.model) if settings.model else path_of("lifter", config.models_path()), settings.threads)
 
 
 def run(config: Config, bus: Bus) -> None:

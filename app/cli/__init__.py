@@ -86,15 +86,18 @@ def lift(
     out: OutOption,
     render: RenderOption = True,
     fps: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Rate of keypoints whose file does not state it.")] = 30.0,
+    lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
+    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """From a file to DIR/poses.npz, as fast as it goes, nothing lost; and DIR/poses.mp4.
 
-    KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format: each of its videos gives DIR/NAME/poses.npz.
+    KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format: each of its videos gives DIR/NAME/poses.npz. A causal lifter lifts a file
+    as it does live; a symmetric one looks ahead, as published: every frame is one column, and no pose is late.
     """
     from app.cli.lift import lift
 
-    lift(source, out, render, fps, config)
+    lift(source, out, render, fps, lifter, flip, config)
 
 
 @cli.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -12,6 +13,7 @@ import numpy as np
 from app.cli.drive import Run, drive
 from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
+from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
 from app.errors import UserError
 from app.export.npz import write_poses
@@ -19,19 +21,25 @@ from app.export.video import render
 from app.keypoint_files import Clip, read_keypoints
 from app.messages import Pose2D, Pose3D
 from app.process import run_folder
-from app.recording import prepare
-from workers.lift import Lift, open_lift
+from app.recording import RecordingFull, prepare, read
+from models.whole_sequence import WholeSequence
+from workers.lift import Lift, open_lift, open_whole
 from workers.sources import open_source
 
 LOG = "poses"
 """The run's own recording, DIR/poses.mcap, without pictures."""
 
 
-def lift(source: Path, out: Path, draw: bool, fps: float, config_path: Optional[Path]) -> None:
+def lift(source: Path, out: Path, draw: bool, fps: float, lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
     """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
     config = load(config_path)
+    if lifter:
+        config = config.changed(lift={"model": str(lifter)})
+    whole = open_whole(config, flip)
     if source.suffix == ".npz":
-        lift_keypoints(source, out, draw, fps, config)
+        lift_keypoints(source, out, draw, fps, config, whole)
+    elif whole:
+        lift_whole_video(source, out, draw, config, whole)
     else:
         lift_video(source, out, draw, config)
 
@@ -49,6 +57,32 @@ def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
     if kept < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{out}: the disk is full")
     finish(run, f"kept: the {kept} frames done until then")
+
+
+def lift_whole_video(source: Path, out: Path, draw: bool, config: Config, whole: WholeSequence) -> None:
+    """The same with a lifter that looks ahead: the 2D part of the pipeline first, then everyone's whole sequence."""
+    log = out / f"{LOG}.mcap"
+    make_folder(out)
+    with tempfile.TemporaryDirectory(prefix=".poselift-", dir=out) as folder:
+        config = config.changed(
+            workers=["capture", "detect", "record"],
+            capture={"source": str(source)},
+            record={"folder": str(Path(folder).absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
+        )
+        run = run_file(config, Path(folder), "detecting")
+        recording = Path(folder) / log.name
+        seen = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
+        with ProgressBar("lifting", len(seen)) as bar:
+            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance)
+        prepare(log, overwrite=True)
+        try:
+            record_with_poses(recording, poses, log)
+        except RecordingFull as error:
+            run = run._replace(failure=run.failure or str(error))
+    write_poses_of(log, out, config)
+    if draw and poses:
+        write_video_of(log, out / "poses.mp4", config, _shots(config))
+    finish(run, f"kept: the {sum(1 for _ in poses_of(log))} frames done until then")
 
 
 def run_file(config: Config, out: Path, what: str) -> Run:
@@ -72,14 +106,15 @@ def finish(run: Run, kept: str) -> None:
         sys.exit(1)
 
 
-def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config) -> None:
+def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config, whole: Optional[WholeSequence]) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
     clips = read_keypoints(source)
     make_folder(out)
     with ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
         for clip in clips:
             rate = clip.fps or fps
-            poses = list(_lifted(open_lift(config), clip, rate, bar))
+            seen = list(_messages(clip, rate))
+            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(open_lift(config), seen, bar))
             folder = out / clip.name
             folder.mkdir(parents=True, exist_ok=True)
             write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
@@ -89,11 +124,15 @@ def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Conf
     say(f"wrote {len(clips)} videos' poses to {out}")
 
 
-def _lifted(lift: Lift, clip: Clip, fps: float, bar: ProgressBar) -> Iterator[Pose3D]:
+def _messages(clip: Clip, fps: float) -> Iterator[Pose2D]:
     nobody = np.zeros(0, np.int64)
     for frame, keypoints in enumerate(clip.keypoints):
         person = nobody if np.isnan(keypoints[:, :2]).all() else np.zeros(1, np.int64)
-        pose = Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
+        yield Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
+
+
+def _lifted(lift: Lift, seen: Iterable[Pose2D], bar: ProgressBar) -> Iterator[Pose3D]:
+    for pose in seen:
         yield lift.step(pose)
         bar.advance(1)
 

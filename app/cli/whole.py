@@ -1,0 +1,119 @@
+"""A whole file with a symmetric lifter: first where everybody is in every frame, then each one's sequence, then one message a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.keypoint_files import filled
+from app.messages import Pose2D, Pose3D
+from app.recording import RecordingWriter, info, read
+from models.lifter import CONFIDENCE_OF_KEYPOINTS
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from models.slots import PLAUSIBLE_PICTURES
+from models.whole_sequence import WholeSequence
+
+Floats = npt.NDArray[np.float32]
+
+
+class _Stretch(NamedTuple):
+    """Part of the file in which a person is never away for long."""
+
+    person: int
+    seen: dict[int, Floats]
+    """Number of the message -> keypoints [17, 3], where they were seen; NaN at confidence 0 what is missing."""
+
+
+class _Row(NamedTuple):
+    """One person in one message."""
+
+    person: int
+    keypoints: Floats
+    joints_m: Floats
+    warming: bool
+    held: bool
+
+
+def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, advance: Callable[[int], None]) -> list[Pose3D]:
+    """The answer to every message of a file, none of them late.
+
+    Each message's people are one column of their sequences, whatever the rate. In between, where a person is not seen for at most `hold_s`,
+    they are held: their keypoints are interpolated, at confidence 0, as VideoPose3D's own preparation does. One who is away for longer has
+    a new sequence, as live. Before and after a sequence stands its first and last frame; a pose that looks there is `warming`.
+    """
+    rows: list[list[_Row]] = [[] for _ in poses]
+    for stretch in _stretches(poses, round(hold_s * 1e9)):
+        first, last = min(stretch.seen), max(stretch.seen)
+        nowhere = np.full((len(COCO_KEYPOINTS), 3), (np.nan, np.nan, 0), np.float32)
+        keypoints = filled(np.stack([stretch.seen.get(number, nowhere) for number in range(first, last + 1)]))
+        joints = lifter.poses(keypoints, poses[first].width_px, poses[first].height_px)
+        for number, (of_keypoints, joints_m) in enumerate(zip(keypoints, joints), first):
+            warming = min(number - first, last - number) < lifter.reach
+            rows[number].append(_Row(stretch.person, of_keypoints, joints_m, warming, held=number not in stretch.seen))
+            advance(1)
+    return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
+
+
+def record_with_poses(recording: Path, poses: Sequence[Pose3D], out: Path) -> None:
+    """Write the recording's messages to a new one at `out`, each Pose2D followed by its answer. Raises RecordingFull."""
+    answers = iter(poses)
+    with RecordingWriter(out, info(recording)) as writer:
+        for message in read(recording):
+            writer.write(message)
+            if isinstance(message, Pose2D):
+                writer.write(next(answers))
+
+
+def _stretches(poses: Sequence[Pose2D], hold_ns: int) -> list[_Stretch]:
+    found: list[_Stretch] = []
+    newest: dict[int, tuple[_Stretch, Pose2D]] = {}
+    for number, pose in enumerate(poses):
+        for person, keypoints in _seen(pose):
+            stretch, last = newest.get(person, (None, pose))
+            size_is_other = (last.width_px, last.height_px) != (pose.width_px, pose.height_px)
+            if stretch is None or not 0 <= pose.t_ns - last.t_ns <= hold_ns or size_is_other:
+                stretch = _Stretch(person, {})
+                found.append(stretch)
+            stretch.seen.setdefault(number, keypoints)
+            newest[person] = stretch, pose
+    return found
+
+
+def _seen(pose: Pose2D) -> Iterator[tuple[int, Floats]]:
+    """The people of whom anything is there."""
+    limit_px = PLAUSIBLE_PICTURES * max(pose.width_px, pose.height_px)
+    for person, given in zip(pose.person.tolist(), pose.keypoints):
+        keypoints = np.array(given, np.float32)
+        keypoints[~(np.abs(keypoints[:, :2]) <= limit_px).all(1)] = (np.nan, np.nan, 0)
+        keypoints[:, 2] = np.nan_to_num(keypoints[:, 2]).clip(0, 1)
+        if keypoints[:, 2].any():
+            yield person, keypoints
+
+
+def _message(pose: Pose2D, rows: list[_Row]) -> Pose3D:
+    """Those who were seen come first, in the order of the measurement."""
+    order = {person: place for place, person in reversed(list(enumerate(pose.person.tolist())))}
+    rows = sorted(rows, key=lambda row: (row.held, order.get(row.person, 0)))
+    keypoints = np.array([row.keypoints for row in rows], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
+    joints_m = np.array([row.joints_m for row in rows], np.float32).reshape(-1, len(H36M_JOINTS), 3)
+    return Pose3D(
+        frame=pose.frame,
+        t_ns=pose.t_ns,
+        width_px=pose.width_px,
+        height_px=pose.height_px,
+        person=np.array([row.person for row in rows], np.int64),
+        keypoints=keypoints,
+        joints_m=joints_m,
+        sigma_m=np.full_like(joints_m, np.nan),
+        root_m=np.full((len(rows), 3), np.nan, np.float32),
+        confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
+        warming=np.array([row.warming for row in rows], np.bool_),
+        held=np.array([row.held for row in rows], np.bool_),
+        skipped=pose.skipped,
+        incarnation=pose.incarnation,
+        trace=pose.trace,
+    )

@@ -1,0 +1,230 @@
+"""A symmetric lifter on whole files: as published, every frame a column, none late, with and without the mirror image; in commands too."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from published_network import lifted_with_flip, normalised_screen, published
+from random_lifter import random_lifter
+from torch_files import FORMS, checkpoint, random_model, write
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.cli.whole import lift_whole, record_with_poses
+from app.errors import UserError
+from app.keypoint_files import Clip, write_keypoints
+from app.messages import Pose2D, Pose3D
+from app.recording import RecordingWriter, read
+from models.backend import open_model
+from models.convert.lifter import build
+from models.convert.videopose3d import convert
+from models.errors import ModelError
+from models.person_camera import FEATURES
+from models.whole_sequence import WholeSequence
+
+WIDTHS, REACH = (3, 3), 4
+MODEL = random_model(WIDTHS, 16)
+WIDTH, HEIGHT = 640, 480
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lifter")
+    onnx.save(convert(write(folder / "c.bin", checkpoint(MODEL)), WIDTHS, False, Fraction(50)), folder / "lifter.onnx")
+    return folder / "lifter.onnx"
+
+
+@pytest.fixture
+def lifter(path: Path) -> WholeSequence:
+    return WholeSequence(open_model(path))
+
+
+def walk(frames: int, seed: int = 0) -> Any:
+    """Keypoints [T, 17, 3] that wander through the picture, all seen."""
+    steps = np.random.default_rng(seed).normal(size=(frames, 17, 3)).cumsum(0) * (8, 8, 0) + (300, 200, 0.9)
+    return steps.astype(np.float32)
+
+
+def network(keypoints: Any, flip: bool = False, widths: Any = WIDTHS, model: Any = MODEL) -> Any:
+    """The published network's root-relative poses for keypoints in pixels."""
+    screen = normalised_screen(np.array(keypoints)[..., :2], WIDTH, HEIGHT)
+    poses = lifted_with_flip(model, widths, screen) if flip else published(model, widths, False, screen)
+    return poses - poses[:, :1]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("frames", [1, 2, 5, 40])
+def test_the_poses_are_the_published_network_s(path: Path, frames: int, flip: bool) -> None:
+    lifter = WholeSequence(open_model(path), flip)
+    for seed in range(2):  # a second sequence knows nothing of the first
+        keypoints = walk(frames, seed)
+        poses = np.array(list(lifter.poses(keypoints, WIDTH, HEIGHT)))
+        assert np.abs(poses - network(keypoints, flip)).max() < TOLERANCE
+    assert flip == (np.abs(poses - network(keypoints)).max() > 0.01)
+
+
+def message(number: int, people: dict[int, Any], fps: float = 30) -> Pose2D:
+    keypoints = np.array(list(people.values()), np.float32).reshape(-1, 17, 3)
+    return Pose2D(number, round(number * 1e9 / fps), WIDTH, HEIGHT, np.array(list(people), np.int64), keypoints)
+
+
+def lifted(lifter: WholeSequence, messages: list[Pose2D], hold_s: float = 0.5) -> list[Pose3D]:
+    poses = lift_whole(lifter, messages, hold_s, lambda frames: None)
+    assert [(pose.frame, pose.t_ns, pose.delay_ns) for pose in poses] == [(pose.frame, pose.t_ns, 0) for pose in messages]
+    return poses
+
+
+def test_everyone_has_a_sequence_of_their_own_and_the_measurement_s_order(lifter: WholeSequence) -> None:
+    walks = {7: walk(30, 1), 3: walk(30, 2)}
+    messages = [message(i, {7: walks[7][i], **({3: walks[3][i]} if 5 <= i < 20 else {})}) for i in range(30)]
+    poses = lifted(lifter, messages)
+    expected = {7: network(walks[7]), 3: network(walks[3][5:20])}
+    for number, pose in enumerate(poses):
+        assert pose.person.tolist() == ([7, 3] if 5 <= number < 20 else [7])
+        assert np.abs(pose.joints_m[0] - expected[7][number]).max() < TOLERANCE
+        np.testing.assert_array_equal(pose.keypoints[0], walks[7][number])
+        assert not pose.held.any() and pose.warming[0] == (min(number, 29 - number) < REACH)
+        if len(pose.person) == 2:
+            assert np.abs(pose.joints_m[1] - expected[3][number - 5]).max() < TOLERANCE
+
+
+def test_who_is_away_shortly_is_held_and_who_is_away_long_starts_anew(lifter: WholeSequence) -> None:
+    keypoints = walk(60)
+    away = {*range(10, 14), *range(30, 50)}
+    poses = lifted(lifter, [message(i, {} if i in away else {1: keypoints[i]}) for i in range(60)])
+    filled = keypoints.copy()
+    part = np.arange(1, 5)[:, None, None] / 5
+    filled[10:14] = (keypoints[9] + (keypoints[14] - keypoints[9]) * part) * (1, 1, 0)
+    expected = np.concatenate([network(filled[:30]), np.zeros((20, 17, 3)), network(filled[50:])])
+    for number, pose in enumerate(poses):
+        assert len(pose.person) == (number not in range(30, 50))
+        if len(pose.person):
+            assert pose.held[0] == (number in away)
+            np.testing.assert_allclose(pose.keypoints[0], filled[number], atol=1e-4)
+            assert np.abs(pose.joints_m[0] - expected[number]).max() < TOLERANCE
+            assert pose.confidence.any() != pose.held[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_a_keypoint_that_is_missing_is_interpolated(lifter: WholeSequence, bad: float) -> None:
+    keypoints = walk(20)
+    spoilt = keypoints.copy()
+    spoilt[5:8, 3, 0] = bad
+    keypoints[5:8, 3] = keypoints[4, 3] + (keypoints[8, 3] - keypoints[4, 3]) * np.arange(1, 4)[:, None] / 4
+    poses = lifted(lifter, [message(i, {1: spoilt[i]}) for i in range(20)])
+    found = np.stack([pose.joints_m[0] for pose in poses])
+    assert np.abs(found - network(keypoints)).max() < TOLERANCE
+    assert (poses[6].keypoints[0, 3, 2], poses[8].keypoints[0, 3, 2]) == (0, np.float32(0.9))
+
+
+def test_nobody_and_nothing_are_answers(lifter: WholeSequence) -> None:
+    assert lifted(lifter, []) == []
+    blind = np.full((17, 3), np.nan)
+    for pose in lifted(lifter, [message(0, {}), message(1, {1: blind}), message(2, {2: walk(1)[0] * (1, 1, 0)})]):
+        assert pose.joints_m.shape == (0, 17, 3) and pose.keypoints.shape == (0, 17, 3) and pose.confidence.shape == (0, 17)
+
+
+def test_an_id_given_twice_and_another_picture_size(lifter: WholeSequence) -> None:
+    keypoints = walk(3)
+    twice = Pose2D(0, 0, WIDTH, HEIGHT, np.array([1, 1]), keypoints[:2])
+    larger = Pose2D(1, 10, 2 * WIDTH, 2 * HEIGHT, np.array([1]), keypoints[2:] * (2, 2, 1))
+    poses = lifted(lifter, [twice, larger])
+    assert [pose.person.tolist() for pose in poses] == [[1], [1]]
+    assert np.abs(poses[0].joints_m[0] - network(keypoints[:1])[0]).max() < TOLERANCE
+    assert np.abs(poses[1].joints_m[0] - network(keypoints[2:])[0]).max() < TOLERANCE
+
+
+def test_the_answers_stand_behind_their_messages_in_the_log(lifter: WholeSequence, tmp_path: Path) -> None:
+    messages = [message(i, {1: keypoints}) for i, keypoints in enumerate(walk(5))]
+    with RecordingWriter(tmp_path / "two.mcap", {}) as writer:
+        for pose in messages:
+            writer.write(pose)
+    record_with_poses(tmp_path / "two.mcap", lifted(lifter, messages), tmp_path / "both.mcap")
+    kinds = [(type(found), found.frame) for found in read(tmp_path / "both.mcap")]
+    assert kinds == [(kind, frame) for frame in range(5) for kind in (Pose2D, Pose3D)]
+
+
+def test_a_causal_one_is_refused(tmp_path: Path) -> None:
+    graph = build(random_lifter((3, 3), 16, FEATURES), {"rate_hz": "30", "normalisation": "person_camera"})
+    onnx.save(graph, tmp_path / "causal.onnx")
+    with pytest.raises(ModelError, match="causal"):
+        WholeSequence(open_model(tmp_path / "causal.onnx"))
+
+
+def run(*arguments: object) -> Any:
+    """The command in this process; errors that `main` makes one line of come as they are."""
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=True)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    write_keypoints(tmp_path / "k.npz", [Clip("walk", walk(50), WIDTH, HEIGHT, 30.0), Clip("run", walk(3, 1), WIDTH, HEIGHT)])
+    return tmp_path / "k.npz"
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_from_a_checkpoint_to_poses_by_two_commands(tmp_path: Path, dataset: Path, form: str, flip: bool) -> None:
+    model, widths = random_model((3, 5, 3), 24, seed=4), (3, 5, 3)
+    bin_file = write(tmp_path / "some.bin", checkpoint(model), form)
+    assert run("models", "convert", bin_file, "--architecture", "3,5,3", "-o", tmp_path / "some.onnx").exit_code == 0
+    options = ["--flip"] if flip else []
+    done = run("lift", dataset, "--lifter", tmp_path / "some.onnx", "-o", tmp_path / "out", "--no-render", *options)
+    assert done.exit_code == 0
+    for name, keypoints in (("walk", walk(50)), ("run", walk(3, 1))):
+        found = loaded(tmp_path / "out" / name / "poses.npz")
+        assert np.abs(found["joints_m"] - network(keypoints, flip, widths, model)).max() < TOLERANCE
+        assert found["frame"].tolist() == list(range(len(keypoints))) and not found["delay_s"].any()
+
+
+def test_a_causal_checkpoint_on_a_file_is_as_live(tmp_path: Path, dataset: Path) -> None:
+    """At its own rate: then every frame is a tick."""
+    bin_file = write(tmp_path / "some.bin", checkpoint(MODEL))
+    options = ("--architecture", "3,3", "--causal", "--rate", "30", "-o", tmp_path / "some.onnx")
+    assert run("models", "convert", bin_file, *options).exit_code == 0
+    assert run("lift", dataset, "--lifter", tmp_path / "some.onnx", "-o", tmp_path / "out", "--no-render").exit_code == 0
+    poses = published(MODEL, WIDTHS, True, normalised_screen(walk(50)[..., :2], WIDTH, HEIGHT))
+    found = loaded(tmp_path / "out" / "walk" / "poses.npz")
+    assert np.abs(found["joints_m"] - (poses - poses[:, :1])).max() < TOLERANCE
+
+
+def test_commands_say_what_they_cannot_do(tmp_path: Path, dataset: Path) -> None:
+    bin_file = write(tmp_path / "some.bin", checkpoint(MODEL))
+    good = ("models", "convert", bin_file, "--architecture", "3,3", "-o", tmp_path / "some.onnx")
+    assert run(*good, "--causal").exit_code == 0
+    lift = ("lift", dataset, "-o", tmp_path / "out", "--no-render", "--lifter")
+    for error, words, arguments in [
+        (UserError, "some.onnx is causal, .* only a symmetric lifter can flip", (*lift, tmp_path / "some.onnx", "--flip")),
+        (UserError, "none.onnx: no such lifter", (*lift, tmp_path / "none.onnx")),
+        (ModelError, "no backend runs a '.npz' file", (*lift, dataset)),
+        (UserError, "--architecture 3,4: odd filter widths are needed", (*good[:4], "3,4", *good[5:])),
+        (UserError, "--architecture : odd filter widths", (*good[:4], "", *good[5:])),
+        (UserError, "--rate never: columns a second", (*good, "--rate", "never")),
+        (UserError, "a lifter goes into a file that ends in .onnx", (*good[:6], tmp_path / "some.bin")),
+        (UserError, "cannot be written", (*good[:6], bin_file / "some.onnx")),
+        (ModelError, "cannot read this file", (*good[:2], tmp_path / "none.bin", *good[3:])),
+        (ModelError, "try --architecture 3,3, not 3,3,3", (*good[:4], "3,3,3", *good[5:])),
+    ]:
+        with pytest.raises(error, match=words):
+            run(*arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_packages_for_it_the_conversion_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "models.convert.videopose3d", None)
+    with pytest.raises(ModelError, match=r"needs the package .*pip install 'poselift\[convert\]'"):
+        run("models", "convert", tmp_path / "c.bin", "--architecture", "3,3", "-o", tmp_path / "c.onnx")
