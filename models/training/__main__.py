@@ -14,7 +14,7 @@ from models.training.export import export
 from models.training.motion import load_motion
 from models.training.train import Settings, calibrate, train, validate, validation_batches
 
-STEPS = 45_000
+STEPS = 36_000
 """About 80 minutes on two CPU cores."""
 
 

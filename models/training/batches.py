@@ -16,10 +16,10 @@ from models.training.motion import Motion, sample_motion
 
 Floats = npt.NDArray[np.float32]
 
-MAX_BEND = 0.35
+MAX_BEND = 0.45
 """Greatest spread of the angles by which a sequence's limbs are turned from where they were recorded, about each axis; radians."""
 
-EXCHANGED = (0.12, 0.12, 0.35, 0.35)
+EXCHANGED = (0.18, 0.18, 0.38, 0.38)
 """Share of the sequences that have another clip's right leg, left leg, left arm, right arm."""
 
 

@@ -53,8 +53,8 @@ def plain_likeness(count: int, length: int) -> Likeness:
 
 def random_likeness(rng: np.random.Generator, count: int, length: int) -> Likeness:
     """Different detectors and people: widths, offsets of about a centimetre, heads that turn and nod slowly."""
-    hip_width, shoulder_width = rng.uniform(1.05, 1.65, count), rng.uniform(0.88, 1.12, count)
-    offsets_m = rng.normal(0, 0.012, (count, 17, 3))
+    hip_width, shoulder_width = rng.uniform(0.95, 1.65, count), rng.uniform(0.88, 1.12, count)
+    offsets_m = rng.normal(0, 0.014, (count, 17, 3))
     offsets_m[:, :5] += rng.normal(0, 0.02, (count, 1, 3))
     sweep = np.linspace(-1, 1, length)
     turn = rng.normal(0, 0.4, (count, 1)) + rng.normal(0, 0.15, (count, 1)) * sweep

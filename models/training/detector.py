@@ -30,7 +30,7 @@ def detect(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
     count, length = points.shape[:2]
     size = np.ptp(points, axis=2).max(-1).mean(1)[:, None, None]
     level = difficulty(rng, depth)
-    level[rng.random(count) < 0.08] *= 0.1
+    level[rng.random(count) < 0.15] *= 0.1
     white, drift = rng.uniform(0.001, 0.011, (2, count, 1, 1)).astype(np.float32)
     error = white * _normal(rng, count, length, 17, 2).transpose(3, 0, 1, 2) + 1.3 * drift * _drift(rng, count, length)
     error = (error * level).transpose(1, 2, 3, 0)
