@@ -7,5 +7,6 @@ stretches.py    a piece of each clip in which something happens to the keypoints
 measures.py     errors, delays, trembling
 pictures.py     how the pictures look
 page.py         how the page looks
+words.py        names and figures for people
 headline.py rate.py occlusion.py swaps.py calibration.py smoothness.py    a part each
 """

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from bench.accuracy.judge import FPS
 from bench.accuracy.measures import joint_errors_mm, share_within
-from bench.accuracy.pictures import LINES, picture, readable
+from bench.accuracy.pictures import LINES, picture
 from bench.accuracy.stretches import Stretch, stretches
 from bench.accuracy.study import SETS, Finding, Study
+from bench.accuracy.words import percent, readable
 from bench.part import Goal, Grid
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
@@ -36,8 +37,8 @@ METHOD = (
 NONE = "This lifter states no standard deviations (`sigma_m` is NaN), so there is nothing to show."
 GROWTH = (
     "Sigma of a joint (root mean square over stretches of a second, all axes together) and its error, on the noisy set: as it is, and "
-    f"in multiples of that while its keypoint is missing (for a second), jumps by {JUMP:.0%} of the body's size (in the one frame of "
-    f"the jump), or is unsure (where it is, with confidence {UNSURE:g}, for a second):"
+    f"in multiples of that while its keypoint is missing (for a second), jumps by {percent(JUMP, 0)} of the body's size (in the one "
+    f"frame of the jump), or is unsure (where it is, with confidence {UNSURE:g}, for a second):"
 )
 
 Coordinates = Mapping[str, tuple[Floats, Floats]]
@@ -80,7 +81,7 @@ def _goal(kind: str, multiple: int, errors: Floats, sigmas: Floats) -> Goal:
     share = float(share_within(errors, sigmas, [multiple])[0])
     wanted = WANTED[multiple]
     what = f"coordinates within {'one' if multiple == 1 else 'two'} stated sigma, {kind}"
-    return Goal(what, f"{share:.1%}", f"{wanted:.0%} ± {100 * MARGIN:.0f} points", abs(share - wanted) <= MARGIN)
+    return Goal(what, percent(share), f"{percent(wanted, 0)} ± {100 * MARGIN:.0f} points", abs(share - wanted) <= MARGIN)
 
 
 def _shares(found: Coordinates) -> Grid:
@@ -88,7 +89,7 @@ def _shares(found: Coordinates) -> Grid:
     for kind, (errors, sigmas) in found.items():
         rows.append((f"{kind}: all", *_cells(errors, sigmas)))
         rows += [(f"{kind}: {name}", *_cells(errors[..., axis], sigmas[..., axis])) for axis, name in enumerate(AXES)]
-    rows.append(("a normal distribution", *(f"{share:.1%}" for share in NORMAL.values()), "", ""))
+    rows.append(("a normal distribution", *(percent(share) for share in NORMAL.values()), "", ""))
     return Grid(("", *(f"within {multiple} sigma" for multiple in NORMAL), "RMS error, mm", "RMS sigma, mm"), rows)
 
 
@@ -102,7 +103,7 @@ def _by_joint(errors: Floats, sigmas: Floats) -> Grid:
 
 def _cells(errors: Floats, sigmas: Floats) -> tuple[str, ...]:
     shares = share_within(errors, sigmas, list(NORMAL))
-    return (*(f"{share:.1%}" for share in shares), f"{1000 * _rms(errors):.0f}", f"{1000 * _rms(sigmas):.0f}")
+    return (*(percent(share) for share in shares), f"{1000 * _rms(errors):.0f}", f"{1000 * _rms(sigmas):.0f}")
 
 
 def _rms(values: Floats) -> float:

@@ -11,8 +11,9 @@ from bench.accuracy import judge as judging
 from bench.accuracy.judge import FPS
 from bench.accuracy.lifting import lift, with_confidence
 from bench.accuracy.measures import scaled_errors_mm
-from bench.accuracy.pictures import OTHER, OURS, OURS_CLEAN, picture, readable
+from bench.accuracy.pictures import OTHER, OURS, OURS_CLEAN, picture
 from bench.accuracy.study import SETS, Finding, Study
+from bench.accuracy.words import readable
 from bench.part import Goal, Grid, require
 from models.skeleton import H36M_JOINTS
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from bench.accuracy.judge import FPS
 from bench.accuracy.measures import joint_errors_mm
-from bench.accuracy.pictures import GOAL, OURS, OURS_CLEAN, picture, readable
+from bench.accuracy.pictures import GOAL, OURS, OURS_CLEAN, picture
 from bench.accuracy.stretches import Stretch, indices, stretches
 from bench.accuracy.study import Finding, Study
+from bench.accuracy.words import change, readable
 from bench.part import Goal, Grid
 from models.lifter import CONFIDENCE_OF_KEYPOINTS
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
@@ -74,7 +75,7 @@ def measure(study: Study) -> Finding:
     goals += [_goal(f"growth of the error of arms and head, {name} hidden", found[name]) for name in LEGS]
     _draw(study, found)
     columns = ("hidden", "its joints, seen", "its joints, hidden", "the others, seen", "the others, hidden", "growth")
-    rows = [(readable(name), *(f"{value:.1f}" for value in growth), f"{growth.share:+.1%}") for name, growth in found.items()]
+    rows = [(readable(name), *(f"{value:.1f}" for value in growth), change(growth.share)) for name, growth in found.items()]
     shows = "by how much the other joints' error grows while each keypoint is hidden"
     return Finding(METHOD, goals, [("", Grid(columns, rows))], [("accuracy-occlusion.png", shows)])
 
@@ -103,7 +104,7 @@ def _growth(seen: Floats, hidden: Floats, keypoints: Sequence[int], legs: bool) 
 
 
 def _goal(what: str, growth: Growth) -> Goal:
-    return Goal(what, f"{growth.share:+.1%}", f"at most {GOAL_GROWTH:+.0%}", growth.share <= GOAL_GROWTH)
+    return Goal(what, change(growth.share), f"at most {change(GOAL_GROWTH, 0)}", growth.share <= GOAL_GROWTH)
 
 
 def _draw(study: Study, found: Mapping[str, Growth]) -> None:

@@ -30,6 +30,6 @@ def page(facts: list[tuple[str, str]], findings: Mapping[str, Finding]) -> str:
         pieces += [f"## {name.capitalize()}", finding.method]
         pieces += [f"```\n{finding.quote.strip()}\n```"] if finding.quote else []
         for caption, grid in finding.grids:
-            pieces += [caption, pipes(grid)]
+            pieces += [caption, pipes(grid)] if caption else [pipes(grid)]
         pieces += [f"![{shows}](images/{file})" for file, shows in finding.pictures]
     return "\n\n".join(pieces) + "\n"

@@ -44,8 +44,3 @@ def picture(path: Path, panels: int = 1, height_in: float = 3.6, width_in: float
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110)
         plt.close(figure)
-
-
-def readable(joint: str) -> str:
-    """`left_wrist` for people."""
-    return joint.replace("_", " ")

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from bench.accuracy.judge import FPS, Scene
 from bench.accuracy.lifting import lift, with_confidence
 from bench.accuracy.measures import tremble_mm
-from bench.accuracy.pictures import GOAL, OURS, picture, readable
+from bench.accuracy.pictures import GOAL, OURS, picture
 from bench.accuracy.study import Finding, Study
+from bench.accuracy.words import readable
 from bench.part import Goal, Grid
 from models.backend import Model
 from models.skeleton import H36M_JOINTS

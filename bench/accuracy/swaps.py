@@ -13,6 +13,7 @@ from bench.accuracy.occlusion import derived
 from bench.accuracy.pictures import GOAL, LINES, picture
 from bench.accuracy.stretches import Stretch, beginnings, indices, stretches
 from bench.accuracy.study import Finding, Study
+from bench.accuracy.words import percent
 from bench.part import Goal, Grid
 from models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
 
@@ -37,7 +38,7 @@ METHOD = (
     f"On the judge's noisy keypoints: left and right are exchanged for {LENGTHS[0]} frames or for {LENGTHS[1]}, in a stretch of each "
     f"clip drawn at random after its first second, {REPEATS} times. The error (MPJPE over all joints, and over the exchanged ones "
     f"alone) is divided by that of the same frames without the swap: while it lasts, and 1 to {AFTER} frames after its end. Back: "
-    f"after so many frames it is within {BACK - 1:.0%} of the unswapped one for good (as far as {AFTER} frames tell)."
+    f"after so many frames it is within {percent(BACK - 1, 0)} of the unswapped one for good (as far as {AFTER} frames tell)."
 )
 
 
@@ -149,15 +150,17 @@ def _row(ratios: Ratios) -> tuple[str, ...]:
 
 
 def _draw(study: Study, found: Mapping[int, Mapping[str, Ratios]]) -> None:
+    top = 1.05 * max(ratios.course.max() for of in found.values() for ratios in of.values())
     with picture(study.images / "accuracy-swaps.png", len(LENGTHS), 4.2, 11) as panels:
         for axes, length in zip(panels, LENGTHS):
             for (name, ratios), colour in zip(found[length].items(), LINES):
                 course = ratios.course[: length + AFTER]
                 axes.plot(range(1, len(course) + 1), course, color=colour, label=name)
             axes.axvspan(0.5, length + 0.5, color="#f0f0f0", zorder=0)
-            axes.axhline(GOAL_DURING, color=GOAL, ls="--", lw=1)
-            axes.axhline(BACK, color=GOAL, ls=":", lw=1)
+            axes.axhline(GOAL_DURING, color=GOAL, ls="--", lw=1, label="goal while it lasts")
+            axes.axhline(BACK, color=GOAL, ls=":", lw=1, label="back")
             axes.set(
+                ylim=(0.8, top),
                 title=f"Exchanged for {length} frames (grey)",
                 xlabel="frames from the swap's beginning",
                 ylabel="error with / without the swap",

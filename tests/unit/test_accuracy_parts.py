@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.errors import UserError
-from bench.accuracy import occlusion, rate, stretches, swaps
+from bench.accuracy import calibration, occlusion, rate, stretches, swaps
 from bench.accuracy.calibration import JUMP, disturb
 from bench.accuracy.judge import SEED, Scene, load_judge, scenes
 from bench.accuracy.lifting import Poses
@@ -193,6 +193,41 @@ def test_what_is_done_to_a_keypoint_is_done_to_it_alone():
     moved = np.linalg.norm(ways["jumps"][:, 9, :2] - keypoints[:, 9, :2], axis=-1)
     assert np.flatnonzero(moved).tolist() == [40]
     assert moved[40] == pytest.approx(JUMP * np.ptp(keypoints[40, :, :2], axis=0).max())
+
+
+@pytest.mark.parametrize(("overstated", "met"), [(1.0, [True, True]), (1.5, [False, True]), (0.7, [False, False])])
+def test_true_sigmas_meet_the_goals_and_others_do_not(study, monkeypatch, tmp_path, overstated, met):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'poselift[train]'")
+    rng = np.random.default_rng(7)
+    truths = {scene.name: scene.truth_m(scene.times_s(30)) for scene in study.scenes}
+    np.savez(tmp_path / "truth.npz", **truths)
+
+    def said(truth_m):
+        sigma_m = rng.uniform(0.02, 0.2, truth_m.shape)
+        return Poses(truth_m + rng.normal(0, sigma_m), overstated * sigma_m)
+
+    def lift(model, keypoints, times_s, width_px, height_px):
+        poses = without_past(model, keypoints, times_s, width_px, height_px)
+        return poses._replace(sigma_m=np.broadcast_to(2 - keypoints[..., 2:].min(2, keepdims=True), poses.joints_m.shape))
+
+    monkeypatch.setattr(stretches, "lift", lift)
+    monkeypatch.setitem(vars(study), "datasets", tmp_path)
+    monkeypatch.setitem(vars(study), "poses", {kind: {name: said(truth) for name, truth in truths.items()} for kind in ("clean", "noisy")})
+    finding = calibration.measure(study)
+    shares, growth = finding.goals[:4], finding.goals[4:]
+    assert [goal.met for goal in shares] == met * 2
+    assert [goal.met for goal in growth] == [True, False, True]  # this sigma heeds confidence alone
+
+
+def test_a_lifter_that_states_no_sigma_is_said_to_state_none(study, monkeypatch, tmp_path):
+    truths = {scene.name: scene.truth_m(scene.times_s(30)) for scene in study.scenes}
+    np.savez(tmp_path / "truth.npz", **truths)
+    unknown = {name: Poses(truth, np.full_like(truth, np.nan)) for name, truth in truths.items()}
+    monkeypatch.setitem(vars(study), "datasets", tmp_path)
+    monkeypatch.setitem(vars(study), "poses", {"clean": unknown, "noisy": unknown})
+    finding = calibration.measure(study)
+    assert calibration.NONE in finding.method
+    assert [goal.met for goal in finding.goals] == [False]
 
 
 def test_uneven_and_missing_frames_keep_their_true_times():
