@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.config import load
 from app.errors import UserError
-from bench import handoff, live, memory, restarts, throughput
+from bench import handoff, live, memory, restarts, stepping, throughput
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[Setup], Result]] = {
     "live": live.measure,
     "handoff": handoff.measure,
     "restarts": restarts.measure,
+    "stepping": stepping.measure,
     "memory": memory.measure,
 }
 
