@@ -119,7 +119,7 @@ def evaluate(
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="h36m: Human3.6M as VideoPose3D prepares it.")] = "h36m",
     lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
     subjects: Annotated[str, typer.Option("--subjects", metavar="S1,S5,...", help="Whom to evaluate.")] = "S9,S11",
-    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average.")] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
     json_path: Annotated[Optional[Path], typer.Option("--json", metavar="FILE", help="File for the same figures.")] = None,
     config: ConfigOption = None,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -21,8 +21,9 @@ from app.evaluation.h36m_cameras import RATE_HZ
 from app.evaluation.protocols import Errors, Scored, average, by_action
 from app.messages import Pose2D
 from models import score
-from models.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_MIRROR
-from workers.lift import open_lift
+from models.skeleton import COCO_KEYPOINTS
+from models.whole_sequence import WholeSequence
+from workers.lift import open_lift, open_whole
 
 DATASETS = ("h36m",)
 TITLES = ("MPJPE\n(protocol 1)", "PA-MPJPE\n(protocol 2)", "N-MPJPE\n(protocol 3)", "MPJVE\n(velocity)")
@@ -47,15 +48,15 @@ def evaluate(
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
+    whole = open_whole(config, flip)
     chosen = list(dict.fromkeys(subject.strip() for subject in subjects.split(",")))
     found = read(keypoints, positions, chosen)
     if found.keypoint_names != COCO_KEYPOINTS:
-        raise UserError(f"{keypoints}: holds Human3.6M's own joints, but this lifter takes COCO's keypoints; give a file of those")
+        raise UserError(f"{keypoints}: holds Human3.6M's own joints, but lifters here take COCO's keypoints; give a file of those")
     if json_path:
         make_folder(json_path.parent)
-    frames = sum(len(trial.world_m) for trial in found.trials)
-    with ProgressBar("lifting", frames * (2 if flip else 1)) as bar:
-        table = by_action((_scored(trial, config, flip, bar) for trial in found.trials), ACTIONS)
+    with ProgressBar("lifting", sum(len(trial.world_m) for trial in found.trials)) as bar:
+        table = by_action((_scored(trial, _lifted(trial, config, whole), bar) for trial in found.trials), ACTIONS)
     facts = {
         "dataset": dataset,
         "subjects": chosen,
@@ -75,26 +76,27 @@ def errors(truth_m: Floats, lifted_m: Floats) -> Errors:
     return Errors(*(1000 * measure(truth_m, lifted_m) for measure in measures))
 
 
-def _scored(trial: Trial, config: Config, flip: bool, bar: ProgressBar) -> Scored:
-    views = [_lifted(trial, trial.keypoints_px, config, bar)]
-    if flip:
-        mirrored_px = trial.keypoints_px[:, COCO_MIRROR] * (-1, 1) + (trial.camera.width_px, 0)
-        views.append(_lifted(trial, mirrored_px, config, bar)[:, H36M_MIRROR] * np.array([-1, 1, 1], np.float32))
-    return Scored(trial.action, len(trial.world_m), errors(trial.joints_m(), np.mean(views, 0)))
+def _scored(trial: Trial, poses: Iterable[Floats], bar: ProgressBar) -> Scored:
+    joints_m = np.empty_like(trial.world_m)
+    for frame, of_frame in enumerate(poses):
+        joints_m[frame] = of_frame
+        bar.advance(1)
+    return Scored(trial.action, len(joints_m), errors(trial.joints_m(), joints_m))
 
 
-def _lifted(trial: Trial, keypoints_px: npt.NDArray[Any], config: Config, bar: ProgressBar) -> Floats:
-    """The joints [F, 17, 3] in metres and the camera's axes, of keypoints [F, 17, 2] one after another, with a history of their own."""
-    lift, camera, person = open_lift(config), trial.camera, np.zeros(1, np.int64)
-    keypoints = np.concatenate([keypoints_px, np.ones_like(keypoints_px[..., :1])], -1).astype(np.float32)
-    poses = []
+def _lifted(trial: Trial, config: Config, whole: Optional[WholeSequence]) -> Iterator[Floats]:
+    """The joints [17, 3] of every frame in metres and the camera's axes: of a lifter that looks ahead, or frame by frame as live."""
+    camera = trial.camera
+    keypoints = np.concatenate([trial.keypoints_px, np.ones_like(trial.keypoints_px[..., :1])], -1)
+    if whole:
+        yield from whole.poses(keypoints, camera.width_px, camera.height_px)
+        return
+    lift, person = open_lift(config), np.zeros(1, np.int64)
     for frame, of_frame in enumerate(keypoints):
         pose = lift.step(Pose2D(frame, round(frame * 1e9 / RATE_HZ), camera.width_px, camera.height_px, person, of_frame[None]))
         if not len(pose.person):
             raise UserError(f"{trial.name}: no keypoint of frame {frame} is anywhere near the picture")
-        poses.append(pose.joints_m[0])
-        bar.advance(1)
-    return np.stack(poses)
+        yield pose.joints_m[0]
 
 
 def _show(table: Mapping[str, Scored], facts: Mapping[str, Any]) -> None:
@@ -106,8 +108,9 @@ def _show(table: Mapping[str, Scored], facts: Mapping[str, Any]) -> None:
     shown.add_section()
     shown.add_row("average", str(sum(row.frames for row in table.values())), *map(_mm, average(table)))
     console.print(shown)
-    flipped = ", averaged with its mirror image" if facts["flip"] else ""
-    say(f"lifter: {facts['lifter']}{flipped}; its metres are those of a body of {facts['body_height_m']} m (lift.body_height_m)")
+    flipped = ", averaged with the mirror image" if facts["flip"] else ""
+    say(f"lifter: {facts['lifter']}{flipped}")
+    say(f"body height: {facts['body_height_m']} m (lift.body_height_m); one of VideoPose3D's networks has its own scale instead")
     missing = [action for action in ACTIONS if action not in table]
     if missing:
         say(f"warning: the files have no {', '.join(missing)}, so this average is not the published one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from h36m_files import FRAMES, H36M, contents, write
 from app.errors import UserError
 from app.evaluation.h36m import Trial, read
 from app.messages import Pose2D
-from models.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
+from models.skeleton import H36M_JOINTS
 
 command = import_module("app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
 
@@ -26,7 +27,7 @@ TURN = np.array([[math.cos(0.4), 0, math.sin(0.4)], [0, 1, 0], [-math.sin(0.4), 
 
 
 class FakeLifter:
-    """Knows the truth of every frame, and gives it changed; looks at the keypoints alone, as a real one."""
+    """Knows the truth of every frame, and gives it changed; looks at the keypoints alone, as a real one. Causal, or for whole sequences."""
 
     def __init__(self, truth: dict[bytes, Poses], change: Callable[[Poses], Poses]) -> None:
         self._truth, self._change = truth, change
@@ -37,6 +38,11 @@ class FakeLifter:
         true_m = self._truth[pose.keypoints[0, :, :2].tobytes()]
         return SimpleNamespace(person=pose.person, joints_m=np.float32(self._change(true_m))[None])
 
+    def poses(self, keypoints: Poses, width_px: int, height_px: int) -> Iterator[Poses]:
+        assert (width_px, height_px) in {(1000, 1000), (1000, 1002)} and (keypoints[..., 2] == 1).all()
+        true_m = np.stack([self._truth[seen_px.tobytes()] for seen_px in keypoints[..., :2]])
+        yield from self._change(true_m)
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
@@ -45,13 +51,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     trials = read(keypoints, positions, SUBJECTS.split(",")).trials
     truth: dict[bytes, Poses] = {}
     for trial in trials:
-        for seen_px, true_m in zip(trial.keypoints_px, trial.joints_m()):
-            truth[seen_px.tobytes()] = true_m
-            mirrored_px = np.float32([(trial.camera.width_px - x, y) for x, y in seen_px[list(COCO_MIRROR)]])
-            truth[mirrored_px.tobytes()] = true_m[list(H36M_MIRROR)] * (-1, 1, 1)
+        truth.update(zip(map(np.ndarray.tobytes, trial.keypoints_px), trial.joints_m()))
 
     def evaluated(change: Callable[[Poses], Poses], flip: bool = False) -> tuple[dict[str, Any], tuple[Trial, ...]]:
-        monkeypatch.setattr(command, "open_lift", lambda config: FakeLifter(truth, change))
+        lifter = FakeLifter(truth, change)
+        monkeypatch.setattr(command, "open_lift", lambda config: None if flip else lifter)
+        monkeypatch.setattr(command, "open_whole", lambda config, flip: lifter if flip else None)
         command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", None)
         return json.loads((tmp_path / "new" / "figures.json").read_text()), trials
 
@@ -150,14 +155,19 @@ def test_jitter_is_measured_as_naive_formulas_do(run: Any) -> None:
     check(figures, "pa_mpjpe_mm", of_actions(trials, lambda true: distances([aligned(jittered(pose), pose) for pose in true], true)))
 
 
-def test_a_lean_to_one_side_is_gone_with_the_mirror_image(run: Any) -> None:
-    def leaning(true_m: Poses) -> Poses:
-        return true_m + np.array([0.07, 0, 0])
+def test_a_lifter_that_looks_ahead_has_the_whole_sequence(run: Any) -> None:
+    def late(true_m: Poses) -> Poses:
+        assert len(true_m) in {frames for takes in FRAMES.values() for frames in takes.values()}
+        return np.concatenate([true_m[:1], true_m[:-1]])
 
-    check(run(leaning)[0], "mpjpe_mm", dict.fromkeys(NOTHING, 70.0))
-    flipped, _ = run(leaning, flip=True)
-    check(flipped, "mpjpe_mm", NOTHING)
-    assert flipped["flip"]
+    figures, trials = run(late, flip=True)
+    check(figures, "mpjpe_mm", of_actions(trials, lambda true: distances(late(true), true)))
+    assert figures["flip"] and figures["average"]["mpjpe_mm"] > 1
+
+
+def test_the_shipped_lifter_does_not_flip(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--flip: poselift's own lifter is causal"):
+        command.evaluate("h36m", tmp_path, tmp_path, SUBJECTS, None, True, None, None)
 
 
 def test_the_table_has_every_action_the_height_and_what_is_missing(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,13 +175,13 @@ def test_the_table_has_every_action_the_height_and_what_is_missing(run: Any, cap
     shown = capsys.readouterr()
     rows = {line.split()[1]: line.split() for line in shown.out.splitlines() if line.startswith("│")}
     assert {"Photo", "Sitting", "Walking", "average"} <= set(rows) and "PA-MPJPE" in shown.out
-    assert "a body of 1.7 m (lift.body_height_m)" in shown.err
+    assert "body height: 1.7 m (lift.body_height_m)" in shown.err
     assert "the files have no Directions, Discussion, " in shown.err and "not the published one" in shown.err
 
 
 def test_keypoints_that_the_lifter_does_not_take(tmp_path: Path) -> None:
     keypoints, positions = write(tmp_path, *contents(names=H36M_JOINTS), metadata=H36M)
-    with pytest.raises(UserError, match=r"holds Human3\.6M's own joints, but this lifter takes COCO's"):
+    with pytest.raises(UserError, match=r"holds Human3\.6M's own joints, but lifters here take COCO's"):
         command.evaluate("h36m", keypoints, positions, SUBJECTS, None, False, None, None)
 
 
