@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import h36m_files
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.cli.whole import lift_whole, record_with_poses
 from app.errors import UserError
+from app.evaluation import h36m
 from app.keypoint_files import Clip, write_keypoints
 from app.messages import Pose2D, Pose3D
 from app.recording import RecordingWriter, read
@@ -189,6 +192,23 @@ def test_from_a_checkpoint_to_poses_by_two_commands(tmp_path: Path, dataset: Pat
         found = loaded(tmp_path / "out" / name / "poses.npz")
         assert np.abs(found["joints_m"] - network(keypoints, flip, widths, model)).max() < TOLERANCE
         assert found["frame"].tolist() == list(range(len(keypoints))) and not found["delay_s"].any()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_published_protocols_take_it_as_a_whole(path: Path, tmp_path: Path, flip: bool) -> None:
+    files = h36m_files.write(tmp_path, *h36m_files.contents())
+    options = ["--flip"] if flip else []
+    arguments = ("--keypoints", files[0], "--positions", files[1], "--lifter", path, "--json", tmp_path / "figures.json", *options)
+    assert run("evaluate", *arguments).exit_code == 0
+    found = json.loads((tmp_path / "figures.json").read_text())["actions"]["Walking"]["mpjpe_mm"]
+    off, count = 0.0, 0
+    for trial in h36m.read(*files, ["S9", "S11"]).trials:
+        if trial.action == "Walking":
+            screen = normalised_screen(trial.keypoints_px, trial.camera.width_px, trial.camera.height_px)
+            poses = lifted_with_flip(MODEL, WIDTHS, screen) if flip else published(MODEL, WIDTHS, False, screen)
+            errors = np.linalg.norm(poses - poses[:, :1] - trial.joints_m(), axis=-1)
+            off, count = off + errors.mean(-1).sum(), count + len(errors)
+    assert found == pytest.approx(1000 * off / count, rel=1e-4)
 
 
 def test_a_causal_checkpoint_on_a_file_is_as_live(tmp_path: Path, dataset: Path) -> None:
