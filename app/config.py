@@ -54,6 +54,7 @@ class LiftConfig(Section):
     focal_px: Optional[float] = Field(None, gt=0)
     hold_s: float = Field(0.5, ge=0)
     max_gap_s: float = Field(0.5, gt=0)
+    steady: bool = True
 
 
 class RecordConfig(Section):

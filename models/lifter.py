@@ -82,11 +82,13 @@ class Lifter:
         focal_px: float | None = None,
         hold_s: float = 0.5,
         gap_s: float = 0.5,
+        steady: bool = True,
     ) -> None:
         """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
 
         `focal_px` is the pictures' focal length; None lets the normalisation assume one. A pause of more than `gap_s`
-        between two measurements ends all histories. Raises ModelError where `model` is no lifter that this code can use.
+        between two measurements ends all histories. `steady`: who stands still is shown so (`models/steady.py`), except with a
+        network that answers late. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
         require_shapes(model, facts)
@@ -98,6 +100,7 @@ class Lifter:
         self._focal_px = focal_px
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
         self._slots = Slots(slots, round(hold_s * NS_PER_S))
+        self._steady = steady and not self.delay_ns
         self._size_px = (0, 0)
         self._newest: dict[int, _Joints] = {}
         """Everyone's joints as the last tick gave them."""
@@ -128,7 +131,13 @@ class Lifter:
             self._commit(part)
         self._slots.admit(int(t_ns), arrived)
         joints = self._commit(1.0) if advance.on_tick else self._look()
+        if self._steady:
+            joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
         return self._lifted(ids, joints, peeked=not advance.on_tick)
+
+    def _steadied(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
+        known = self._slots.people[person]
+        return joints if known.held else joints._replace(joints_m=known.steady.step(t_ns, known.keypoints, joints.joints_m))
 
     def _commit(self, part: float) -> dict[int, _Joints]:
         self._newest = self._evaluate(self._network.commit, part)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.steady import Steady
+
 Floats = npt.NDArray[np.float32]
 
 PLAUSIBLE_PICTURES = 10
@@ -19,6 +21,7 @@ class Person:
 
     def __init__(self, slot: int, t_ns: int, keypoints: Floats) -> None:
         self.slot = slot
+        self.steady = Steady()
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)

@@ -41,6 +41,7 @@ def open_lift(config: Config) -> Lift:
         focal_px=settings.focal_px,
         hold_s=settings.hold_s,
         gap_s=settings.max_gap_s,
+        steady=settings.steady,
     )
     return Lift(lifter)
 

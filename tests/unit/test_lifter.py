@@ -45,7 +45,7 @@ def open_lifter(weights, tmp_path, monkeypatch):
 
     def opened(**settings):
         onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain"}), tmp_path / "lifter.onnx")
-        return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, **settings)
+        return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, steady=False, **settings)
 
     return opened
 
