@@ -11,6 +11,7 @@ import numpy.typing as npt
 from models.backend import Model
 from models.errors import ModelError
 from models.lifter_metadata import LifterMetadata
+from models.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.slots import Slots, plausible
 from models.stateful import Bools, StatefulNetwork, Stepper
@@ -45,7 +46,8 @@ class LiftedPeople(NamedTuple):
     person: npt.NDArray[np.int64]
     """[M]"""
     keypoints: Floats
-    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it was known last."""
+    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it was known last. Sides that the
+    detector exchanged are put right (`models.sides`), here as in what the network sees."""
     joints_m: Floats
     """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
     sigma_m: Floats
@@ -92,7 +94,9 @@ class Lifter:
         """
         facts = LifterMetadata.read(model.metadata)
         require_shapes(model, facts)
-        self._network: Stepper = StatefulNetwork(model, slots)
+        self._flip = facts.flip
+        self._rows = 2 * slots if facts.flip else slots
+        self._network: Stepper = StatefulNetwork(model, self._rows)
         self._receptive_field = facts.receptive_field
         self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
         self._normalisation = facts.normalisation
@@ -162,29 +166,29 @@ class Lifter:
         people = self._slots.people
         if not people:
             return {}
-        rows = [known.slot for known in people.values()]
+        rows = np.array([known.slot for known in people.values()])
+        starts = np.array([known.columns == 0 for known in people.values()])
         keypoints = np.stack([known.at(part) for known in people.values()])
+        if self._flip:  # who is mirrored has the slot beyond those of all people
+            keypoints = np.concatenate([keypoints, mirrored_keypoints(keypoints, self._size_px[0])])
+            rows, starts = np.concatenate([rows, rows + self._slots.count]), np.concatenate([starts, starts])
         observed, views = self._normalisation.observe(keypoints, *self._size_px, self._focal_px)
-        features = np.zeros((self._slots.count, *observed.shape[1:]), np.float32)
+        features = np.zeros((self._rows, *observed.shape[1:]), np.float32)
         features[rows] = observed
-        reset = np.zeros(self._slots.count, np.bool_)
-        reset[rows] = [known.columns == 0 for known in people.values()]
+        reset = np.zeros(self._rows, np.bool_)
+        reset[rows] = starts
         outputs = step(features, reset)
         pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
         joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m
         if outputs.sigma is None:
             sigma_m = np.full_like(joints_m, np.nan)
         else:
-            sigma = outputs.sigma[rows].reshape(pose.shape)
-            sigma_m = self._sigma_m(self._normalisation.sigma_to_camera(sigma, views), joints_m)
-        return dict(zip(people, map(_Joints, joints_m, sigma_m)))
-
-    def _sigma_m(self, sigma: Floats, joints_m: Floats) -> Floats:
-        """[K, 17, 3] of the network's `sigma` in camera axes. A wrong body height moves a joint along its line from the root,
-        whatever else is not known of it: both add in quadrature."""
-        sigma_m: Floats = np.hypot(sigma * self._unit_m, np.float32(HEIGHT_SPREAD) * joints_m)
-        sigma_m[:, 0] = 0
-        return sigma_m
+            sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * self._unit_m
+        if self._flip:
+            half = len(people)
+            joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
+            sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
+        return dict(zip(people, map(_Joints, joints_m, _with_height_spread(sigma_m, joints_m))))
 
     def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
         people = self._slots.people
@@ -204,6 +208,16 @@ class Lifter:
             held=np.array([known.held for known in chosen], np.bool_),
             delay_ns=self.delay_ns,
         )
+
+
+def _with_height_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
+    """The network's `sigma_m` [K, 17, 3] with what an unknown height adds.
+
+    A wrong body height moves a joint along its line from the root, whatever else is not known of it: both add in quadrature.
+    """
+    spread_m: Floats = np.hypot(sigma_m, np.float32(HEIGHT_SPREAD) * joints_m)
+    spread_m[:, 0] *= 0  # what is not known stays NaN
+    return spread_m
 
 
 def _between(start: _Joints, end: _Joints, part: np.float32) -> _Joints:

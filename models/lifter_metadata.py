@@ -49,10 +49,13 @@ class LifterMetadata(NamedTuple):
     normalisation: Normalisation
     delay_columns: int
     """How many columns before the newest the pose belongs to: 0 where causal, half the receptive field where symmetric."""
+    flip: bool
+    """Whether a pose is the mean of the network's answer to a person and of that to their mirror image, mirrored back."""
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> LifterMetadata:
-        """From the pairs in the file: `rate_hz` ("30" or "30000/1001"), `receptive_field`, `normalisation`, `delay` (0 without it).
+        """From the pairs in the file: `rate_hz` ("30" or "30000/1001"), `receptive_field`, `normalisation`, `delay` (0 without it),
+        `flip` ("yes" or "no"; no without it).
 
         Raises ModelError where one is missing, or is nothing that can be used.
         """
@@ -65,7 +68,10 @@ class LifterMetadata(NamedTuple):
             raise ModelError(
                 f"this lifter's metadata says delay = '{delay}'; it must be below the receptive field, {receptive_field} columns"
             )
-        return cls(_positive(metadata, "rate_hz"), receptive_field, NORMALISATIONS[name], int(delay))
+        flip = metadata.get("flip", "no")
+        if flip not in ("yes", "no"):
+            raise ModelError(f"this lifter's metadata says flip = '{flip}'; yes or no is needed; convert the model anew")
+        return cls(_positive(metadata, "rate_hz"), receptive_field, NORMALISATIONS[name], int(delay), flip == "yes")
 
 
 def _positive(metadata: Mapping[str, str], key: str) -> Fraction:

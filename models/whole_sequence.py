@@ -15,7 +15,8 @@ from models.backend import Model
 from models.errors import ModelError
 from models.lifter import require_shapes
 from models.lifter_metadata import LifterMetadata
-from models.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
+from models.mirror import mirrored_joints, mirrored_keypoints
+from models.skeleton import H36M_JOINTS
 from models.stateful import StatefulNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -58,14 +59,13 @@ class WholeSequence:
 
     def _columns(self, keypoints: Floats, width_px: int, height_px: int) -> Floats:
         """[T, V, ...]: what the network takes, of the sequence and, where flipped, of its mirror image."""
-        mirrored = keypoints[:, COCO_MIRROR] * np.array([-1, 1, 1], np.float32) + np.array([width_px, 0, 0], np.float32)
-        views = np.stack([keypoints, mirrored] if self._flip else [keypoints], 1)
+        views = np.stack([keypoints, mirrored_keypoints(keypoints, width_px)] if self._flip else [keypoints], 1)
         observed, _ = self._facts.normalisation.observe(views.reshape(-1, *views.shape[2:]), width_px, height_px, self._focal_px)
         columns: Floats = observed.reshape(*views.shape[:2], *observed.shape[1:])
         return columns
 
     def _joints_m(self, pose: Floats) -> Floats:
         if self._flip:
-            pose = np.stack([pose[0], pose[1, list(H36M_MIRROR)] * np.array([-1, 1, 1], np.float32)])
+            pose = np.stack([pose[0], mirrored_joints(pose[1])])
         joints_m: Floats = (pose - pose[:, :1]).mean(0) * self._unit_m
         return joints_m

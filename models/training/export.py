@@ -42,6 +42,7 @@ def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
         "keypoints": " ".join(COCO_KEYPOINTS),
         "joints": " ".join(H36M_JOINTS),
         "normalisation": "person_camera",
+        "flip": "yes",
         "output": "root-relative, in the virtual camera's axes, in body scales",
         "sigma": "standard deviation of each output, in the same axes and unit; widened until it was right for the validation subjects",
         "body_scale": f"thigh + shank + trunk: {BODY_SCALE_OF_HEIGHT} of the body height",
