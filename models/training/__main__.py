@@ -14,8 +14,8 @@ from models.training.export import export
 from models.training.motion import load_motion
 from models.training.train import Settings, calibrate, train, validate, validation_batches
 
-STEPS = 36_000
-"""About 80 minutes on two CPU cores."""
+STEPS = 30_000
+"""About 70 minutes on two CPU cores."""
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.skeleton import H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
+from models.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,6 +26,17 @@ COCO_BODY = np.array([11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3])
 FACE_M = np.array([[0.0, 0.045, 0.115], [0.032, 0.08, 0.095], [-0.032, 0.08, 0.095], [0.075, 0.06, 0.0], [-0.075, 0.06, 0.0]], np.float32)
 """COCO keypoints 0 to 4 from the neck joint, to the left, up and forward: an adult's head is 15 cm wide between the ears and 19 cm
 long, its pupils 63 mm apart."""
+
+
+TENDENCY_M = np.array(
+    [
+        (0.0, 0.014, -0.017), (0.005, 0.006, 0.0), (-0.005, 0.006, 0.0), (-0.033, -0.004, 0.027), (0.033, -0.004, 0.027),
+        (-0.005, 0.028, 0.0), (0.005, 0.028, 0.0), (0.0, 0.01, 0.003), (0.0, 0.01, 0.003), (0.0, 0.001, 0.003), (0.0, 0.001, 0.003),
+        (0.0, 0.0, 0.024), (0.0, 0.0, 0.024), (0.0, 0.005, -0.01), (0.0, 0.005, -0.01), (0.0, 0.024, 0.002), (0.0, 0.024, 0.002),
+    ],
+    np.float32,
+)  # fmt: skip
+"""Where BlazePose puts COCO's keypoints beside the joints of rendered people, along the trunk's left, up and forward (`bench/rendered`)."""
 
 
 class Likeness(NamedTuple):
@@ -52,10 +63,17 @@ def plain_likeness(count: int, length: int) -> Likeness:
 
 
 def random_likeness(rng: np.random.Generator, count: int, length: int) -> Likeness:
-    """Different detectors and people: widths, offsets of about a centimetre, heads that turn and nod slowly."""
-    hip_width, shoulder_width = rng.uniform(0.95, 1.65, count), rng.uniform(0.88, 1.12, count)
-    offsets_m = rng.normal(0, 0.014, (count, 17, 3))
+    """Different detectors and people: widths, offsets of a centimetre or two, heads that turn and nod slowly.
+
+    Half of them tend to where BlazePose puts the keypoints, which knows the hips' joints and not COCO's wide hips.
+    """
+    alike = rng.random(count) < 0.5
+    hip_width = np.where(alike, rng.uniform(0.98, 1.35, count), rng.uniform(1.05, 1.65, count))
+    shoulder_width = rng.uniform(0.88, 1.12, count)
+    sides, own = rng.normal(0, 0.012, (count, 17, 3)), rng.normal(0, 0.012, (count, 17, 3))
+    offsets_m = own + (sides + sides[:, COCO_MIRROR] * (-1, 1, 1)) / 2
     offsets_m[:, :5] += rng.normal(0, 0.02, (count, 1, 3))
+    offsets_m += TENDENCY_M * (alike * rng.uniform(0, 1.3, count))[:, None, None]
     sweep = np.linspace(-1, 1, length)
     turn = rng.normal(0, 0.4, (count, 1)) + rng.normal(0, 0.15, (count, 1)) * sweep
     nod = rng.normal(0, 0.2, (count, 1)) + rng.normal(0, 0.08, (count, 1)) * sweep

@@ -19,33 +19,62 @@ KNOTS = (3, 6, 10, 16)
 """Frames between two knots of a drift."""
 
 LEGS, ARMS = np.arange(11, 17), np.arange(5, 11)
+LEFT_FOREARM, RIGHT_FOREARM = np.array([7, 9]), np.array([8, 10])
+LIMBS = np.array([7, 8, 9, 10, 13, 14, 15, 16])
+"""Elbows, wrists, knees and ankles."""
+
+LAPSE_FRAMES = 4
+"""How long a limb's keypoint lies elsewhere at a time, on average."""
 
 
 def detect(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
     """Keypoints [N, L, 17, 3] (x, y, confidence) as detected, of true points [N, L, 17, 2]; any unit of length.
 
-    `depth` [N, L, 17]: how far each joint lies behind the root, in body sizes: what is far is often hidden. One sequence in three
-    has confidence 1 throughout, as from a detector that gives none.
+    `depth` [N, L, 17]: how far each joint lies behind the root, in body sizes: what is far is often hidden. Half of the sequences are
+    from a detector like BlazePose, as it was measured on rendered people (`bench/rendered`): it hardly trembles, drifts by a hundredth
+    of the body's size, and its confidence tells what is hidden, not what is wrong. Of the others' confidence some tells both. One
+    sequence in three has confidence 1 throughout, as from a detector that gives none.
     """
     count, length = points.shape[:2]
     size = np.ptp(points, axis=2).max(-1).mean(1)[:, None, None]
+    calm = rng.random((count, 1, 1)) < 0.5
     level = difficulty(rng, depth)
-    level[rng.random(count) < 0.15] *= 0.1
+    level[rng.random(count) < 0.12] *= 0.1
     white, drift = rng.uniform(0.001, 0.011, (2, count, 1, 1)).astype(np.float32)
+    white = np.where(calm, 0.3 * white, white)
     error = white * _normal(rng, count, length, 17, 2).transpose(3, 0, 1, 2) + 1.3 * drift * _drift(rng, count, length)
     error = (error * level).transpose(1, 2, 3, 0)
     jumps = rng.random((count, length, 17), np.float32) < 0.02 * rng.random((count, 1, 1), np.float32)
     error[jumps] += _normal(rng, int(jumps.sum()), 2) * 0.06
-    lost, wild = lose(rng, count, length), rng.random((count, 1, 1)) < 0.5
-    error += np.where(lost[..., None], 0.12 * _drift(rng, count, length).transpose(1, 2, 3, 0), 0)
+    error += lapses(rng, depth)
+    lost, wild = lose(rng, count, length), rng.random((count, 1, 1)) < 0.6
+    astray = rng.uniform(0.03, 0.12, (count, 1, 1, 1))
+    error += np.where(lost[..., None], astray * _drift(rng, count, length).transpose(1, 2, 3, 0), 0)
 
     off = np.sqrt(np.square(error).sum(-1))
     scatter = _normal(rng, count, length, 17)
-    confidence = np.clip(1 - rng.uniform(0.02, 0.2, (count, 1, 1)) - 6 * off * (1 + 0.3 * scatter) + 0.05 * scatter, 0.3, 1)
+    telling = 1 - rng.uniform(0.02, 0.2, (count, 1, 1)) - 6 * off * (1 + 0.3 * scatter) + 0.05 * scatter
+    confidence = np.where(calm, np.clip(1 - 0.03 * np.abs(scatter), 0.3, 1), np.clip(telling, 0.3, 1))
     confidence = np.where(lost, np.where(wild, rng.uniform(0.02, 0.4, (count, 1, 1)), 0), confidence)
     confidence = np.where((rng.random((count, 1, 1)) < 0.33) & ~lost, 1, confidence)
     keypoints = np.concatenate([points + error * size[..., None], confidence[..., None]], -1, dtype=np.float32)
     return swap(keypoints, swaps(rng, count, length))
+
+
+def lapses(rng: np.random.Generator, depth: Floats) -> Floats:
+    """Errors [N, L, 17, 2], in body sizes, of limbs that are taken for something else for some frames; more often of what is far."""
+    count, length = depth.shape[:2]
+    begins = 0.03 * rng.random((count, 1, 1)) * (1 + np.clip(depth[:, :, LIMBS], 0, 1))
+    chance = rng.random((2, length, count, len(LIMBS)), np.float32)
+    where = 0.06 * _normal(rng, length, count, len(LIMBS), 2)
+    errors = np.zeros((count, length, 17, 2), np.float32)
+    lapsed, place = chance[0, 0] < LAPSE_FRAMES * begins[:, 0], where[0]
+    for frame in range(length):
+        errors[:, frame, LIMBS] = lapsed[..., None] * place
+        starts = ~lapsed & (chance[0, frame] < begins[:, frame])
+        place = np.where(starts[..., None], where[frame], place)
+        lapsed = starts | lapsed & (chance[1, frame] > 1 / LAPSE_FRAMES)
+    return errors
 
 
 def difficulty(rng: np.random.Generator, depth: Floats) -> Floats:
@@ -55,9 +84,10 @@ def difficulty(rng: np.random.Generator, depth: Floats) -> Floats:
 
 
 def lose(rng: np.random.Generator, count: int, length: int) -> Bools:
-    """Which keypoints [N, L, 17] are not seen: single ones, the legs, the arms or everything, for a while or all the time."""
+    """Which keypoints [N, L, 17] are not seen: single ones, a forearm, the legs, the arms or everything, for a while or all the time."""
     lost = np.zeros((count, length, 17), bool)
-    for joints, share in [(None, 0.25), (None, 0.15), (LEGS, 0.05), (ARMS, 0.02), (np.arange(17), 0.02)]:
+    parts = [(LEFT_FOREARM, 0.08), (RIGHT_FOREARM, 0.08), (LEGS, 0.05), (ARMS, 0.02), (np.arange(17), 0.02)]
+    for joints, share in [(None, 0.25), (None, 0.15), *parts]:
         for n in np.flatnonzero(rng.random(count) < share):
             first = int(rng.integers(-length // 2, length))
             run = slice(max(first, 0), first + int(rng.integers(2, length)))
