@@ -77,9 +77,10 @@ def _tensors(data: bytes, part: str) -> dict[str, Array]:
     content, load = _zipped(data) if data.startswith(b"PK") else _older(data)
     whole = _entries(content)
     if part not in whole:
-        names = ", ".join(sorted(map(str, whole)))
-        raise ModelError(f"holds no {part}, but {names or type(content).__name__:.200}; a checkpoint of VideoPose3D is needed")
-    return {str(name): _tensor(f"{part}.{name}", value, load) for name, value in _entries(whole[part]).items()}
+        names = ", ".join(sorted(map(_printable, whole)))
+        raise ModelError(f"holds no {part}, but {(names or type(content).__name__):.200}; a checkpoint of VideoPose3D is needed")
+    found = {_printable(name): value for name, value in _entries(whole[part]).items()}
+    return {name: _tensor(f"{part}.{name}", value, load) for name, value in found.items()}
 
 
 def _zipped(data: bytes) -> tuple[Any, _Load]:
@@ -130,6 +131,11 @@ def _entries(value: Any) -> Mapping[Any, Any]:
         return {}
     given = value.arguments[0] if value.arguments else []
     return {**{key: item for key, item in given if isinstance(key, str)}, **value.entries}
+
+
+def _printable(name: Any) -> str:
+    """Fit for a line that people read, and a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(name)[:100])
 
 
 def _tensor(name: str, value: Any, load: _Load) -> Array:

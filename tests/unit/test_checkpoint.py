@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import subprocess
 import tracemalloc
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -183,7 +185,7 @@ TRICKS = {
     "bytes that promise more than there is": (Raw(b"\x8e" + b"\xff" * 7 + b"\x7fa"), "truncated or damaged"),
     "a deep tuple": (Raw(b")" + b"\x85" * DEEP), None),
     "a deep list": (Raw(b"]" * DEEP + b"a" * (DEEP - 1)), None),
-    "a deep key": (Raw(b"})" + b"\x85" * DEEP + b"Ns"), None),
+    "a deep key": (Raw(b"})" + b"\x85" * 4 * DEEP + b"Ns"), None),  # to hash it would end the process
     "deep calls": (Raw(b"ccollections\nOrderedDict\n" * 50_000 + b")" + b"R" * 50_000), None),
     "itself": (Raw(b"]q\x01h\x01a"), None),
     "an empty stack": (Raw(b"aaaa"), "truncated or damaged"),
@@ -251,6 +253,8 @@ WRONG = {
     "without model_pos": (zipped({"epoch": 3, "state_dict": 4}), "holds no model_pos, but epoch, state_dict"),
     "a bare state dict": (older(random_model((1,), 2)), "holds no model_pos, but expand_bn.bias"),
     "a list": (zipped([MODEL]), "holds no model_pos, but list"),
+    "names for a terminal": (zipped({"\x1b[2Ja\nb": 3, "\u202e": 4}), r"but \?, \?\[2Ja\?b; a checkpoint"),
+    "a tensor's name for a terminal": (zipped({"model_pos": {"a\nb\x07": 3}}), r"model_pos.a\?b\? is no tensor"),
     "no tensors": (zipped({"model_pos": {"expand_conv.weight": 3}}), "model_pos.expand_conv.weight is no tensor"),
     "compressed": (zipped(checkpoint(MODEL), compression=zipfile.ZIP_DEFLATED), "compressed"),
 }
@@ -269,6 +273,26 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.bin"):
         with pytest.raises(ModelError, match="cannot read this file"):
             read_checkpoint(path)
+
+
+def test_members_that_lie_in_each_other_are_refused(tmp_path: Path) -> None:
+    """A zip file may name the same bytes many times: a small file, and much to read."""
+    path = write(tmp_path / "c.bin", checkpoint(MODEL))
+    numbers = np.zeros(10_000, np.uint8).tobytes()
+    within = io.BytesIO()
+    with zipfile.ZipFile(within, "w") as file:
+        file.writestr("archive/data/within", numbers)
+    with zipfile.ZipFile(path, "a") as file:
+        start = file.fp.tell() + 30 + len("archive/data/around")
+        file.writestr("archive/data/around", within.getvalue())
+        member = zipfile.ZipInfo("archive/data/within")
+        member.file_size = member.compress_size = len(numbers)
+        member.CRC, member.header_offset = zlib.crc32(numbers), start
+        file.filelist.append(member)
+    with zipfile.ZipFile(path) as file:
+        assert len(file.namelist()) > 20
+    with pytest.raises(ModelError, match="members are compressed or overlap"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -133,7 +133,7 @@ def random_model(widths: tuple[int, ...], channels: int, seed: int = 0, keypoint
             f"{name}.weight": rng.uniform(0.5, 1.5, channels).astype(np.float32),
             f"{name}.bias": (0.3 * rng.normal(size=channels)).astype(np.float32),
             f"{name}.running_mean": (0.3 * rng.normal(size=channels)).astype(np.float32),
-            f"{name}.running_var": rng.uniform(0.3, 2, channels).astype(np.float32),
+            f"{name}.running_var": rng.uniform(0.02, 2, channels).astype(np.float32),
             f"{name}.num_batches_tracked": np.array(1000, np.int64),
         }
 
