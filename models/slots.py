@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.sides import Sides
 from models.steady import Steady
 
 Floats = npt.NDArray[np.float32]
@@ -24,6 +25,7 @@ class Person:
         self.steady = Steady()
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
+        self._sides = Sides()
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
         self.keypoints = keypoints
         self.see(t_ns, keypoints)
@@ -31,8 +33,9 @@ class Person:
     def see(self, t_ns: int, keypoints: Floats) -> None:
         """A new measurement [17, 3] (x px, y px, confidence); what is missing in it (0) stays where it was known last.
 
-        A keypoint that was never known stands in the middle of the others.
+        Sides that the detector exchanged are undone (`models.sides`). A keypoint that was never known stands in the middle of the others.
         """
+        keypoints = self._sides.undo(t_ns, keypoints)
         present = keypoints[:, 2:] > 0
         self._known_px = np.where(present, keypoints[:, :2], self._known_px)
         box = keypoints[present[:, 0], :2]

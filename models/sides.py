@@ -1,0 +1,214 @@
+"""Whose side a keypoint is on: undoes a detector's exchange of left and right before the lifter sees it.
+
+A detector that takes left for right, of a limb or of the whole body, shows it as that starts and as it ends: both keypoints of a
+pair jump, each to where the other was expected. So every keypoint is followed from measurement to measurement, and a pair
+whose keypoints fit far better to each other's prediction than to their own is turned round until they jump back.
+
+The detector is believed wherever the keypoints do not tell. Pairs that stand close together follow those of their limb or body
+that do not; labels may be doubted only for as long as they have earned by being clear before (see `EARNING`); and after what
+looked like half an exchange, or when the whole picture jumps, nothing is turned round for a while.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Points = npt.NDArray[np.complex128]
+"""Keypoints [8, 2] by pair and side, or pairs [8]: px, x + iy."""
+
+PAIRS = 8
+"""Eyes, ears, shoulders, elbows, wrists, hips, knees, ankles: after the nose, COCO's keypoints are pairs of left and right."""
+LIMBS = (slice(0, 2), slice(2, 5), slice(5, 8))
+"""Pairs that a detector often exchanges together: the face, the arms, the legs."""
+
+PLACE_S, SPEED_S, COASTING_S = 0.03, 0.06, 0.2
+"""Time constants of a keypoint's place and speed as they follow the measurements, and of the speed's decay."""
+NOISE, UNREST_PER_S = 0.0095, 0.2
+"""A prediction's usual error, per axis, in sizes of the body: at once, and for each second since the keypoint was seen."""
+FREEDOM = 4.0
+"""Degrees of freedom of the t distribution of these errors: great ones are more frequent than a normal distribution has them."""
+SPREAD_S, MAX_SPREAD, FIRST_SPREAD = 0.5, 25.0, 10.0
+"""Time constant of a pair's error variance, in usual ones; the most that one measurement counts; the variance at first."""
+FORGET_S = 0.25
+"""A keypoint that was not seen, or was where neither side's was expected, for longer is followed anew."""
+GROWING_S, SHRINKING_S, MAX_GROWTH = 0.3, 5.0, 1.5
+"""Time constants of the body's size as its box grows and shrinks, and how many times larger a box may be to be believed."""
+
+LIMB_COST, BODY_COST, RETURN_COST = 12.0, 10.0, 4.5
+"""Log-likelihood that must be gained by an exchange of a limb or a part of it, of the whole body, and by the end of an exchange."""
+FOLLOWS = 2.0
+"""A pair goes with the rest of its limb where this costs less log-likelihood."""
+MISFIT = 6.0
+"""What exchanged keypoints cost above this, because they fit badly as well, counts against the exchange."""
+OUTSIDE = 12.0
+"""A pair that costs more is not where it was expected, nor exchanged: it is not followed there, at first."""
+CUT = 1.7
+"""This is another scene where log(1 + squared error / `FREEDOM`) of the pairs' middles is more, on average."""
+
+EARNING, MAX_TRUST_S = 2.0, 4.0
+"""Each second for which a pair's labels are clear earns so many for which they may be turned round, up to a limit."""
+CLEAR_PAIR, CLEAR_BODY, DOUBT = 2.0, 8.0, 20.0
+"""With less log-likelihood for its labels than that, a pair's trust (or that of all exchanged) is spent so many times faster."""
+SUSPICIOUS = 3.0
+"""Log-likelihood for an exchange that is too little to act and too much to forget."""
+DISTRUST_S = -2.0
+"""The trust in a detector's labels against what comes later: when they are suspicious, and when an exchange is given up."""
+
+
+class Sides:
+    """The sides of one person's keypoints; what it gives depends on the sequence of keypoints and times alone."""
+
+    def __init__(self) -> None:
+        self.exchanged: Bools = np.zeros(PAIRS, np.bool_)
+        """[8]: the pairs that were turned round in the newest measurement."""
+        self._t_ns: int | None = None
+        self._size_px = 0.0
+        self._place: Points = np.zeros((PAIRS, 2), np.complex128)
+        self._speed: Points = np.zeros((PAIRS, 2), np.complex128)
+        self._unseen_s: Numbers = np.full((PAIRS, 2), np.inf)
+        self._spread: Numbers = np.full(PAIRS, FIRST_SPREAD)
+        self._trust_s: Numbers = np.full(PAIRS, -EARNING * FORGET_S)
+
+    def undo(self, t_ns: int, keypoints: Floats) -> Floats:
+        """The keypoints [17, 3] (x px, y px, confidence; 0 where missing) seen at `t_ns`, each under its own side's name.
+
+        Times must not go back. No value may be NaN.
+        """
+        elapsed_s = 0.0 if self._t_ns is None else (t_ns - self._t_ns) / 1e9
+        self._t_ns = t_ns
+        self._measure(keypoints, elapsed_s)
+        measured = _turned(keypoints, self.exchanged)[1:].reshape(PAIRS, 2, 3)
+        place: Points = measured[..., :2].astype(np.float64).view(np.complex128)[..., 0]
+        seen = measured[..., 2] > 0
+        predicted = self._place + self._speed * (COASTING_S * (1 - exp(-elapsed_s / COASTING_S)))
+        self._unseen_s += elapsed_s
+        self._unseen_s[self._unseen_s > FORGET_S] = np.inf
+
+        tells: Bools = np.asarray((seen & np.isfinite(self._unseen_s)).all(1))
+        scale_px2 = self._scale_px2(tells)
+        off = np.stack([place - predicted, place[:, ::-1] - predicted])
+        error = (off.real**2 + off.imag**2) / scale_px2
+        cost = (FREEDOM / 2 + 1) * np.log1p(error / FREEDOM).sum(-1)
+        cut = self._another_scene(off[0].mean(1), scale_px2, tells)
+        flips = np.zeros(PAIRS, np.bool_) if cut else self._judge(cost, tells, elapsed_s)
+        if flips.any():
+            self.exchanged = self.exchanged ^ flips
+            place[flips], seen[flips] = place[flips, ::-1], seen[flips, ::-1]
+            error[0, flips], cost[0, flips] = error[1, flips], cost[1, flips]
+
+        variance = np.minimum(error[0].mean(1) / 2 * np.maximum(self._spread, 1), MAX_SPREAD)
+        self._spread += (1 - exp(-elapsed_s / SPREAD_S)) * (variance - self._spread)
+        self._follow(place, predicted, seen & (cut | (cost[0] <= OUTSIDE))[:, None], elapsed_s)
+        if cut:
+            self._trust_s[:] = DISTRUST_S
+        if self.exchanged.any() and self._trust_s[self.exchanged].max() <= 0:
+            self._give_up()
+        return _turned(keypoints, self.exchanged)
+
+    def _measure(self, keypoints: Floats, elapsed_s: float) -> None:
+        """The body's size: its box's longer side, followed slowly, since a crouch makes nobody small and a wild keypoint nobody large."""
+        places = keypoints[keypoints[:, 2] > 0, :2]
+        if not len(places):
+            return
+        box_px = max(float((places.max(0) - places.min(0)).max()), 1.0)
+        if self._size_px == 0:
+            self._size_px = box_px
+        box_px = min(box_px, MAX_GROWTH * self._size_px)
+        slowness_s = GROWING_S if box_px > self._size_px else SHRINKING_S
+        self._size_px += (1 - exp(-elapsed_s / slowness_s)) * (box_px - self._size_px)
+
+    def _scale_px2(self, tells: Bools) -> Numbers:
+        """Variance [8, 2] of the predictions, per axis; infinite for a pair that does not tell."""
+        usual_px2 = (max(self._size_px, 1) * np.hypot(NOISE, UNREST_PER_S * self._unseen_s)) ** 2 * np.maximum(self._spread, 1)[:, None]
+        usual_px2[~tells] = np.inf
+        return np.asarray(usual_px2)
+
+    def _another_scene(self, middle_off: Points, scale_px2: Numbers, tells: Bools) -> bool:
+        """Whether the middles of most pairs are not where they were expected; neither an exchange nor half of one moves them."""
+        error = 2 * (middle_off.real**2 + middle_off.imag**2) / scale_px2.mean(1)
+        return bool(np.log1p(error / FREEDOM).sum() > CUT * np.count_nonzero(tells))
+
+    def _judge(self, cost: Numbers, tells: Bools, elapsed_s: float) -> Bools:
+        """Which pairs [8] turn now, where labels as they are and exchanged cost that much [2, 8]; earns and spends trust."""
+        gain = cost[0] - cost[1]
+        gain[self._trust_s <= 0] = 0
+        support = -float(gain[self.exchanged].sum())
+        gain = np.where(self.exchanged | (gain == 0), gain, gain - np.maximum(cost[1] - MISFIT, 0))
+        flips = _flips(gain, self.exchanged)
+
+        away = ~tells & np.isfinite(self._unseen_s).all(1)  # for a moment: that says nothing about the labels
+        unclear = (np.abs(gain) < CLEAR_PAIR) & (self._trust_s > 0)
+        spent_s = np.maximum(self._trust_s - DOUBT * elapsed_s, 0)
+        earned_s = np.minimum(self._trust_s + EARNING * elapsed_s, MAX_TRUST_S)
+        trust_s = np.where(away, self._trust_s, np.where(unclear, spent_s, earned_s))
+        if flips.any():
+            trust_s = np.where(self.exchanged, self._trust_s, trust_s)
+        else:
+            trust_s[_suspicious(gain)] = DISTRUST_S
+            held_s = elapsed_s * (1 if support > CLEAR_BODY else DOUBT)
+            trust_s = np.where(self.exchanged, self._trust_s - held_s, trust_s)
+        self._trust_s = trust_s
+        return flips
+
+    def _follow(self, place: Points, predicted: Points, seen: Bools, elapsed_s: float) -> None:
+        """Take in the keypoints that were `seen` where they were expected, or anywhere if nothing is known of them."""
+        nearer = 1 - exp(-elapsed_s / PLACE_S)
+        faster_per_s = nearer * (1 - exp(-elapsed_s / SPEED_S)) / max(elapsed_s, 1e-3)
+        off = np.where(seen, place - predicted, 0)
+        anew = seen & np.isinf(self._unseen_s)
+        self._place = np.where(anew, place, predicted + nearer * off)
+        self._speed = np.where(anew, 0, exp(-elapsed_s / COASTING_S) * self._speed + faster_per_s * off)
+        self._unseen_s[seen] = 0
+
+    def _give_up(self) -> None:
+        """Believe the detector: what is known of a keypoint was the other one's."""
+        turned = self.exchanged
+        for known in (self._place, self._speed, self._unseen_s):
+            known[turned] = known[turned, ::-1]
+        self._trust_s[turned] = DISTRUST_S
+        self.exchanged = np.zeros(PAIRS, np.bool_)
+
+
+def _turned(keypoints: Floats, exchanged: Bools) -> Floats:
+    """The keypoints [17, 3] with these pairs' left and right exchanged."""
+    if not exchanged.any():
+        return keypoints
+    pairs = keypoints[1:].reshape(PAIRS, 2, 3)
+    turned = np.where(exchanged[:, None, None], pairs[:, ::-1], pairs).reshape(-1, 3)
+    return np.concatenate([keypoints[:1], turned])
+
+
+def _flips(gain: Numbers, exchanged: Bools) -> Bools:
+    """The pairs [8] whose turning is most likely, by the log-likelihood [8] that each one's gains."""
+    flips = np.zeros(PAIRS, np.bool_)
+    likely = np.maximum(gain, 0)
+    if likely.sum() <= RETURN_COST:
+        return flips
+    best = 0.0
+    for limb in LIMBS:
+        gained = likely[limb].sum() - LIMB_COST
+        if gained > 0:
+            whole = gain[limb].sum() > likely[limb].sum() - FOLLOWS
+            flips[limb] = whole | (gain[limb] > 0)
+            best += gained
+    back = gain[exchanged].sum() - RETURN_COST
+    if back > best:
+        flips, best = exchanged.copy(), back
+    if gain.sum() - BODY_COST > best:
+        flips = np.ones(PAIRS, np.bool_)
+    # Who jumps while others come back comes back too, from an exchange that was not seen: nobody turns round then.
+    return flips & exchanged if (flips & exchanged).any() else flips
+
+
+def _suspicious(gain: Numbers) -> Bools:
+    """The pairs [8] that were perhaps exchanged: by what each, its limb or the whole body gains."""
+    suspects = gain > SUSPICIOUS
+    for limb in LIMBS:
+        suspects[limb] |= gain[limb].sum() > SUSPICIOUS
+    return np.asarray(suspects | (gain.sum() > SUSPICIOUS))
