@@ -1,0 +1,60 @@
+"""`python -m bench.rendered`: renders what is missing, runs both systems, prints, and writes rendered.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from app.config import load
+from app.errors import UserError
+from bench.machine import machine
+from bench.part import WrongOutput
+from bench.rendered.causes import causes, detector_errors
+from bench.rendered.study import compare, watch
+from bench.report import markdown, show
+from models.errors import ModelError
+
+MOTION = Path(__file__).parents[3] / "shared/data/mocap/cmu_h36m17.npz"
+FOLDER = Path("out/rendered")
+PLAIN_WIDTH = 160
+
+
+def main(
+    lifter: Annotated[Optional[Path], typer.Option(metavar="FILE.onnx", help="Another lifter than the shipped one.")] = None,
+    why: Annotated[bool, typer.Option(help="Find out too where the error comes from.")] = True,
+    motion: Annotated[
+        Path, typer.Option(metavar="FILE", help="Recorded motion.", show_default="../shared/data/mocap/cmu_h36m17.npz")
+    ] = MOTION,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the videos and of rendered.md.")] = FOLDER,
+    config: Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults.")] = None,
+) -> None:
+    """Compare poselift with MediaPipe on rendered people, whose joints are known."""
+    if not motion.is_file():
+        raise UserError(f"{motion}: there is no recorded motion to move people by; give --motion the path of cmu_h36m17.npz")
+    settings = load(config)
+    if lifter is not None:
+        settings = settings.changed(lift={"model": str(lifter.absolute())})
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+    def say(line: str) -> None:
+        console.print(line, style="dim", markup=False)
+
+    seen = watch(settings, motion, out.absolute(), say)
+    result = compare(seen)
+    if why:
+        result.grids.extend([causes(settings, seen, say), detector_errors([of.clip for of in seen])])
+    show(console, "rendered", result)
+    (out / "rendered.md").write_text(markdown(machine(), {"rendered": result}, {}, quick=False))
+    console.print(f"Written to {out / 'rendered.md'}", markup=False)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (UserError, ModelError, WrongOutput) as error:
+        sys.exit(f"bench.rendered: {error}")

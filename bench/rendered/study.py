@@ -1,0 +1,163 @@
+"""Both systems on all videos, against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from app.config import Config
+from bench.part import Goal, Grid, Result, require
+from bench.rendered.body import fetched
+from bench.rendered.chain import PYTHON, Found, ours, theirs
+from bench.rendered.clips import SHOTS, Shot, Truth, video_of
+from bench.rendered.detections import Clip
+from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+GOAL = 0.75
+SEEN = 0.9
+"""A detector that sees less of the pictures does not take the people for people, and then nothing here means anything."""
+METHOD = (
+    "Videos of rendered people (960x540, 30 fps), moved by recorded motion that no training reads, seen by cameras chosen once. Their "
+    "joints are known: the truth is the rendered skeleton's own. Ours: `poselift lift VIDEO`, the whole command, focal length not told. "
+    "MediaPipe: Pose 0.10.14, model_complexity 1, else its defaults, pose_world_landmarks. Scored: shoulders, elbows, wrists, hips, knees "
+    "and ankles, in the pictures in which both saw somebody, swaps of left and right included. N: N-MPJPE, relative to the hips' middle, "
+    "best scale per picture; PA: PA-MPJPE; both in mm. Held out: CMU subjects 05 and 135; the others, 02 and 08, choose between recipes. "
+    "Joint definitions differ between all three skeletons, and nothing is done about it."
+)
+
+
+class Seen(NamedTuple):
+    """One video: what is true, and what both systems say."""
+
+    shot: Shot
+    truth: Truth
+    ours: Found
+    theirs: Optional[Found]
+
+    @property
+    def both(self) -> Bools:
+        """[T]: pictures in which both saw somebody."""
+        return self.ours.seen & (self.theirs.seen if self.theirs else True)
+
+    @property
+    def joints_m(self) -> Floats:
+        """The truth of the scored joints, [T, 12, 3]."""
+        return self.truth.coco_m[:, 5:]
+
+    def swaps(self, found: Found) -> Bools:
+        """[T]: where arms or legs are exchanged."""
+        groups = swapped(self.truth.coco_px[:, 5:], np.nan_to_num(found.keypoints[:, 5:, :2]))
+        return np.asarray(np.any(list(groups.values()), axis=0) & found.seen)
+
+    @property
+    def clip(self) -> Clip:
+        """The detector's side of it."""
+        seen, truth = self.ours.seen, self.truth
+        return Clip(truth.coco_m[seen], truth.coco_px[seen], truth.trunk[seen], truth.focal_px, self.ours.keypoints[seen])
+
+
+def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None], shots: Sequence[Shot] = SHOTS) -> list[Seen]:
+    """Render what is not in `folder` yet, and run both systems. Raises WrongOutput, ModelError."""
+    archive = fetched(folder)
+    seen = []
+    for shot in shots:
+        say(shot.name)
+        video, truth = video_of(shot, archive, motion, folder)
+        count = len(truth.coco_m)
+        peer = theirs(video, count, folder / f"{shot.name}.mediapipe.npz")
+        seen.append(Seen(shot, truth, ours(config, video, count, folder / "poselift" / shot.name), peer))
+    part = float(np.concatenate([of.ours.seen for of in seen]).mean())
+    require(part >= SEEN, f"rendered: the detector sees somebody in {100 * part:.0f} % of the pictures only")
+    return seen
+
+
+def compare(seen: list[Seen]) -> Result:
+    """The tables of errors and of swaps, and whether the goal is met."""
+    grids = [_errors(seen), _left_and_right(seen)]
+    if not all(of.theirs for of in seen):
+        return Result(METHOD, [*grids, Grid(("", ""), [("MediaPipe", f"not measured: no {PYTHON}; type: make peer")])], [])
+    return Result(METHOD, grids, _goals([of for of in seen if of.shot.held_out]))
+
+
+def _goals(seen: list[Seen]) -> list[Goal]:
+    ratios = np.divide(mean_errors(seen, _of_ours), mean_errors(seen, _of_theirs))
+    return [
+        Goal(f"{name} on rendered people, in MediaPipe's", f"{ratio:.2f}", f"{GOAL:g} or less", bool(ratio <= GOAL))
+        for name, ratio in zip(("N-MPJPE", "PA-MPJPE"), ratios)
+    ]
+
+
+def _of_ours(of: Seen) -> Floats:
+    return of.ours.joints_m
+
+
+def _of_theirs(of: Seen) -> Floats:
+    return of.theirs.joints_m if of.theirs else np.full_like(of.ours.joints_m, np.nan)
+
+
+def mean_errors(seen: list[Seen], joints: Callable[[Seen], Floats], calm: bool = False) -> tuple[float, float]:
+    """N-MPJPE and PA-MPJPE in mm, over all pictures alike; where `calm`, only those in which nobody took left for right."""
+    pairs = []
+    for of in seen:
+        kept = of.both & ~(calm & (of.swaps(of.ours) | (of.swaps(of.theirs) if of.theirs else False)))
+        pairs.append((of.joints_m[kept], joints(of)[kept]))
+    truth, found = (np.concatenate(side) for side in zip(*pairs))
+    return 1000 * float(n_mpjpe(truth, found).mean()), 1000 * float(pa_mpjpe(truth, found).mean())
+
+
+def _errors(seen: list[Seen]) -> Grid:
+    held_out, others = ([of for of in seen if of.shot.held_out == which] for which in (True, False))
+    rows = [_row(of.shot.name, [of]) for of in seen]
+    rows += [_row("held out", held_out), _row("held out, no swaps", held_out, calm=True), _row("others", others), _row("all", seen)]
+    columns = (
+        "video",
+        "pictures",
+        "person px",
+        "2D error, median %",
+        "ours N",
+        "ours PA",
+        "MediaPipe N",
+        "MediaPipe PA",
+        "ratio N",
+        "ratio PA",
+    )
+    return Grid(columns, rows)
+
+
+def _row(name: str, seen: list[Seen], calm: bool = False) -> tuple[str, ...]:
+    clips = [of.clip for of in seen]
+    off = np.concatenate([np.linalg.norm(clip.found[..., :2] - clip.truth_px, axis=-1).reshape(-1) / clip.size_px for clip in clips])
+    own, peer = mean_errors(seen, _of_ours, calm), mean_errors(seen, _of_theirs, calm)
+    figures = (*(f"{value:.0f}" for value in (*own, *peer)), *(f"{one / other:.2f}" for one, other in zip(own, peer)))
+    pictures = sum(int(of.both.sum()) for of in seen)
+    return (name, f"{pictures}", f"{np.mean([clip.size_px for clip in clips]):.0f}", f"{100 * np.median(off):.1f}", *figures)
+
+
+def _left_and_right(seen: list[Seen]) -> Grid:
+    rows = []
+    for name, which in (("ours", _found_by_us), ("MediaPipe", _found_by_them)):
+        there = [(of, found) for of in seen if (found := which(of))]
+        if not there:
+            continue
+        swaps = [of.swaps(found) for of, found in there]
+        lengths = [length for swap in swaps for length in runs(swap)]
+        pictures = sum(len(swap) for swap in swaps)
+        lost = sum(int((~found.seen).sum()) for _, found in there)
+        longest = f"{max(lengths, default=0)}"
+        rows.append((name, f"{pictures}", f"{lost}", f"{sum(lengths)}", f"{len(lengths)}", f"{np.median(lengths or [0]):.0f}", longest))
+    return Grid(("", "pictures", "nobody seen", "with a swap", "swaps", "median length", "longest"), rows)
+
+
+def _found_by_us(of: Seen) -> Optional[Found]:
+    return of.ours
+
+
+def _found_by_them(of: Seen) -> Optional[Found]:
+    return of.theirs
