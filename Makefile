@@ -1,10 +1,10 @@
 # make demo   the main job on a real video        make check  format, lint, types, one-way imports
-# make test   every test that CI runs             make bench  every number of the README
+# make test   every test that CI runs             make bench  every number of the README, with make accuracy
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench peer clean
+.PHONY: help demo test check bench accuracy peer clean
 help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -26,6 +26,10 @@ bench: .venv/tested peer   ## measure every number of the README on this machine
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench
 
+accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md; needs the judge and its motion capture beside the project
+	@$(BIN)/poselift models pull
+	@$(BIN)/python -m bench.accuracy
+
 peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
 
 clean:                     ## remove what the other targets made here
@@ -40,6 +44,10 @@ clean:                     ## remove what the other targets made here
 
 .venv/tested: .venv/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert,dev]'
+	@touch $@
+
+.venv/trained: .venv/tested
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert,dev,train]'
 	@touch $@
 
 # MediaPipe wants numpy 1, and of what it asks for Pose uses this much. Where it cannot be had, what compares with it says so and is left out.
