@@ -27,6 +27,8 @@ PAIRS = 8
 LIMBS = (slice(0, 2), slice(2, 5), slice(5, 8))
 """Pairs that a detector often exchanges together: the face, the arms, the legs."""
 
+AS_IT_IS_AND_EXCHANGED = np.array([[0, 1], [1, 0]])
+
 PLACE_S, SPEED_S, COASTING_S = 0.03, 0.06, 0.2
 """Time constants of a keypoint's place and speed as they follow the measurements, and of the speed's decay."""
 NOISE, UNREST_PER_S = 0.0095, 0.2
@@ -67,6 +69,8 @@ class Sides:
     def __init__(self) -> None:
         self.exchanged: Bools = np.zeros(PAIRS, np.bool_)
         """[8]: the pairs that were turned round in the newest measurement."""
+        self._holds = False
+        """Whether any pair is turned round."""
         self._t_ns: int | None = None
         self._size_px = 0.0
         self._place: Points = np.zeros((PAIRS, 2), np.complex128)
@@ -83,7 +87,8 @@ class Sides:
         elapsed_s = 0.0 if self._t_ns is None else (t_ns - self._t_ns) / 1e9
         self._t_ns = t_ns
         self._measure(keypoints, elapsed_s)
-        measured = _turned(keypoints, self.exchanged)[1:].reshape(PAIRS, 2, 3)
+        pairs = keypoints[1:].reshape(PAIRS, 2, 3)
+        measured = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs) if self._holds else pairs
         place: Points = measured[..., :2].astype(np.float64).view(np.complex128)[..., 0]
         seen = measured[..., 2] > 0
         predicted = self._place + self._speed * (COASTING_S * (1 - exp(-elapsed_s / COASTING_S)))
@@ -92,28 +97,32 @@ class Sides:
 
         tells: Bools = np.asarray((seen & np.isfinite(self._unseen_s)).all(1))
         scale_px2 = self._scale_px2(tells)
-        off = np.stack([place - predicted, place[:, ::-1] - predicted])
-        error = (off.real**2 + off.imag**2) / scale_px2
+        off = place[:, AS_IT_IS_AND_EXCHANGED] - predicted[:, None]
+        error = (off.real**2 + off.imag**2) / scale_px2[:, None]
         cost = (FREEDOM / 2 + 1) * np.log1p(error / FREEDOM).sum(-1)
-        cut = self._another_scene(off[0].mean(1), scale_px2, tells)
-        flips = np.zeros(PAIRS, np.bool_) if cut else self._judge(cost, tells, elapsed_s)
-        if flips.any():
-            self.exchanged = self.exchanged ^ flips
+        cut = _another_scene(cost[:, 0], off[:, 0], scale_px2, tells)
+        flips = None if cut else self._judge(cost, tells, elapsed_s)
+        if flips is not None:
+            self._turn(flips)
             place[flips], seen[flips] = place[flips, ::-1], seen[flips, ::-1]
-            error[0, flips], cost[0, flips] = error[1, flips], cost[1, flips]
+            error[flips, 0], cost[flips, 0] = error[flips, 1], cost[flips, 1]
 
-        variance = np.minimum(error[0].mean(1) / 2 * np.maximum(self._spread, 1), MAX_SPREAD)
+        variance = np.minimum(error[:, 0].sum(1) / 4 * np.maximum(self._spread, 1), MAX_SPREAD)
         self._spread += (1 - exp(-elapsed_s / SPREAD_S)) * (variance - self._spread)
-        self._follow(place, predicted, seen & (cut | (cost[0] <= OUTSIDE))[:, None], elapsed_s)
+        self._follow(place, predicted, seen & (cut | (cost[:, :1] <= OUTSIDE)), elapsed_s)
         if cut:
             self._trust_s[:] = DISTRUST_S
-        if self.exchanged.any() and self._trust_s[self.exchanged].max() <= 0:
+        if self._holds and self._trust_s[self.exchanged].max() <= 0:
             self._give_up()
-        return _turned(keypoints, self.exchanged)
+        if not self._holds:
+            return keypoints
+        righted = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs)
+        return np.concatenate([keypoints[:1], righted.reshape(-1, 3)])
 
     def _measure(self, keypoints: Floats, elapsed_s: float) -> None:
         """The body's size: its box's longer side, followed slowly, since a crouch makes nobody small and a wild keypoint nobody large."""
-        places = keypoints[keypoints[:, 2] > 0, :2]
+        seen = keypoints[:, 2] > 0
+        places = keypoints[:, :2] if seen.all() else keypoints[seen, :2]
         if not len(places):
             return
         box_px = max(float((places.max(0) - places.min(0)).max()), 1.0)
@@ -129,32 +138,34 @@ class Sides:
         usual_px2[~tells] = np.inf
         return np.asarray(usual_px2)
 
-    def _another_scene(self, middle_off: Points, scale_px2: Numbers, tells: Bools) -> bool:
-        """Whether the middles of most pairs are not where they were expected; neither an exchange nor half of one moves them."""
-        error = 2 * (middle_off.real**2 + middle_off.imag**2) / scale_px2.mean(1)
-        return bool(np.log1p(error / FREEDOM).sum() > CUT * np.count_nonzero(tells))
-
-    def _judge(self, cost: Numbers, tells: Bools, elapsed_s: float) -> Bools:
-        """Which pairs [8] turn now, where labels as they are and exchanged cost that much [2, 8]; earns and spends trust."""
-        gain = cost[0] - cost[1]
-        gain[self._trust_s <= 0] = 0
-        support = -float(gain[self.exchanged].sum())
-        gain = np.where(self.exchanged | (gain == 0), gain, gain - np.maximum(cost[1] - MISFIT, 0))
-        flips = _flips(gain, self.exchanged)
-
-        away = ~tells & np.isfinite(self._unseen_s).all(1)  # for a moment: that says nothing about the labels
+    def _judge(self, cost: Numbers, tells: Bools, elapsed_s: float) -> Bools | None:
+        """Which pairs [8] turn now, by what labels as they are and exchanged cost [8, 2]; earns and spends trust. None where none turns."""
+        gain = (cost[:, 0] - cost[:, 1]) * (self._trust_s > 0)
         unclear = (np.abs(gain) < CLEAR_PAIR) & (self._trust_s > 0)
+        away = ~tells & np.isfinite(self._unseen_s).all(1)  # for a moment: that says nothing about the labels
         spent_s = np.maximum(self._trust_s - DOUBT * elapsed_s, 0)
         earned_s = np.minimum(self._trust_s + EARNING * elapsed_s, MAX_TRUST_S)
         trust_s = np.where(away, self._trust_s, np.where(unclear, spent_s, earned_s))
-        if flips.any():
-            trust_s = np.where(self.exchanged, self._trust_s, trust_s)
-        else:
-            trust_s[_suspicious(gain)] = DISTRUST_S
-            held_s = elapsed_s * (1 if support > CLEAR_BODY else DOUBT)
-            trust_s = np.where(self.exchanged, self._trust_s - held_s, trust_s)
-        self._trust_s = trust_s
+        held_s = self._trust_s
+        if self._holds and -gain[self.exchanged].sum() <= CLEAR_BODY:
+            held_s = held_s - DOUBT * elapsed_s
+        elif self._holds:
+            held_s = held_s - elapsed_s
+
+        flips = None
+        gain = np.where(self.exchanged | (gain <= 0), gain, gain - np.maximum(cost[:, 1] - MISFIT, 0))
+        if np.maximum(gain, 0).sum() > SUSPICIOUS:
+            flips = _flips(gain, self.exchanged)
+            if flips is None:
+                trust_s[_suspicious(gain)] = DISTRUST_S
+            else:
+                held_s = self._trust_s
+        self._trust_s = np.where(self.exchanged, held_s, trust_s) if self._holds else trust_s
         return flips
+
+    def _turn(self, pairs: Bools) -> None:
+        self.exchanged = self.exchanged ^ pairs
+        self._holds = bool(self.exchanged.any())
 
     def _follow(self, place: Points, predicted: Points, seen: Bools, elapsed_s: float) -> None:
         """Take in the keypoints that were `seen` where they were expected, or anywhere if nothing is known of them."""
@@ -172,25 +183,23 @@ class Sides:
         for known in (self._place, self._speed, self._unseen_s):
             known[turned] = known[turned, ::-1]
         self._trust_s[turned] = DISTRUST_S
-        self.exchanged = np.zeros(PAIRS, np.bool_)
+        self._turn(turned)
 
 
-def _turned(keypoints: Floats, exchanged: Bools) -> Floats:
-    """The keypoints [17, 3] with these pairs' left and right exchanged."""
-    if not exchanged.any():
-        return keypoints
-    pairs = keypoints[1:].reshape(PAIRS, 2, 3)
-    turned = np.where(exchanged[:, None, None], pairs[:, ::-1], pairs).reshape(-1, 3)
-    return np.concatenate([keypoints[:1], turned])
+def _another_scene(cost: Numbers, off: Points, scale_px2: Numbers, tells: Bools) -> bool:
+    """Whether the middles of most pairs are not where they were expected; neither an exchange nor half of one moves them."""
+    limit = CUT * np.count_nonzero(tells)
+    if cost.sum() <= (FREEDOM / 2 + 1) * limit:  # a middle cannot be farther off than its two keypoints together
+        return False
+    middle = off.sum(1) / 2
+    error = 2 * (middle.real**2 + middle.imag**2) / scale_px2.mean(1)
+    return bool(np.log1p(error / FREEDOM).sum() > limit)
 
 
-def _flips(gain: Numbers, exchanged: Bools) -> Bools:
-    """The pairs [8] whose turning is most likely, by the log-likelihood [8] that each one's gains."""
-    flips = np.zeros(PAIRS, np.bool_)
+def _flips(gain: Numbers, exchanged: Bools) -> Bools | None:
+    """The pairs [8] whose turning is most likely, by the log-likelihood [8] that each one's gains; None where that is none's."""
+    flips, best = np.zeros(PAIRS, np.bool_), 0.0
     likely = np.maximum(gain, 0)
-    if likely.sum() <= RETURN_COST:
-        return flips
-    best = 0.0
     for limb in LIMBS:
         gained = likely[limb].sum() - LIMB_COST
         if gained > 0:
@@ -202,8 +211,9 @@ def _flips(gain: Numbers, exchanged: Bools) -> Bools:
         flips, best = exchanged.copy(), back
     if gain.sum() - BODY_COST > best:
         flips = np.ones(PAIRS, np.bool_)
-    # Who jumps while others come back comes back too, from an exchange that was not seen: nobody turns round then.
-    return flips & exchanged if (flips & exchanged).any() else flips
+    if (flips & exchanged).any():
+        flips &= exchanged  # who jumps while others come back comes back too, from an exchange that was not seen
+    return flips if flips.any() else None
 
 
 def _suspicious(gain: Numbers) -> Bools:
