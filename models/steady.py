@@ -13,6 +13,8 @@ keypoints move more than the detector trembles, and the pose is the mean over as
 from __future__ import annotations
 
 import math
+from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,29 +43,35 @@ MEDIAN_OF_NORMAL = 0.6745
 """Median of the absolute value of a normal variable of standard deviation 1."""
 
 
+class _Seen(NamedTuple):
+    t_s: float
+    points: Floats
+    present: npt.NDArray[np.bool_]
+
+
 class Steady:
     """One person's stillness. What it gives depends on the sequence of measurements alone."""
 
     def __init__(self) -> None:
-        self._times_s: list[float] = []
-        self._points: list[Floats] = []
-        self._present: list[npt.NDArray[np.bool_]] = []
+        self._seen: deque[_Seen] = deque(maxlen=3)
         self._trembling = 0.0
         self._age_s = 0.0
         self._still_s = 0.0
 
     def step(self, t_ns: int, keypoints: Floats, joints_m: Floats) -> Floats:
         """The pose [17, 3] to show for `joints_m`, whose keypoints [17, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`."""
-        t_s, points, present = t_ns / NS_PER_S, keypoints[:, :2], keypoints[:, 2] > 0
-        size_px = _size(points[present])
-        if not self._times_s or size_px == 0:
-            if not self._times_s:
-                self._fast = self._slow = points
-                self._mean = self._shown = joints_m
-                self._remember(t_s, points, present)
+        newest = _Seen(t_ns / NS_PER_S, keypoints[:, :2], keypoints[:, 2] > 0)
+        points, present = newest.points, newest.present
+        if not self._seen:
+            self._seen.append(newest)
+            self._fast = self._slow = points
+            self._mean = self._shown = joints_m
             return joints_m
-        elapsed_s = max(t_s - self._times_s[-1], 1e-3)
-        self._remember(t_s, points, present)
+        size_px = _size(points[present])
+        if size_px == 0:
+            return joints_m
+        elapsed_s = max(newest.t_s - self._seen[-1].t_s, 1e-3)
+        self._seen.append(newest)
         self._age_s += elapsed_s
         self._feel_trembling(size_px, elapsed_s)
         self._fast = self._follow(self._fast, points, present, FAST_S, elapsed_s)
@@ -78,22 +86,17 @@ class Steady:
         shown: Floats = joints_m + known * (self._shown - joints_m)
         return shown
 
-    def _remember(self, t_s: float, points: Floats, present: npt.NDArray[np.bool_]) -> None:
-        for past, newest in ((self._times_s, t_s), (self._points, points), (self._present, present)):
-            past.append(newest)  # type: ignore[attr-defined]
-            del past[:-3]  # type: ignore[attr-defined]
-
     def _feel_trembling(self, size_px: float, elapsed_s: float) -> None:
-        if len(self._times_s) < 3:
+        if len(self._seen) < 3:
             return
-        before, at, after = self._times_s
-        there = np.logical_and.reduce(self._present)
-        share = (at - before) / max(after - before, 1e-3)
-        line = (1 - share) * self._points[0][there] + share * self._points[2][there]
-        if not len(line):
+        before, at, after = self._seen
+        there = before.present & at.present & after.present
+        if not there.any():
             return
+        share = (at.t_s - before.t_s) / max(after.t_s - before.t_s, 1e-3)
+        line = (1 - share) * before.points[there] + share * after.points[there]
         spread = math.sqrt(1 + share**2 + (1 - share) ** 2) * MEDIAN_OF_NORMAL * size_px
-        trembling = float(np.median(np.abs(self._points[1][there] - line))) / spread
+        trembling = float(np.median(np.abs(at.points[there] - line))) / spread
         self._trembling += max(_gain(elapsed_s, TREMBLING_S), elapsed_s / self._age_s) * (trembling - self._trembling)
 
     def _follow(self, mean: Floats, points: Floats, present: npt.NDArray[np.bool_], time_s: float, elapsed_s: float) -> Floats:
