@@ -22,6 +22,7 @@ from app.errors import UserError
 
 MAX_BYTES = 512 << 20
 MAX_OPERATIONS = 5_000_000
+MAX_TUPLES_DEEP = 100
 
 _PLAIN_DTYPE = re.compile("[fiu][1248]|b1")
 _OPERATIONS = {
@@ -166,11 +167,41 @@ def _array(data: bytes) -> Any:
 
 
 def _unpickled(data: bytes) -> Any:
-    # Beforehand, without doing any of it: only the operations that arrays and containers need, and no place in the reader's memo beyond
-    # those a writer can have used (the reader makes room for as many as the largest number says).
+    # Beforehand, without doing any of it: only the operations that arrays and containers need, no place in the reader's memo beyond
+    # those a writer can have used (the reader makes room for as many as the largest number says), and no tuple deeper than any writer's
+    # (as a dictionary's key, one of a million levels would overflow the stack).
+    tuples = _TupleDepths()
     for number, (operation, argument, _) in enumerate(pickletools.genops(data)):
         if operation.name not in _OPERATIONS:
             raise pickle.UnpicklingError(f"its pickle uses {operation.name}")
         if number > MAX_OPERATIONS or (operation.name == "LONG_BINPUT" and (argument or 0) > number):
             raise pickle.UnpicklingError("its pickle holds too much")
+        tuples.follow(operation, argument)
     return _Reader(io.BytesIO(data)).load()
+
+
+class _TupleDepths:
+    """How many tuples lie in one another in what a pickle puts together; anything else counts as 0, for nothing else is hashed in depth."""
+
+    def __init__(self) -> None:
+        self._stack: list[int] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, int] = {}
+
+    def follow(self, operation: pickletools.OpcodeInfo, argument: Any) -> None:
+        """Take the pickle's next operation. Raises UnpicklingError where it makes a tuple that is too deep."""
+        name, stack = operation.name, self._stack
+        if name == "MARK":
+            self._marks.append(len(stack))
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._memo[len(self._memo) if argument is None else argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self._memo[argument])
+        else:
+            taken = operation.stack_before
+            first = self._marks.pop() if pickletools.markobject in taken else len(stack)
+            first = max(first - sum(item not in (pickletools.markobject, pickletools.stackslice) for item in taken), 0)
+            depth = max(stack[first:], default=0) + 1 if name.startswith("TUPLE") else 0
+            if depth > MAX_TUPLES_DEEP:
+                raise pickle.UnpicklingError(f"its pickle has more than {MAX_TUPLES_DEEP} tuples in one another")
+            stack[first:] = [depth] * len(operation.stack_after)

@@ -225,6 +225,16 @@ NDARRAY, DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
 EMPTY_ARRAY = RECONSTRUCT + NDARRAY + b"K\x00\x85C\x01b\x87R"
 
 
+def test_a_key_that_would_overflow_the_stack_is_refused(tmp_path: Path) -> None:
+    """Hashing a tuple of a million levels ends the process; so does one that is put together through the memo."""
+    deep = b")" + 1_000_000 * b"\x85"
+    through_memo = b")" + 1_000 * b"q\x00h\x00\x85"
+    for key in (deep, through_memo):
+        path = with_pickles(tmp_path / "deep.npz", by_hand(b"}", key, b"K\x01s"))
+        with pytest.raises(UserError, match=r"deep\.npz: refused: its pickle has more than 100 tuples in one another"):
+            read_keypoints(path)
+
+
 def text(value: str) -> bytes:
     return b"X" + len(value).to_bytes(4, "little") + value.encode()
 
