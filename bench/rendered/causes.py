@@ -18,6 +18,10 @@ from models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
 
 Floats = npt.NDArray[np.float32]
 
+UNSURE = 0.5
+"""A keypoint of less confidence is mostly hidden, and guessed."""
+TRUNK = [number for number, name in enumerate(COCO_KEYPOINTS) if name.endswith(("shoulder", "hip"))]
+
 
 def causes(config: Config, seen: list[Seen], say: Callable[[str], None] = lambda line: None) -> Grid:
     """Errors in mm of the same pictures when one thing at a time is put right."""
@@ -29,6 +33,8 @@ def causes(config: Config, seen: list[Seen], say: Callable[[str], None] = lambda
         ("focal length told", True, _detected),
         ("swaps undone", False, _unswapped),
         ("all keypoints sure", False, _sure),
+        ("unsure keypoints put right", False, _unsure_right),
+        ("shoulders and hips put right", False, _trunk_right),
         ("the detector's constant bias taken off", False, lambda of: _unbiased(of, offsets_m)),
         ("true keypoints", False, _true),
         ("true keypoints, focal length told", True, _true),
@@ -56,6 +62,19 @@ def _detected(of: Seen) -> Floats:
 def _sure(of: Seen) -> Floats:
     keypoints: Floats = of.ours.keypoints.copy()
     keypoints[of.ours.seen, :, 2] = 1
+    return keypoints
+
+
+def _unsure_right(of: Seen) -> Floats:
+    keypoints: Floats = of.ours.keypoints.copy()
+    unsure = keypoints[..., 2] < UNSURE
+    keypoints[unsure] = _true(of)[unsure]
+    return keypoints
+
+
+def _trunk_right(of: Seen) -> Floats:
+    keypoints: Floats = of.ours.keypoints.copy()
+    keypoints[:, TRUNK] = _true(of)[:, TRUNK]
     return keypoints
 
 

@@ -106,10 +106,15 @@ def mean_errors(seen: list[Seen], joints: Callable[[Seen], Floats], calm: bool =
     """N-MPJPE and PA-MPJPE in mm, over all pictures alike; where `calm`, only those in which nobody took left for right."""
     pairs = []
     for of in seen:
-        kept = of.both & ~(calm & (of.swaps(of.ours) | (of.swaps(of.theirs) if of.theirs else False)))
+        kept = _scored(of, calm)
         pairs.append((of.joints_m[kept], joints(of)[kept]))
     truth, found = (np.concatenate(side) for side in zip(*pairs))
     return 1000 * float(n_mpjpe(truth, found).mean()), 1000 * float(pa_mpjpe(truth, found).mean())
+
+
+def _scored(of: Seen, calm: bool) -> Bools:
+    swaps = of.swaps(of.ours) | (of.swaps(of.theirs) if of.theirs else False)
+    return of.both & ~(calm & swaps)
 
 
 def _errors(seen: list[Seen]) -> Grid:
@@ -136,7 +141,7 @@ def _row(name: str, seen: list[Seen], calm: bool = False) -> tuple[str, ...]:
     off = np.concatenate([np.linalg.norm(clip.found[..., :2] - clip.truth_px, axis=-1).reshape(-1) / clip.size_px for clip in clips])
     own, peer = mean_errors(seen, _of_ours, calm), mean_errors(seen, _of_theirs, calm)
     figures = (*(f"{value:.0f}" for value in (*own, *peer)), *(f"{one / other:.2f}" for one, other in zip(own, peer)))
-    pictures = sum(int(of.both.sum()) for of in seen)
+    pictures = sum(int(_scored(of, calm).sum()) for of in seen)
     return (name, f"{pictures}", f"{np.mean([clip.size_px for clip in clips]):.0f}", f"{100 * np.median(off):.1f}", *figures)
 
 
