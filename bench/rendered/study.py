@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -63,11 +63,11 @@ class Seen(NamedTuple):
         return Clip(truth.coco_m[seen], truth.coco_px[seen], truth.trunk[seen], truth.focal_px, self.ours.keypoints[seen])
 
 
-def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None], shots: Sequence[Shot] = SHOTS) -> list[Seen]:
+def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None]) -> list[Seen]:
     """Render what is not in `folder` yet, and run both systems. Raises WrongOutput, ModelError."""
     archive = fetched(folder)
     seen = []
-    for shot in shots:
+    for shot in SHOTS:
         say(shot.name)
         video, truth = video_of(shot, archive, motion, folder)
         count = len(truth.coco_m)
