@@ -102,7 +102,10 @@ class Pose3D:
     sigma_m: Array = rows(np.float32, 17, 3)
     """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres; 0 at the root; NaN until known."""
     root_m: Array = rows(np.float32, 3)
-    """float32 [K, 3]: the root in camera axes, metres; NaN until known."""
+    """float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the body
+    height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed), all of it by
+    the factor by which the body height is. That of when they were last seen where `held`. NaN where too few keypoints tell it, and where
+    `delay_ns` is not 0: then keypoints and joints are of different moments."""
     confidence: Array = rows(np.float32, 17)
     """float32 [K, 17]: per joint, 0 to 1."""
     warming: Array = rows(np.bool_)

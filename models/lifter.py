@@ -12,6 +12,7 @@ from models.backend import Model
 from models.errors import ModelError
 from models.lifter_metadata import LifterMetadata
 from models.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
+from models.root import locate_roots
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.slots import Slots, plausible
 from models.stateful import Bools, StatefulNetwork, Stepper
@@ -54,7 +55,9 @@ class LiftedPeople(NamedTuple):
     """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres; 0 at the root; NaN where the
     network does not tell it."""
     root_m: Floats
-    """[M, 3]: the root in camera axes; NaN where it is not known."""
+    """[M, 3]: the root in camera axes, metres, by the pinhole model (`models/root.py`): as wrong in depth as the focal length, and in all
+    as the body height. Of who is held, where it was seen last. NaN where too little is seen, and with a network that answers late, whose
+    joints are of another moment than the keypoints."""
     confidence: Floats
     """[M, 17]: of each joint, 0 to 1; the mean of its keypoints' confidences."""
     warming: npt.NDArray[np.bool_]
@@ -108,6 +111,8 @@ class Lifter:
         self._size_px = (0, 0)
         self._newest: dict[int, _Joints] = {}
         """Everyone's joints as the last tick gave them."""
+        self._roots_m: dict[int, Floats] = {}
+        """Where everyone's root was at the last step, [3]."""
 
     @property
     def left_out(self) -> Mapping[str, int]:
@@ -197,17 +202,29 @@ class Lifter:
         chosen = [people[person] for person in order]
         keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
         joints = [known_joints[person] for person in order]
+        joints_m = np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3)
         return LiftedPeople(
             person=np.array(order, np.int64),
             keypoints=keypoints,
-            joints_m=np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
+            joints_m=joints_m,
             sigma_m=np.array([of.sigma_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
-            root_m=np.full((len(order), 3), np.nan, np.float32),
+            root_m=self._located(order, joints_m, keypoints),
             confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
             warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
             held=np.array([known.held for known in chosen], np.bool_),
             delay_ns=self.delay_ns,
         )
+
+    def _located(self, people: Sequence[int], joints_m: Floats, keypoints: Floats) -> Floats:
+        """The roots [M, 3] of these people, who are all that have slots."""
+        if self.delay_ns:
+            return np.full((len(people), 3), np.nan, np.float32)
+        root_m = locate_roots(joints_m, keypoints, *self._size_px, self._focal_px)
+        for row, person in enumerate(people):
+            if self._slots.people[person].held:
+                root_m[row] = self._roots_m[person]
+        self._roots_m = dict(zip(people, root_m.copy()))
+        return root_m
 
 
 def _with_height_spread(sigma_m: Floats, joints_m: Floats) -> Floats:

@@ -16,6 +16,7 @@ from models.errors import ModelError
 from models.lifter import require_shapes
 from models.lifter_metadata import LifterMetadata
 from models.mirror import mirrored_joints, mirrored_keypoints
+from models.root import locate_roots
 from models.skeleton import H36M_JOINTS
 from models.stateful import StatefulNetwork
 
@@ -56,6 +57,10 @@ class WholeSequence:
             pose = self._network.commit(columns[min(ahead, last)], np.full(columns.shape[1], ahead == 0)).pose
             if frame >= 0:
                 yield self._joints_m(pose.reshape(-1, len(H36M_JOINTS), 3))
+
+    def root_m(self, joints_m: Floats, keypoints: Floats, width_px: int, height_px: int) -> Floats:
+        """Where a frame's root is, [3], as `locate_roots` tells it from the frame's joints and keypoints [17, 3]."""
+        return locate_roots(joints_m, keypoints, width_px, height_px, self._focal_px)
 
     def _columns(self, keypoints: Floats, width_px: int, height_px: int) -> Floats:
         """[T, V, ...]: what the network takes, of the sequence and, where flipped, of its mirror image."""

@@ -34,6 +34,7 @@ class _Row(NamedTuple):
     person: int
     keypoints: Floats
     joints_m: Floats
+    root_m: Floats
     warming: bool
     held: bool
 
@@ -50,10 +51,14 @@ def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, ad
         first, last = min(stretch.seen), max(stretch.seen)
         nowhere = np.full((len(COCO_KEYPOINTS), 3), (np.nan, np.nan, 0), np.float32)
         keypoints = filled(np.stack([stretch.seen.get(number, nowhere) for number in range(first, last + 1)]))
-        joints = lifter.poses(keypoints, poses[first].width_px, poses[first].height_px)
+        size_px = poses[first].width_px, poses[first].height_px
+        joints = lifter.poses(keypoints, *size_px)
         for number, (of_keypoints, joints_m) in enumerate(zip(keypoints, joints), first):
             warming = min(number - first, last - number) < lifter.reach
-            rows[number].append(_Row(stretch.person, of_keypoints, joints_m, warming, held=number not in stretch.seen))
+            held = number not in stretch.seen
+            if not held:
+                root_m = lifter.root_m(joints_m, of_keypoints, *size_px)
+            rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
             advance(1)
     return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
 
@@ -109,7 +114,7 @@ def _message(pose: Pose2D, rows: list[_Row]) -> Pose3D:
         keypoints=keypoints,
         joints_m=joints_m,
         sigma_m=np.full_like(joints_m, np.nan),
-        root_m=np.full((len(rows), 3), np.nan, np.float32),
+        root_m=np.array([row.root_m for row in rows], np.float32).reshape(-1, 3),
         confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
         warming=np.array([row.warming for row in rows], np.bool_),
         held=np.array([row.held for row in rows], np.bool_),

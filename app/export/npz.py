@@ -26,7 +26,8 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     - `keypoints` float32 [K, 17, 3]: COCO order (`keypoint_names`); x px, y px, confidence;
     - `joints_m` float32 [K, 17, 3]: Human3.6M order (`joint_names`); camera axes (x right, y down, z forward), root-relative, metres;
     - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres; NaN until known;
-    - `root_m` float32 [K, 3]: the root in camera axes, metres; NaN until known;
+    - `root_m` float32 [K, 3]: the root in camera axes, metres; its depth as right as the focal length that is set or assumed, all of it
+      as the body height; NaN where it is not known;
     - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;
     - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
     - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`.
