@@ -1,9 +1,11 @@
 """Exchanged sides are put right, on a made-up walker whose sides are known; who crosses limbs or turns is left alone."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_clip import FRAME_NS, blazepose, pictures, pulled
 
 import models
 from models.backend import open_model
@@ -166,11 +168,12 @@ def test_what_a_detector_got_wrong_at_first_it_may_put_right():
     assert wrong_s.max() < 0.5 + 1.0
 
 
-def test_another_scene_is_no_exchange():
+def test_another_scene_is_believed():
+    """Also where an exchange goes on until the cut."""
     times = seconds(4)
     keypoints = walker(times, FRONT)
     keypoints[60:, :, 0] = 900 - keypoints[60:, :, 0]
-    np.testing.assert_array_equal(undone(times, keypoints), keypoints)
+    np.testing.assert_array_equal(undone(times, exchange(keypoints, BODY, slice(50, 60))), keypoints)
 
 
 def test_looking_twice_is_no_matter():
@@ -178,6 +181,19 @@ def test_looking_twice_is_no_matter():
     keypoints = walker(times, OBLIQUE)
     swapped = exchange(keypoints, BODY, slice(70, 90))
     np.testing.assert_array_equal(undone(np.repeat(times, 2), np.repeat(swapped, 2, axis=0)), np.repeat(keypoints, 2, axis=0))
+
+
+def test_what_blazepose_exchanges_on_the_demo_clip_is_put_right():
+    """The man who jumps faces the camera; for a few pictures in mid-air, BlazePose has it that he faces away."""
+    detector, sides = blazepose(), Sides()
+    seen, righted = [], []
+    for frame, picture in islice(enumerate(pictures(pulled("demo_clip"))), 35, 80):
+        for keypoints in detector.step(picture, frame * FRAME_NS).keypoints:
+            seen.append(keypoints)
+            righted.append(sides.undo(frame * FRAME_NS, keypoints))
+    left, right = COCO_KEYPOINTS.index("left_shoulder"), COCO_KEYPOINTS.index("right_shoulder")
+    faces_away = [np.array(keypoints)[-18:, left, 0] < np.array(keypoints)[-18:, right, 0] for keypoints in (seen, righted)]
+    assert [away.any() for away in faces_away] == [True, False]
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="models/weights/lifter.onnx is not there: train it with models.training")
