@@ -26,9 +26,10 @@ bench: .venv/tested peer   ## measure every number of the README on this machine
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench
 
-accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md; needs the judge and its motion capture beside the project
+accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md and docs/rendered.md; needs the judge and its motion beside the project
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench.accuracy
+	@$(BIN)/python -m bench.rendered
 
 peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
 

@@ -19,6 +19,7 @@ from bench.report import markdown, show
 from models.errors import ModelError
 
 MOTION = Path(__file__).parents[3] / "shared/data/mocap/cmu_h36m17.npz"
+DOCS = Path(__file__).parents[2] / "docs"
 FOLDER = Path("out/rendered")
 PLAIN_WIDTH = 160
 
@@ -29,10 +30,13 @@ def main(
     motion: Annotated[
         Path, typer.Option(metavar="FILE", help="Recorded motion.", show_default="../shared/data/mocap/cmu_h36m17.npz")
     ] = MOTION,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the videos and of rendered.md.")] = FOLDER,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the videos.")] = FOLDER,
     config: Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults.")] = None,
 ) -> None:
-    """Compare poselift with MediaPipe on rendered people, whose joints are known."""
+    """Compare poselift with MediaPipe on rendered people, whose joints are known.
+
+    What is found about the shipped lifter, causes included, is docs/rendered.md; anything else is rendered.md beside the videos.
+    """
     if not motion.is_file():
         raise UserError(f"{motion}: there is no recorded motion to move people by; give --motion the path of cmu_h36m17.npz")
     settings = load(config)
@@ -49,8 +53,9 @@ def main(
     if why:
         result.grids.extend([causes(settings, seen, say), detector_errors([of.clip for of in seen])])
     show(console, "rendered", result)
-    (out / "rendered.md").write_text(markdown(machine(), {"rendered": result}, {}, quick=False))
-    console.print(f"Written to {out / 'rendered.md'}", markup=False)
+    page = (DOCS if lifter is None and why else out) / "rendered.md"
+    page.write_text(markdown(machine(), {"rendered": result}, {}, quick=False))
+    console.print(f"Written to {page}", markup=False)
 
 
 if __name__ == "__main__":
