@@ -21,7 +21,7 @@ from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 Floats = npt.NDArray[np.float64]
 
 HIDDEN_FRAMES = FPS
-REPEATS = 3
+REPEATS = 2
 GOAL_GROWTH = 0.10
 LEGS = {"both legs (knees, ankles)": ("knee", "ankle"), "both legs and hips": ("hip", "knee", "ankle")}
 ARMS_AND_HEAD = indices(("neck", "head", "shoulder", "elbow", "wrist"), H36M_JOINTS)

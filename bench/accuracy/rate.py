@@ -43,18 +43,15 @@ class Seen(NamedTuple):
 
     times_s: Floats
     noisy_px: Floats
-    clean_px: Floats
 
 
 class Errors(NamedTuple):
     """Of one way to film, over all scenes; N-MPJPE in mm."""
 
     frames: int
-    noisy: float
-    noisy_steady: float
+    error: float
+    steady: float
     """The steady run's at the same moments."""
-    clean: float
-    clean_steady: float
     shifts: Shifts
 
 
@@ -78,8 +75,7 @@ def dropped(scene: Scene) -> Seen:
 
 
 def _filmed(scene: Scene, times_s: Floats, seed: int | None) -> Seen:
-    clean_px = scene.clean_px(scene.cut(times_s))
-    return Seen(times_s, scene.noisy_px(clean_px, seed), clean_px)
+    return Seen(times_s, scene.noisy_px(scene.clean_px(scene.cut(times_s)), seed))
 
 
 def ways() -> Mapping[str, Callable[[Scene], Seen]]:
@@ -117,7 +113,7 @@ def measure(study: Study) -> Finding:
         ),
     ]
     _draw(study, errors)
-    columns = ("", "frames", "N-MPJPE, noisy", f"at {FPS} fps then", "change", "clean", f"at {FPS} fps then", "change", "delay")
+    columns = ("", "frames", "N-MPJPE, noisy", f"at {FPS} fps then", "change", "delay")
     grid = Grid(columns, [_row(name, found) for name, found in errors.items()])
     return Finding(
         METHOD,
@@ -134,37 +130,32 @@ def compare(model: Model, scenes: list[Scene]) -> Mapping[str, Errors]:
 
 
 def _errors(model: Model, scenes: list[Scene], film: Callable[[Scene], Seen], base: dict[str, tuple[Floats, Floats]]) -> Errors:
-    """The first call fills `base`: by scene, the times and the errors [2, T] of the steady run."""
-    sums, steady_sums, shift_sums, frames, shift_frames = np.zeros(2), np.zeros(2), np.zeros(len(SHIFTS_S)), 0, 0
+    """The first call fills `base`: by scene, the times and the errors [T] of the steady run."""
+    total, total_steady, total_shifts, frames, shift_frames = 0.0, 0.0, np.zeros(len(SHIFTS_S)), 0, 0
     for scene in scenes:
         seen = film(scene)
-        both = with_confidence(np.stack([seen.noisy_px, seen.clean_px]))
-        joints_m = lift(model, both, seen.times_s, scene.width_px, scene.height_px).joints_m
+        joints_m = lift(model, with_confidence(seen.noisy_px)[None], seen.times_s, scene.width_px, scene.height_px).joints_m[0]
         errors = scaled_errors_mm(scene.truth_m(seen.times_s), joints_m).mean(-1)
         times_s, steady_errors = base.setdefault(scene.name, (seen.times_s, errors))
-        sums += errors.sum(-1)
-        steady_sums += [np.interp(seen.times_s, times_s, row).sum() for row in steady_errors]
-        frames += len(seen.times_s)
-        at_shifts, count = shifted(scene.truth_m, seen.times_s, joints_m[0], SHIFTS_S)
-        shift_sums, shift_frames = shift_sums + at_shifts, shift_frames + count
-    (noisy, clean), (noisy_steady, clean_steady) = sums / frames, steady_sums / frames
-    return Errors(frames, noisy, noisy_steady, clean, clean_steady, Shifts(SHIFTS_S, shift_sums / shift_frames))
+        total += float(errors.sum())
+        total_steady += float(np.interp(seen.times_s, times_s, steady_errors).sum())
+        frames += len(errors)
+        at_shifts, count = shifted(scene.truth_m, seen.times_s, joints_m, SHIFTS_S)
+        total_shifts, shift_frames = total_shifts + at_shifts, shift_frames + count
+    return Errors(frames, total / frames, total_steady / frames, Shifts(SHIFTS_S, total_shifts / shift_frames))
 
 
 def _growth(found: Errors) -> float:
-    return found.noisy / found.noisy_steady - 1
+    return found.error / found.steady - 1
 
 
 def _row(name: str, found: Errors) -> tuple[str, ...]:
     return (
         name,
         f"{found.frames}",
-        f"{found.noisy:.1f}",
-        f"{found.noisy_steady:.1f}",
+        f"{found.error:.1f}",
+        f"{found.steady:.1f}",
         change(_growth(found)),
-        f"{found.clean:.1f}",
-        f"{found.clean_steady:.1f}",
-        change(found.clean / found.clean_steady - 1),
         f"{1000 * found.shifts.delay_s:+.1f} ms",
     )
 

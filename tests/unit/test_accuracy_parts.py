@@ -246,7 +246,7 @@ def test_uneven_and_missing_frames_keep_their_true_times():
         seen, even_s = rate.jittered(scene, rate_hz), scene.times_s(rate_hz)
         off = (seen.times_s - even_s) * rate_hz
         assert (np.diff(seen.times_s) > 0).all() and np.abs(off).max() <= rate.JITTER + 1e-9 and np.abs(off).max() > 0.15
-        assert np.allclose(seen.clean_px, scene.clean_px(scene.cut(seen.times_s)))
+        assert np.allclose(seen.noisy_px, scene.noisy_px(scene.clean_px(scene.cut(seen.times_s))))
     left, whole = rate.dropped(scene), rate.steady(scene, 30)
     kept = np.searchsorted(whole.times_s, left.times_s)
     assert kept[0] == 0 and kept[-1] > len(kept) and 0.8 < len(kept) / len(whole.times_s) < 0.97
@@ -258,11 +258,11 @@ def test_a_lifter_that_is_late_is_found_so_at_every_rate_and_as_good(monkeypatch
     scene = made_scene(seconds=20)
 
     def lift(model, keypoints, times_s, width_px, height_px):
-        return Poses(1.1 * np.stack([scene.truth_m(times_s - late_s)] * 2) + 0.05, None)
+        return Poses(1.1 * scene.truth_m(times_s - late_s)[None] + 0.05, None)
 
     monkeypatch.setattr(rate, "lift", lift)
     for found in rate.compare(None, [scene]).values():
-        assert found.noisy == pytest.approx(found.noisy_steady, rel=0.02)
+        assert found.error == pytest.approx(found.steady, rel=0.02)
         assert found.shifts.delay_s == pytest.approx(late_s, abs=0.003)
 
 
