@@ -6,7 +6,8 @@ import os
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import TracebackType
 from typing import Callable, Optional
 
@@ -50,7 +51,15 @@ _draw: Callable[[int], Batch]
 def _start(draw: Draw, motion: Motion) -> None:
     global _draw
     os.nice(5)
+    Thread(target=_leave_with_parent, daemon=True).start()
     _draw = partial(draw, motion)
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()  # a pool's process would wait for ever for one that was killed
+        os._exit(1)
 
 
 def _next(step: int) -> Batch:
