@@ -47,8 +47,8 @@ class LiftedPeople(NamedTuple):
     person: npt.NDArray[np.int64]
     """[M]"""
     keypoints: Floats
-    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it was known last. Sides that the
-    detector exchanged are put right (`models.sides`), here as in what the network sees."""
+    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it probably is
+    (`models.hidden`), or was known last. Sides that the detector exchanged are put right (`models.sides`)."""
     joints_m: Floats
     """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
     sigma_m: Floats

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.hidden import Hidden
 from models.sides import Sides
 from models.steady import Steady
 
@@ -26,43 +27,50 @@ class Person:
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
         self._sides = Sides()
+        self._hidden = Hidden()
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
         self.keypoints = keypoints
+        """[17, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen."""
+        self._observed = keypoints
         self.see(t_ns, keypoints)
 
     def see(self, t_ns: int, keypoints: Floats) -> None:
-        """A new measurement [17, 3] (x px, y px, confidence); what is missing in it (0) stays where it was known last.
+        """A new measurement [17, 3] (x px, y px, confidence; 0: missing).
 
-        Sides that the detector exchanged are undone (`models.sides`). A keypoint that was never known stands in the middle of the others.
+        Sides that the detector exchanged are undone (`models.sides`), what is missing is guessed for a while (`models.hidden`) and then
+        stays where it was known last. A keypoint that was never known stands in the middle of the others.
         """
-        keypoints = self._sides.undo(t_ns, keypoints)
-        present = keypoints[:, 2:] > 0
-        self._known_px = np.where(present, keypoints[:, :2], self._known_px)
-        box = keypoints[present[:, 0], :2]
+        seen = self._sides.undo(t_ns, keypoints)
+        guessed = self._hidden.guess(t_ns, seen)
+        present = guessed[:, 2:] > 0
+        self._known_px = np.where(present, guessed[:, :2], self._known_px)
+        box = guessed[present[:, 0], :2]
         middle_px = (box.min(0) + box.max(0)) / 2
         filled_px = np.where(np.isnan(self._known_px), middle_px, self._known_px)
-        self._move_on(np.concatenate([filled_px, keypoints[:, 2:]], 1))
+        self.keypoints = np.concatenate([filled_px, seen[:, 2:]], 1)
+        self._move_on(np.concatenate([filled_px, guessed[:, 2:]], 1))
         self.seen_ns = t_ns
         self.held = False
 
     def miss(self) -> None:
         """A measurement without them: all stays where it was, at confidence 0."""
-        self._move_on(self.keypoints * np.array([1, 1, 0], np.float32))
+        self.keypoints = self.keypoints * np.array([1, 1, 0], np.float32)
+        self._move_on(self.keypoints)
         self.held = True
 
     def at(self, part: float) -> Floats:
-        """The keypoints [17, 3] that part of the way from the last measurement but one (0) to the last (1), linearly.
+        """What the network is to see [17, 3], that part of the way from the last measurement but one (0) to the last (1), linearly.
 
         A keypoint that was missing and is there again has been where it is; its confidence alone goes up.
         """
         start = self._previous.copy()
-        found = (start[:, 2] == 0) & (self.keypoints[:, 2] > 0)
-        start[found, :2] = self.keypoints[found, :2]
-        between: Floats = (1 - part) * start + part * self.keypoints
+        found = (start[:, 2] == 0) & (self._observed[:, 2] > 0)
+        start[found, :2] = self._observed[found, :2]
+        between: Floats = (1 - part) * start + part * self._observed
         return between
 
-    def _move_on(self, keypoints: Floats) -> None:
-        self._previous, self.keypoints = self.keypoints, keypoints
+    def _move_on(self, observed: Floats) -> None:
+        self._previous, self._observed = self._observed, observed
 
 
 class Slots:

@@ -1,0 +1,59 @@
+"""`python -m models.training.comovement --motion cmu_h36m17.npz`: how the keypoints of moving people move together in a picture.
+
+Writes models/weights/comovement.csv, by which `models/hidden.py` guesses where a hidden keypoint is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import ModelError
+from models.skeleton import COCO_KEYPOINTS
+from models.training.bodies import coco_points, plain_likeness
+from models.training.cameras import project, random_cameras, to_camera_axes
+from models.training.motion import Motion, load_motion, sample_motion
+
+Floats = npt.NDArray[np.float64]
+
+FRAMES = (3, 8, 15, 30)
+"""Over how many frames at 30 Hz the moves are measured."""
+SEQUENCES, BATCHES = 256, 40
+FILE = Path(__file__).parents[1] / "weights" / "comovement.csv"
+
+
+def comovement(motion: Motion, seed: int = 0) -> Floats:
+    """[17, 17]: mean product of two keypoints' moves along one axis of the picture, in squares of the body's size; COCO order."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((len(COCO_KEYPOINTS), len(COCO_KEYPOINTS)))
+    for _ in range(BATCHES):
+        joints_m = sample_motion(motion, rng, SEQUENCES, max(FRAMES) + 1)
+        points_m = coco_points(joints_m, plain_likeness(SEQUENCES, joints_m.shape[1]))
+        points = project(to_camera_axes(points_m, random_cameras(rng, joints_m))).astype(np.float64)
+        points /= np.ptp(points, axis=2).max(-1).mean(1)[:, None, None, None]
+        for frames in FRAMES:
+            moves = points[:, frames] - points[:, 0]
+            total += np.einsum("nic,njc->ij", moves, moves)
+    return total / (2 * BATCHES * SEQUENCES * len(FRAMES))
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.comovement", description=__doc__)
+    parser.add_argument("--motion", type=Path, required=True, help="motion capture to learn from (cmu_h36m17.npz)")
+    parser.add_argument("-o", "--output", type=Path, default=FILE)
+    arguments = parser.parse_args()
+    together = comovement(load_motion(arguments.motion, "train"))
+    np.savetxt(arguments.output, together, "%.8f", ",", header=",".join(COCO_KEYPOINTS))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
