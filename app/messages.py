@@ -100,7 +100,8 @@ class Pose3D:
     joints_m: Array = rows(np.float32, 17, 3)
     """float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres."""
     sigma_m: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres; 0 at the root; NaN until known."""
+    """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres, the body height taken
+    for right; 0 at the root; NaN until known."""
     root_m: Array = rows(np.float32, 3)
     """float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the body
     height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed), all of it by

@@ -21,11 +21,9 @@ from models.ticks import NS_PER_S, TickGrid
 
 Floats = npt.NDArray[np.float32]
 
-HEIGHT_SPREAD = 0.056
-"""How far people's heights lie from the one that is assumed, in parts of it (standard deviation): adults of both sexes together.
-
-Within a sex about 7 cm, the means of the sexes 13 cm apart (rounded from the CDC's reference data of US adults, Fryar et al.
-2021): sqrt(7 ** 2 + (13 / 2) ** 2) = 9.6 cm, of 170 cm."""
+BUILD_SPREAD = 0.015
+"""How far people's body scale lies from what their height says, in parts of it (standard deviation): that of the 16 skeletons of the
+motion capture that the lifter learnt from."""
 
 JOINT_SOURCES: Mapping[str, Sequence[str]] = {
     "hip": ("left_hip", "right_hip"),
@@ -52,8 +50,8 @@ class LiftedPeople(NamedTuple):
     joints_m: Floats
     """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
     sigma_m: Floats
-    """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres; 0 at the root; NaN where the
-    network does not tell it."""
+    """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres, the body height taken for right; 0 at
+    the root; NaN where the network does not tell it."""
     root_m: Floats
     """[M, 3]: the root in camera axes, metres, by the pinhole model (`models/root.py`): as wrong in depth as the focal length, and in all
     as the body height. Of who is held, where it was seen last. NaN where too little is seen, and with a network that answers late, whose
@@ -193,7 +191,7 @@ class Lifter:
             half = len(people)
             joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
             sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
-        return dict(zip(people, map(_Joints, joints_m, _with_height_spread(sigma_m, joints_m))))
+        return dict(zip(people, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
 
     def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
         people = self._slots.people
@@ -227,12 +225,13 @@ class Lifter:
         return root_m
 
 
-def _with_height_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
-    """The network's `sigma_m` [K, 17, 3] with what an unknown height adds.
+def _with_build_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
+    """The network's `sigma_m` [K, 17, 3] with what the unknown build adds.
 
-    A wrong body height moves a joint along its line from the root, whatever else is not known of it: both add in quadrature.
+    It moves a joint along its line from the root, whatever else is not known of it: both add in quadrature. The height is taken for right:
+    where it is wrong by a twentieth, so is all.
     """
-    spread_m: Floats = np.hypot(sigma_m, np.float32(HEIGHT_SPREAD) * joints_m)
+    spread_m: Floats = np.hypot(sigma_m, np.float32(BUILD_SPREAD) * joints_m)
     spread_m[:, 0] *= 0  # what is not known stays NaN
     return spread_m
 

@@ -25,7 +25,8 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     - `frame` int64 [K], `t_s` float64 [K] (time of the picture, seconds), `person` int64 [K];
     - `keypoints` float32 [K, 17, 3]: COCO order (`keypoint_names`); x px, y px, confidence;
     - `joints_m` float32 [K, 17, 3]: Human3.6M order (`joint_names`); camera axes (x right, y down, z forward), root-relative, metres;
-    - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres; NaN until known;
+    - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres, the body height taken for right; NaN where the lifter
+      does not tell it;
     - `root_m` float32 [K, 3]: the root in camera axes, metres; its depth as right as the focal length that is set or assumed, all of it
       as the body height; NaN where it is not known;
     - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;

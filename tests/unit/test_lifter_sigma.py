@@ -1,5 +1,8 @@
 """The lifter's standard deviations: what its network tells, turned to the camera and in metres, and the unknown body height."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -7,10 +10,15 @@ from random_lifter import random_lifter
 
 from models.backend import open_model
 from models.convert.lifter import build
-from models.lifter import HEIGHT_SPREAD, Lifter
+from models.lifter import BUILD_SPREAD, Lifter
 from models.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
+from models.skeleton import H36M_PARENTS
+from models.training.bodies import body_scale
+from models.training.motion import load_motion, subject
 
 HEIGHT_M = 1.8
+SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
+CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"
 
 
 def keypoints(people, seed=0):
@@ -33,7 +41,7 @@ def test_errors_drawn_along_the_virtual_axes_scatter_like_that_along_the_camera_
     assert np.abs(sigma_to_camera(sigma, view) - sigma).max() > 0.01  # else the view turns too little to tell
 
 
-def test_network_and_body_height_add_in_quadrature(tmp_path):
+def test_network_and_build_add_in_quadrature(tmp_path):
     """A network that says the same of every person: log of 0.1, 0.2, 0.3 body scales along the three virtual axes."""
     weights = random_lifter((3, 3), 64, FEATURES, spread=True)
     weights = weights._replace(spread_weight=0 * weights.spread_weight, spread_bias=np.log(np.tile([0.1, 0.2, 0.3], 17)).astype(np.float32))
@@ -42,16 +50,26 @@ def test_network_and_body_height_add_in_quadrature(tmp_path):
     _, views = observe(points, 640, 480)
     for person, view in enumerate(views):
         covariance = view.T @ np.diag([0.01, 0.04, 0.09]) @ view * body_scale_m(HEIGHT_M) ** 2
-        variance = np.diag(covariance) + (HEIGHT_SPREAD * lifted.joints_m[person]) ** 2
+        variance = np.diag(covariance) + (BUILD_SPREAD * lifted.joints_m[person]) ** 2
         np.testing.assert_allclose(lifted.sigma_m[person, 1:] ** 2, variance[1:], rtol=1e-4)
     assert (lifted.sigma_m[:, 0] == 0).all()
     assert lifted.sigma_m.dtype == np.float32
 
 
-def test_the_body_height_s_spread_is_that_of_two_sexes_together():
-    rng = np.random.default_rng(0)
-    heights_cm = np.concatenate([rng.normal(mean, 7, 100_000) for mean in (170 - 6.5, 170 + 6.5)])
-    assert heights_cm.std() / heights_cm.mean() == pytest.approx(HEIGHT_SPREAD, abs=0.001)
+@pytest.mark.skipif(not CMU.is_file(), reason=f"the motion capture is not here: {CMU}")
+def test_the_build_s_spread_is_that_of_the_recorded_skeletons():
+    """Thigh, shank and trunk beside the whole way from an ankle to the top of the head, of each subject of one source."""
+    motion = load_motion(CMU, "train")
+    shares = {}
+    for name, start in zip(motion.names, motion.start):
+        joints = motion.joints_m[start]
+        bones = np.linalg.norm(joints[1:] - joints[list(H36M_PARENTS[1:])], axis=-1)
+        neck_and_head = bones[8] + bones[9]
+        if name.startswith("amc/"):
+            shares.setdefault(subject(name), body_scale(joints) / (body_scale(joints) + neck_and_head))
+    spread = np.std([*shares.values()]) / np.mean([*shares.values()])
+    assert len(shares) == 16
+    assert spread == pytest.approx(BUILD_SPREAD, abs=0.001)
 
 
 def test_a_network_that_does_not_tell_leaves_it_unknown(tmp_path):
