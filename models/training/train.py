@@ -38,17 +38,25 @@ class Settings:
     """What decides the result; kept in the checkpoint."""
 
     steps: int
+    refining_steps: int = 0
+    """Steps after these, from a lower rate down to nothing once more."""
     seed: int = 0
     channels: int = 512
     sequences: int = 128
     outputs: int = 8
     learning_rate: float = 2e-3
+    refining_rate: float = 5e-4
     warm_up: int = 300
     weight_decay: float = 0.01
     velocity_weight: float = 1.0
     bone_weight: float = 0.3
     spread_weight: float = 0.03
     bfloat16: bool = True
+
+    @property
+    def all_steps(self) -> int:
+        """The refining ones included."""
+        return self.steps + self.refining_steps
 
 
 class Trainer:
@@ -119,11 +127,16 @@ def draw(settings: Settings, motion: Motion, step: int) -> Batch:
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """A linear rise, then a cosine down to nothing at the last step."""
+    """A linear rise, then a cosine down to nothing at the last step; and once more, without the rise, for the refining ones."""
     if step < settings.warm_up:
         return settings.learning_rate * (step + 1) / settings.warm_up
-    part = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1, part)))
+    if step < settings.steps or not settings.refining_steps:
+        return settings.learning_rate * _cosine((step - settings.warm_up) / max(1, settings.steps - settings.warm_up))
+    return settings.refining_rate * _cosine((step - settings.steps) / settings.refining_steps)
+
+
+def _cosine(part: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1, part)))
 
 
 def loss(settings: Settings, truth: torch.Tensor, predicted: Prediction) -> torch.Tensor:
@@ -169,16 +182,14 @@ def predict(network: Network, batches: list[Batch]) -> tuple[Floats, Floats]:
 
 
 def calibrate(network: Network, batches: list[Batch]) -> None:
-    """Widen the stated standard deviations until they tell how far off the network is with people it has not seen.
+    """Widen the stated standard deviations until 68.3 % of the coordinates of people whom the network has not seen lie within one.
 
-    The errors' tails are heavier than a normal distribution's; the factor is the geometric mean of the one that puts 68.3 % of the
-    coordinates within one standard deviation and the one that puts 95.4 % within two.
+    The errors' tails are heavier than a normal distribution's, so a little less than 95.4 % then lie within two.
     """
     truth = np.concatenate([batch.poses for batch in batches])
     poses, spread = predict(network, batches)
     surprise = (np.abs(truth - poses) / spread)[:, :, 1:]
-    one, two = np.quantile(surprise, [0.6827, 0.9545])
-    network.widen_spread(float(np.sqrt(one * two / 2)))
+    network.widen_spread(float(np.quantile(surprise, 0.6827)))
 
 
 def train(
@@ -198,13 +209,13 @@ def train(
     columns = [TextColumn("loss {task.fields[loss]:.4f}  validation N-MPJPE {task.fields[n_mpjpe]:.1f} mm"), BarColumn()]
     with Progress(*columns, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         scores = validate(trainer.network, validation)
-        task = progress.add_task("", total=trainer.settings.steps, completed=trainer.done, loss=math.nan, n_mpjpe=scores["n_mpjpe"])
+        task = progress.add_task("", total=trainer.settings.all_steps, completed=trainer.done, loss=math.nan, n_mpjpe=scores["n_mpjpe"])
         recent: list[float] = []
         with BatchesAhead(partial(draw, trainer.settings), motion, trainer.done) as trainer.draw:
-            while trainer.done < trainer.settings.steps and time.monotonic() < stop_s:
+            while trainer.done < trainer.settings.all_steps and time.monotonic() < stop_s:
                 recent.append(trainer.step())
                 progress.update(task, completed=trainer.done, loss=recent[-1])
-                if trainer.done % REPORT_EVERY == 0 or trainer.done == trainer.settings.steps:
+                if trainer.done % REPORT_EVERY == 0 or trainer.done == trainer.settings.all_steps:
                     scores = validate(trainer.network, validation)
                     progress.update(task, n_mpjpe=scores["n_mpjpe"])
                     _append(losses, {"step": trainer.done, "loss": float(np.mean(recent)), **scores})

@@ -160,7 +160,7 @@ def test_calibration_makes_the_spread_right(motion: Motion) -> None:
     network, batches = trainer.network, [make_batch(motion, np.random.default_rng(0), 64, 4, HISTORY, invent=False)]
     calibrate(network, batches)
     first = validate(network, batches)
-    assert 60 < first["within_1_sigma"] < 80
+    assert first["within_1_sigma"] == pytest.approx(68.27, abs=0.1)
     assert 88 < first["within_2_sigma"] <= 100
     network.widen_spread(7.0)
     assert validate(network, batches)["within_1_sigma"] > 95
@@ -185,6 +185,17 @@ def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
     assert rates.argmax() in (99, 100)
     assert (np.diff(rates[100:]) < 0).all()
     assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_refining_falls_once_more_from_a_lower_rate() -> None:
+    settings = Settings(steps=1000, refining_steps=200, learning_rate=2e-3, refining_rate=4e-4, warm_up=100)
+    rates = np.array([learning_rate(settings, step) for step in range(1201)])
+    np.testing.assert_array_equal(rates[:1000], [learning_rate(replace(settings, refining_steps=0), step) for step in range(1000)])
+    assert rates[1000] == pytest.approx(4e-4)
+    assert rates[1100] == pytest.approx(2e-4)
+    assert (np.diff(rates[1000:]) < 0).all()
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert settings.all_steps == 1200
 
 
 def test_twenty_steps_lower_the_loss(motion: Motion) -> None:
