@@ -45,7 +45,7 @@ def test_the_file_says_what_it_is(lifter: Model) -> None:
     assert lifter.metadata["licence"] == "Apache-2.0"
     assert lifter.metadata["held_out_subjects"] == "05 135"
     assert "mocap.cs.cmu.edu" in lifter.metadata["acknowledgement"]
-    assert WEIGHTS.stat().st_size < 12e6
+    assert WEIGHTS.stat().st_size < 17e6
 
 
 @pytest.mark.parametrize("right_m", [-1.5, 0.0, 1.5])
