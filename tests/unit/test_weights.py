@@ -72,8 +72,8 @@ def test_a_standing_person_is_lifted_as_they_stand(lifter: Model, right_m: float
 
 
 @pytest.mark.skipif(not CMU.is_file(), reason=f"the motion capture is not here: {CMU}")
-def test_people_who_were_not_trained_on_are_lifted_better_than_by_one_frame(lifter: Model) -> None:
-    """With cameras and detector errors drawn anew; 73 mm when they were made; a ridge regression from three frames has 122."""
-    batch = make_batch(load_motion(CMU, "validation"), np.random.default_rng(77), 128, 8, 26)
+def test_people_who_were_not_trained_on_are_lifted(lifter: Model) -> None:
+    """As they moved, with cameras and detector errors drawn anew: 63 mm when they were made."""
+    batch = make_batch(load_motion(CMU, "validation"), np.random.default_rng(77), 128, 8, 26, invent=False)
     poses = run_columns(lifter, batch.features)[:, 26:]
-    assert 1300 * score.n_mpjpe(batch.poses, poses) < 76
+    assert 1300 * score.n_mpjpe(batch.poses, poses) < 68
