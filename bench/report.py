@@ -20,9 +20,9 @@ def show(console: Console, title: str, result: Result) -> None:
         console.print(_verdict(goal), style="green" if goal.met else "yellow", markup=False)
 
 
-def markdown(machine: list[tuple[str, str]], results: dict[str, Result], refused: dict[str, str], quick: bool) -> str:
+def markdown(machine: list[tuple[str, str]], results: dict[str, Result], refused: dict[str, str], quick: bool, title: str = "Bench") -> str:
     """The whole report."""
-    pieces = ["# Bench", *([QUICK] if quick else []), pipes(Grid(("machine", ""), [*machine]))]
+    pieces = [f"# {title}", *([QUICK] if quick else []), pipes(Grid(("machine", ""), [*machine]))]
     goals = [(goal.what, goal.measured, goal.goal, word(goal)) for result in results.values() for goal in result.goals]
     if goals:
         pieces += ["## Goals", pipes(Grid(("", "measured", "goal", ""), goals))]
