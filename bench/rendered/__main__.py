@@ -54,7 +54,15 @@ def main(
         result.grids.extend([causes(settings, seen, say), detector_errors([of.clip for of in seen])])
     show(console, "rendered", result)
     page = (DOCS if lifter is None and why else out) / "rendered.md"
-    page.write_text(markdown(machine(), {"rendered": result}, {}, quick=False, title="On rendered people, beside MediaPipe"))
+    page.write_text(
+        markdown(
+            [fact for fact in machine() if fact[0] != "load before"],
+            {"rendered": result},
+            {},
+            quick=False,
+            title="On rendered people, beside MediaPipe",
+        )
+    )
     console.print(f"Written to {page}", markup=False)
 
 
