@@ -221,6 +221,7 @@ def train(
                     _append(losses, {"step": trainer.done, "loss": float(np.mean(recent)), **scores})
                     trainer.save(checkpoint)
                     recent.clear()
+    trainer.save(checkpoint)  # where the minutes were over between two reports
     return trainer
 
 

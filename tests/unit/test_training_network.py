@@ -6,7 +6,9 @@ import json
 import math
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -246,6 +248,14 @@ def test_training_writes_its_course_and_goes_on(motion: Motion, tmp_path: Path, 
     assert again.done == again.settings.steps == 3
     draw_curves(tmp_path / "losses.csv", tmp_path / "losses.png")
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_piece_that_ends_between_two_reports_is_not_lost(motion: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count()
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(seconds)))  # a second passes with each look
+    piece = train(SMALL, motion, motion, tmp_path, minutes=3.5 / 60)
+    assert piece.done == 3
+    assert Trainer.load(tmp_path / "checkpoint.pt", motion).done == piece.done
 
 
 def test_there_is_nothing_to_go_on_from(motion: Motion, tmp_path: Path) -> None:
