@@ -1,7 +1,11 @@
-"""The one error of this package that a user is meant to read."""
+"""The errors of this package that a user is meant to read: each is one line that says what was wrong, with what value, and what to do."""
 
 from __future__ import annotations
 
 
 class ModelError(Exception):
-    """A network that cannot be had or used: one line that says what was wrong, with what value, and what to do."""
+    """A network that cannot be had or used before the user mends something."""
+
+
+class DeviceError(Exception):
+    """A device that failed while it worked. It may do better for whoever tries again."""
