@@ -36,6 +36,13 @@ class CaptureConfig(Section):
     ring_slots: int = Field(8, ge=4, le=64)
 
 
+class NpuConfig(Section):
+    """The Ascend NPU, and the networks that were converted for it."""
+
+    folder: Optional[str] = None
+    device: int = Field(0, ge=0, le=63)
+
+
 class DetectConfig(Section):
     """The 2D detector."""
 
@@ -79,6 +86,7 @@ class SupervisorConfig(Section):
 
     max_restarts: int = Field(5, ge=0)
     restart_window_s: float = Field(60.0, gt=0)
+    silent_timeout_s: float = Field(20.0, ge=2)
     stop_timeout_s: float = Field(10.0, gt=0)
 
 
@@ -89,6 +97,7 @@ class Config(Section):
     workers: list[Literal["capture", "detect", "lift", "record"]] = Field(["capture", "detect", "lift", "record"], min_length=1)
     runtime_folder: Optional[str] = None
     models_folder: Optional[str] = None
+    npu: NpuConfig = NpuConfig()
     capture: CaptureConfig = CaptureConfig()
     detect: DetectConfig = DetectConfig()
     lift: LiftConfig = LiftConfig()

@@ -24,8 +24,6 @@ USER_ERROR = 2
 """Exit code of a worker that cannot run before the user mends something."""
 FATAL = "poselift: "
 """How the command's last line begins, with what the user must mend: it becomes this run's failure."""
-SILENT_S = 20.0
-"""A worker that was heard of once and then not for this long hangs, and is killed."""
 KILL_AFTER_S = 3.0
 
 
@@ -158,8 +156,8 @@ class Supervisor:
             if not child.finished and child.process.poll() is not None:
                 self._say_lines(child)
                 self._left(child, now_s)
-            elif not child.finished and child.heard_s and now_s - child.heard_s > SILENT_S:
-                self._say(f"{child.worker} has said nothing for {SILENT_S:g} s; killing it")
+            elif not child.finished and child.heard_s and now_s - child.heard_s > self.config.supervisor.silent_timeout_s:
+                self._say(f"{child.worker} has said nothing for {self.config.supervisor.silent_timeout_s:g} s; killing it")
                 child.heard_s = None
                 child.process.kill()
         if self._stop_asked_s is not None:
