@@ -3,15 +3,18 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# The oldest board's Python, for tests: on PATH, or where pyenv keeps it. A stand-in of pyenv's that runs nothing does not count.
+PYTHON39 ?= $(shell for python in python3.9 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.9*/bin/python3.9; do \
+	"$$python" -c "import ensurepip, venv" 2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: help demo test check bench accuracy peer clean
+.PHONY: help demo test check bench accuracy peer board clean
 help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: .venv/ready          ## run the live pipeline on a real video; results in out/demo
 	@$(BIN)/poselift demo
 
-test: .venv/tested peer    ## check the code, fetch the models, run the tests
+test: .venv/tested peer board ## check the code, fetch the models, run the tests
 	@$(BIN)/poselift models pull
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest
@@ -33,22 +36,24 @@ accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md and docs/rend
 
 peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
 
+board: .venv-board/installed .venv/wheels ## what a board has, in .venv-board, and which wheels fit one; for the tests
+
 clean:                     ## remove what the other targets made here
-	rm -rf .venv .venv-peer out build *.egg-info
+	rm -rf .venv .venv-peer .venv-board out build *.egg-info
 
 # What the demo needs; the tests and benches bring their tools on top, and the peer has an environment of its own.
 .venv/ready: pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@echo "installing into .venv (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert]'
 	@touch $@
 
 .venv/tested: .venv/ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,dev]'
 	@touch $@
 
 .venv/trained: .venv/tested
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[convert,dev,train]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,dev,train]'
 	@touch $@
 
 # MediaPipe wants numpy 1, and of what it asks for Pose uses this much. Where it cannot be had, what compares with it says so and is left out.
@@ -59,3 +64,20 @@ clean:                     ## remove what the other targets made here
 		"numpy<2" "protobuf<5" absl-py attrs flatbuffers matplotlib "opencv-python-headless<4.12" && \
 	.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mediapipe==0.10.14 && \
 	touch $@ || { rm -rf .venv-peer; echo "no MediaPipe for this machine and Python: nothing is compared with it"; }
+
+# No extras, and not editable: what a board gets. Beside it lies what only the stand-in for the NPU imports, a network runtime for the CPU.
+.venv-board/ready: pyproject.toml
+	@if [ -z "$(PYTHON39)" ]; then echo "no Python 3.9 here: what needs one is left out of the tests (set PYTHON39 to name one)"; exit 0; fi; \
+	rm -rf .venv-board build && "$(PYTHON39)" -m venv .venv-board && echo "installing what a board has into .venv-board (once)" && \
+	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check . pytest && \
+	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --target .venv-board/simulator --no-deps onnxruntime && \
+	rm -rf build && touch $@
+
+.venv-board/installed: .venv-board/ready $(shell find app models workers -type f -not -name '*.pyc') poselift.py
+	@if [ -x .venv-board/bin/python ]; then rm -rf build; \
+	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps . && rm -rf build && touch $@; fi
+
+# Which wheels pip would install on a board, as reports that a test reads.
+.venv/wheels: pyproject.toml tests/board_wheels.py .venv/tested
+	@echo "asking which wheels fit the boards (once)"
+	@$(BIN)/python tests/board_wheels.py $@ && touch $@

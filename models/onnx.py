@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from models.backend import Array, Tensor
 from models.errors import ModelError
+
+try:
+    import onnxruntime as ort
+except ImportError as error:  # an extra: a board has none
+    raise ModelError(f"an .onnx network needs ONNX Runtime, which is not here ({error}); type: pip install 'poselift[cpu]'") from error
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
 
@@ -17,7 +21,7 @@ DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(ui
 class OnnxModel:
     """One ONNX Runtime session. Threads do not spin between runs: the other workers need those cores."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, _device: int) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -37,9 +41,35 @@ class OnnxModel:
         """All outputs by name, for one tensor per input."""
         return dict(zip(self._names, self._session.run(self._names, tensors)))
 
+    def carrying(self, states: Mapping[str, str], rows: int) -> OnnxStates:
+        """The network with its past in the host's memory: see `models.backend.Model`."""
+        return OnnxStates(self, states, rows)
+
     def close(self) -> None:
         """Free the session's memory."""
         del self._session
+
+
+class OnnxStates:
+    """A network and its past: what it gave is the next run's input as it is, nothing is copied.
+
+    Binding preallocated buffers instead was measured and gains nothing that repeats.
+    """
+
+    def __init__(self, model: OnnxModel, states: Mapping[str, str], rows: int) -> None:
+        self._model = model
+        self._states = states
+        self._past: dict[str, Array] = {
+            tensor.name: np.zeros((rows, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs if tensor.name in states
+        }
+
+    def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
+        """See `models.backend.Carrying`."""
+        outputs = self._model.run({**tensors, **self._past})
+        past = {now: outputs.pop(then) for now, then in self._states.items()}
+        if keep:
+            self._past = past
+        return outputs
 
 
 def _tensor(node: ort.NodeArg) -> Tensor:
