@@ -14,7 +14,7 @@ from models.errors import ModelError
 
 Array = npt.NDArray[np.generic]
 
-BACKENDS = {".onnx": ("models.onnx", "OnnxModel")}
+BACKENDS = {".onnx": ("models.onnx", "OnnxModel"), ".om": ("models.ascend", "AscendModel")}
 """File ending -> module and class; adding a backend is one new file and one line here."""
 
 
@@ -44,19 +44,32 @@ class Model(Protocol):
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, for one tensor per input."""
 
+    def carrying(self, states: Mapping[str, str], rows: int) -> Carrying:
+        """This network with a past: an input of `states` is what its output gave the last time, and zeros at first.
+
+        `rows`: the size of these inputs' first axis, where the graph leaves it open.
+        """
+
     def close(self) -> None:
-        """Give back what the device holds."""
+        """Give back what the device holds; this is the last call."""
 
 
-def open_model(path: Path, threads: int = 1) -> Model:
-    """The network in `path`, run with `threads` CPU threads where the backend uses the CPU.
+class Carrying(Protocol):
+    """A network whose past stays where the network runs."""
 
-    Raises ModelError where the file is missing, damaged, or of a kind that no backend here runs.
+    def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
+        """All outputs but the past, by name, for one tensor per input but the past. What is not kept never was."""
+
+
+def open_model(path: Path, threads: int = 1, device: int = 0) -> Model:
+    """The network in `path`, run with `threads` CPU threads (.onnx) or on the NPU of number `device` (.om). Close it in the end.
+
+    Raises ModelError where the file is missing, damaged, or of a kind that no backend here runs, and DeviceError.
     """
     if path.suffix not in BACKENDS:
         raise ModelError(f"{path}: no backend runs a '{path.suffix}' file; known endings: {', '.join(BACKENDS)}")
     if not path.is_file():
-        raise ModelError(f"{path}: this model is missing; type: poselift models pull")
+        raise ModelError(f"{path}: this model is missing; type: poselift models {'atc' if path.suffix == '.om' else 'pull'}")
     module, name = BACKENDS[path.suffix]
     backend: type[Model] = getattr(import_module(module), name)
-    return backend(path, threads)  # type: ignore[call-arg]
+    return backend(path, threads, device)  # type: ignore[call-arg]

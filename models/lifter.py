@@ -15,7 +15,7 @@ from models.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from models.root import locate_roots
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.slots import Slots, plausible
-from models.stateful import Bools, StatefulNetwork, Stepper
+from models.stateful import Bools, StatefulNetwork
 from models.temporal import Outputs
 from models.ticks import NS_PER_S, TickGrid
 
@@ -94,10 +94,11 @@ class Lifter:
         network that answers late. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
-        require_shapes(model, facts)
         self._flip = facts.flip
-        self._rows = 2 * slots if facts.flip else slots
-        self._network: Stepper = StatefulNetwork(model, self._rows)
+        self._rows = facts.rows(slots)
+        require_shapes(model, facts)
+        _require_people(model, facts, slots)
+        self._network = StatefulNetwork(model, self._rows)
         self._receptive_field = facts.receptive_field
         self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
         self._normalisation = facts.normalisation
@@ -116,6 +117,10 @@ class Lifter:
     def left_out(self) -> Mapping[str, int]:
         """How many people of all frames got no pose, by reason."""
         return self._slots.left_out
+
+    def close(self) -> None:
+        """Give the network's device back."""
+        self._network.close()
 
     def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:
         """The poses at the measurement's own time `t_ns`, or with a symmetric network `delay_ns` before it.
@@ -238,6 +243,13 @@ def _with_build_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
 
 def _between(start: _Joints, end: _Joints, part: np.float32) -> _Joints:
     return _Joints(*((1 - part) * before + part * after for before, after in zip(start, end)))
+
+
+def _require_people(model: Model, facts: LifterMetadata, slots: int) -> None:
+    rows = {tensor.shape[0] for tensor in model.inputs} - {-1, facts.rows(slots)}
+    if rows:
+        people = min(rows) // facts.rows(1)
+        raise ModelError(f"this lifter was converted for lift.slots: {people}, and here it is {slots}; set {people}, or convert it anew")
 
 
 def require_shapes(model: Model, facts: LifterMetadata) -> None:

@@ -52,6 +52,10 @@ class LifterMetadata(NamedTuple):
     flip: bool
     """Whether a pose is the mean of the network's answer to a person and of that to their mirror image, mirrored back."""
 
+    def rows(self, people: int) -> int:
+        """How many rows the network needs for so many people."""
+        return 2 * people if self.flip else people
+
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> LifterMetadata:
         """From the pairs in the file: `rate_hz` ("30" or "30000/1001"), `receptive_field`, `normalisation`, `delay` (0 without it),

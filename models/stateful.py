@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 
-from models.backend import Array, Model
+from models.backend import Model
 from models.errors import ModelError
 from models.temporal import Outputs
 
@@ -16,25 +13,8 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 
-class Stepper(Protocol):
-    """One column of every slot in, one pose of every slot out. A backend that keeps state in a device's memory has its own."""
-
-    def commit(self, features: Floats, reset: Bools) -> Outputs:
-        """The poses, a row each slot, for the columns `features` [slots, ...], which become part of the past.
-
-        Where `reset` [slots] is true, the slot's past is this column alone, whatever it was.
-        """
-
-    def peek(self, features: Floats, reset: Bools) -> Outputs:
-        """The poses that `commit` would give; the past stays as it is."""
-
-
 class StatefulNetwork:
-    """Steps a stateful graph (`models/convert/lifter.py`) on any backend whose tensors are in the host's memory.
-
-    ONNX Runtime's outputs are the next step's inputs as they are: nothing is copied. Binding preallocated buffers instead
-    was measured and gains nothing that repeats.
-    """
+    """Steps a stateful graph (`models/convert/lifter.py`) on any backend: one column of every slot in, one pose of every slot out."""
 
     def __init__(self, model: Model, slots: int) -> None:
         """Raises ModelError where `model` is no stateful lifter, or is one for another number of slots."""
@@ -49,26 +29,22 @@ class StatefulNetwork:
             )
         if shapes[columns][0] not in (-1, slots):
             raise ModelError(f"this lifter was built for {shapes[columns][0]} people, not {slots}; set that many, or build it anew")
-        self._model = model
+        self.close = model.close
         self._columns = columns
-        self._state: Mapping[str, Array] = {
-            tensor.name: np.zeros((slots, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs if tensor.name in states
-        }
+        self._network = model.carrying({name: f"next_{name}" for name in states}, slots)
 
     def commit(self, features: Floats, reset: Bools) -> Outputs:
-        """See Stepper."""
-        tensors = self._run(features, reset)
-        self._state = {name: tensors[f"next_{name}"] for name in self._state}
-        return _outputs(tensors)
+        """The poses, a row each slot, for the columns `features` [slots, ...], which become part of the past.
+
+        Where `reset` [slots] is true, the slot's past is this column alone, whatever it was.
+        """
+        return self._run(features, reset, keep=True)
 
     def peek(self, features: Floats, reset: Bools) -> Outputs:
-        """See Stepper."""
-        return _outputs(self._run(features, reset))
+        """The poses that `commit` would give; the past stays as it is."""
+        return self._run(features, reset, keep=False)
 
-    def _run(self, features: Floats, reset: Bools) -> dict[str, Array]:
-        return self._model.run({self._columns: features, "reset": reset, **self._state})
-
-
-def _outputs(tensors: Mapping[str, Array]) -> Outputs:
-    sigma = tensors.get("sigma")
-    return Outputs(np.asarray(tensors["pose"], np.float32), None if sigma is None else np.asarray(sigma, np.float32))
+    def _run(self, features: Floats, reset: Bools, keep: bool) -> Outputs:
+        tensors = self._network.run({self._columns: features, "reset": reset}, keep)
+        sigma = tensors.get("sigma")
+        return Outputs(np.asarray(tensors["pose"], np.float32), None if sigma is None else np.asarray(sigma, np.float32))

@@ -40,6 +40,10 @@ class WholeSequence:
         self._unit_m = np.float32(self._facts.normalisation.body_scale_m(body_height_m))
         self._focal_px = focal_px
 
+    def close(self) -> None:
+        """Give the network's device back."""
+        self._network.close()
+
     @property
     def reach(self) -> int:
         """How many frames before and after a pose's own it depends on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
+
 import cv2
 import numpy as np
 
@@ -11,10 +13,10 @@ from app.frames import Overwritten, Picture, RingReader
 from app.ledger import OVERWRITTEN
 from app.loop import Loop
 from app.messages import Frame, Pose2D
-from models.backend import Model, open_model
+from models.backend import Model
 from models.blazepose import BlazePose
 from models.detector import PoseDetector2D
-from models.store import path_of
+from workers.networks import open_network
 
 
 class Detect:
@@ -23,6 +25,10 @@ class Detect:
     def __init__(self, detector: PoseDetector2D) -> None:
         self._detector = detector
 
+    def close(self) -> None:
+        """Give the networks' device back."""
+        self._detector.close()
+
     def step(self, frame: Frame, picture: Picture) -> Pose2D:
         """The people in `picture`, uint8 [height, width, 3] BGR, the frame's pixels."""
         people = self._detector.step(picture, frame.t_ns)
@@ -30,10 +36,16 @@ class Detect:
 
 
 def open_detect(config: Config) -> Detect:
-    """The detector that the config names, its networks warmed up: the first frame must not wait for that. Raises ModelError."""
-    detector, landmarks = (_ready(name, config) for name in ("blazepose_detector", "blazepose_landmarks"))
+    """The detector that the config names, its networks warmed up: the first frame must not wait for that. Close it in the end.
+
+    Raises ModelError, DeviceError.
+    """
     settings = config.detect
-    return Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
+    with ExitStack() as opened:
+        detector, landmarks = (_ready(name, config, opened) for name in ("blazepose_detector", "blazepose_landmarks"))
+        detect = Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
+        opened.pop_all()
+    return detect
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -41,23 +53,26 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus)
     loop.on_signals()
     cv2.setNumThreads(config.detect.threads)
-    detect = open_detect(config)
-    ring = RingReader(config.runtime_path(), bus.worker)
-    loop.wait_for_takers(config.bus.wait_for_takers_s)
-    for message in loop.inputs():
-        if not isinstance(message, Frame):
-            continue
-        try:
-            with ring.picture(message) as picture:
-                pose = detect.step(message, picture)
-        except Overwritten:
-            loop.skip(OVERWRITTEN)
-        else:
-            loop.send(pose, after=message)
+    with closing(open_detect(config)) as detect:
+        ring = RingReader(config.runtime_path(), bus.worker)
+        loop.wait_for_takers(config.bus.wait_for_takers_s)
+        for message in loop.inputs():
+            if isinstance(message, Frame):
+                _answer(message, detect, ring, loop)
     loop.end()
 
 
-def _ready(name: str, config: Config) -> Model:
-    network = open_model(path_of(name, config.models_path()), config.detect.threads)
+def _answer(frame: Frame, detect: Detect, ring: RingReader, loop: Loop) -> None:
+    try:
+        with ring.picture(frame) as picture:
+            pose = detect.step(frame, picture)
+    except Overwritten:
+        loop.skip(OVERWRITTEN)
+    else:
+        loop.send(pose, after=frame)
+
+
+def _ready(name: str, config: Config, opened: ExitStack) -> Model:
+    network = opened.enter_context(closing(open_network(name, config, config.detect.threads)))
     network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
     return network

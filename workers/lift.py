@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from app.bus import Bus
@@ -12,8 +13,8 @@ from app.messages import Pose2D, Pose3D
 from models.backend import Model, open_model
 from models.lifter import Lifter
 from models.lifter_metadata import LifterMetadata
-from models.store import path_of
 from models.whole_sequence import WholeSequence
+from workers.networks import open_network
 
 REST_S = 0.02
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
@@ -25,6 +26,10 @@ class Lift:
     def __init__(self, lifter: Lifter) -> None:
         self._lifter = lifter
 
+    def close(self) -> None:
+        """Give the network's device back."""
+        self._lifter.close()
+
     def step(self, pose: Pose2D) -> Pose3D:
         """The same people in 3D, and those who are held."""
         lifted = self._lifter.step(pose.t_ns, pose.person, pose.keypoints, pose.width_px, pose.height_px)
@@ -32,28 +37,39 @@ class Lift:
 
 
 def open_lift(config: Config) -> Lift:
-    """The lifter that the config names. Raises ModelError."""
+    """The lifter that the config names; close it in the end. Raises ModelError, DeviceError."""
     settings = config.lift
-    lifter = Lifter(
-        _open_model(config),
-        slots=settings.slots,
-        body_height_m=settings.body_height_m,
-        focal_px=settings.focal_px,
-        hold_s=settings.hold_s,
-        gap_s=settings.max_gap_s,
-        steady=settings.steady,
-    )
+    model = _open_model(config)
+    try:
+        lifter = Lifter(
+            model,
+            slots=settings.slots,
+            body_height_m=settings.body_height_m,
+            focal_px=settings.focal_px,
+            hold_s=settings.hold_s,
+            gap_s=settings.max_gap_s,
+            steady=settings.steady,
+        )
+    except BaseException:
+        model.close()
+        raise
     return Lift(lifter)
 
 
 def open_whole(config: Config, flip: bool) -> WholeSequence | None:
     """The lifter that the config names, for whole files, where it is a symmetric one; None where it is causal: then a file is as live.
 
-    `flip` is whether to lift the mirror image too. Raises ModelError, and UserError where a causal one is to `flip`.
+    `flip` is whether to lift the mirror image too. Close what it gives in the end. Raises ModelError and DeviceError, and UserError where
+    a causal one is to `flip`.
     """
     model, settings = _open_model(config), config.lift
-    if LifterMetadata.read(model.metadata).delay_columns:
-        return WholeSequence(model, flip, settings.body_height_m, settings.focal_px)
+    try:
+        if LifterMetadata.read(model.metadata).delay_columns:
+            return WholeSequence(model, flip, settings.body_height_m, settings.focal_px)
+    except BaseException:
+        model.close()
+        raise
+    model.close()
     if flip:
         name = settings.model or "poselift's own lifter"
         raise UserError(f"--flip: {name} is causal, and lifts a file as it does live; only a symmetric lifter can flip")
@@ -62,18 +78,20 @@ def open_whole(config: Config, flip: bool) -> WholeSequence | None:
 
 def _open_model(config: Config) -> Model:
     settings = config.lift
-    if settings.model and not Path(settings.model).is_file():
-        raise UserError(f"{settings.model}: no such lifter; give an .onnx file, such as 'poselift models convert' makes")
-    return open_model(Path(settings.model) if settings.model else path_of("lifter", config.models_path()), settings.threads)
+    if not settings.model:
+        return open_network("lifter", config, settings.threads)
+    if not Path(settings.model).is_file():
+        raise UserError(f"{settings.model}: no such lifter; give an .onnx file, such as 'poselift models convert' makes, or an .om file")
+    return open_model(Path(settings.model), settings.threads, config.npu.device)
 
 
 def run(config: Config, bus: Bus) -> None:
     """Every Pose2D, in order."""
     loop = Loop(bus, rest_s=0.0 if config.live else REST_S)
     loop.on_signals()
-    lift = open_lift(config)
-    loop.wait_for_takers(config.bus.wait_for_takers_s)
-    for message in loop.inputs():
-        if isinstance(message, Pose2D):
-            loop.send(lift.step(message), after=message)
+    with closing(open_lift(config)) as lift:
+        loop.wait_for_takers(config.bus.wait_for_takers_s)
+        for message in loop.inputs():
+            if isinstance(message, Pose2D):
+                loop.send(lift.step(message), after=message)
     loop.end()

@@ -12,7 +12,7 @@ import typer
 
 from app.errors import UserError
 from app.streams import WORKERS
-from models.errors import ModelError
+from models.errors import DeviceError, ModelError
 
 cli = typer.Typer(
     name="poselift",
@@ -215,6 +215,8 @@ def main() -> None:
         cli()
     except (UserError, ModelError) as error:
         sys.exit(_say(str(error), 2))
+    except DeviceError as error:
+        sys.exit(_say(str(error), 1))
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

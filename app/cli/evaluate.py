@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Optional
 
@@ -55,7 +56,8 @@ def evaluate(
         raise UserError(f"{keypoints}: holds Human3.6M's own joints, but lifters here take COCO's keypoints; give a file of those")
     if json_path:
         make_folder(json_path.parent)
-    with ProgressBar("lifting", sum(len(trial.world_m) for trial in found.trials)) as bar:
+    frames = sum(len(trial.world_m) for trial in found.trials)
+    with closing(whole) if whole else nullcontext(), ProgressBar("lifting", frames) as bar:
         table = by_action((_scored(trial, _lifted(trial, config, whole), bar) for trial in found.trials), ACTIONS)
     facts = {
         "dataset": dataset,
@@ -91,12 +93,13 @@ def _lifted(trial: Trial, config: Config, whole: Optional[WholeSequence]) -> Ite
     if whole:
         yield from whole.poses(keypoints, camera.width_px, camera.height_px)
         return
-    lift, person = open_lift(config), np.zeros(1, np.int64)
-    for frame, of_frame in enumerate(keypoints):
-        pose = lift.step(Pose2D(frame, round(frame * 1e9 / RATE_HZ), camera.width_px, camera.height_px, person, of_frame[None]))
-        if not len(pose.person):
-            raise UserError(f"{trial.name}: no keypoint of frame {frame} is anywhere near the picture")
-        yield pose.joints_m[0]
+    person = np.zeros(1, np.int64)
+    with closing(open_lift(config)) as lift:
+        for frame, of_frame in enumerate(keypoints):
+            pose = lift.step(Pose2D(frame, round(frame * 1e9 / RATE_HZ), camera.width_px, camera.height_px, person, of_frame[None]))
+            if not len(pose.person):
+                raise UserError(f"{trial.name}: no keypoint of frame {frame} is anywhere near the picture")
+            yield pose.joints_m[0]
 
 
 def _show(table: Mapping[str, Scored], facts: Mapping[str, Any]) -> None:

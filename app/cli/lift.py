@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Optional
 
@@ -23,7 +24,7 @@ from app.messages import Pose2D, Pose3D
 from app.process import run_folder
 from app.recording import RecordingFull, prepare, read
 from models.whole_sequence import WholeSequence
-from workers.lift import Lift, open_lift, open_whole
+from workers.lift import open_lift, open_whole
 from workers.sources import open_source
 
 LOG = "poses"
@@ -36,12 +37,13 @@ def lift(source: Path, out: Path, draw: bool, fps: float, lifter: Optional[Path]
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
     whole = open_whole(config, flip)
-    if source.suffix == ".npz":
-        lift_keypoints(source, out, draw, fps, config, whole)
-    elif whole:
-        lift_whole_video(source, out, draw, config, whole)
-    else:
-        lift_video(source, out, draw, config)
+    with closing(whole) if whole else nullcontext():
+        if source.suffix == ".npz":
+            lift_keypoints(source, out, draw, fps, config, whole)
+        elif whole:
+            lift_whole_video(source, out, draw, config, whole)
+        else:
+            lift_video(source, out, draw, config)
 
 
 def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
@@ -114,7 +116,7 @@ def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Conf
         for clip in clips:
             rate = clip.fps or fps
             seen = list(_messages(clip, rate))
-            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(open_lift(config), seen, bar))
+            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(config, seen, bar))
             folder = out / clip.name
             folder.mkdir(parents=True, exist_ok=True)
             write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
@@ -131,10 +133,11 @@ def _messages(clip: Clip, fps: float) -> Iterator[Pose2D]:
         yield Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
 
 
-def _lifted(lift: Lift, seen: Iterable[Pose2D], bar: ProgressBar) -> Iterator[Pose3D]:
-    for pose in seen:
-        yield lift.step(pose)
-        bar.advance(1)
+def _lifted(config: Config, seen: Iterable[Pose2D], bar: ProgressBar) -> Iterator[Pose3D]:
+    with closing(open_lift(config)) as lift:
+        for pose in seen:
+            yield lift.step(pose)
+            bar.advance(1)
 
 
 def _shots(config: Config) -> Iterator[Shot]:

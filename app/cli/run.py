@@ -12,6 +12,7 @@ from app.config import load
 from app.errors import UserError
 from app.process import connect, end_with_supervisor, keep_freed_memory, lock, log_to_stderr, make_folder
 from app.streams import WORKERS
+from models.errors import DeviceError, ModelError
 
 
 def run(worker: str, config_path: Optional[Path]) -> None:
@@ -31,7 +32,9 @@ def run(worker: str, config_path: Optional[Path]) -> None:
         bus = connect(config, worker)
         import_module(f"workers.{worker}").run(config, bus)
     except Exception as error:
-        if type(error).__name__ in ("UserError", "ModelError") or os.environ.get("POSELIFT_DEBUG"):
+        if isinstance(error, (UserError, ModelError)) or os.environ.get("POSELIFT_DEBUG"):
             raise
-        print(f"{worker}: {type(error).__name__}: {error} (POSELIFT_DEBUG=1 shows where)", file=sys.stderr)
+        foreseen = isinstance(error, DeviceError)
+        what = str(error) if foreseen else f"{type(error).__name__}: {error} (POSELIFT_DEBUG=1 shows where)"
+        print(f"{worker}: {what}", file=sys.stderr)
         sys.exit(1)

@@ -29,6 +29,9 @@ TURN = np.array([[math.cos(0.4), 0, math.sin(0.4)], [0, 1, 0], [-math.sin(0.4), 
 class FakeLifter:
     """Knows the truth of every frame, and gives it changed; looks at the keypoints alone, as a real one. Causal, or for whole sequences."""
 
+    def close(self) -> None:
+        pass
+
     def __init__(self, truth: dict[bytes, Poses], change: Callable[[Poses], Poses]) -> None:
         self._truth, self._change = truth, change
 
