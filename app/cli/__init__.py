@@ -26,8 +26,8 @@ models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there
 cli.add_typer(models_cli, name="models")
 
 SOURCE_HELP = (
-    "Camera index (0) or device (/dev/video0), rtsp://..., a video file, a folder of pictures, a recording (.mcap), "
-    "or test:WIDTHxHEIGHT@FPS for generated pictures."
+    "Camera index (0) or device (/dev/video0), csi:0 on an Atlas 200 DK, rtsp://..., a video file, a folder of pictures, "
+    "a recording (.mcap), or test:WIDTHxHEIGHT@FPS for generated pictures."
 )
 ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
@@ -207,6 +207,30 @@ def models_convert(
     from app.cli.models import convert_model
 
     convert_model(checkpoint, architecture, causal, rate, out)
+
+
+@models_cli.command("atc")
+def models_atc(
+    soc: Annotated[
+        Optional[str],
+        typer.Option("--soc", metavar="CHIP", help="Ascend310, Ascend310B1 or Ascend310B4. Default: this machine's.", show_default=False),
+    ] = None,
+    slots: Annotated[
+        Optional[int], typer.Option("--slots", min=1, max=16, help="People lifted at a time. Default: the config's.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Optional[Path], typer.Option("-o", "--out", metavar="DIR", help="Folder for all of it. Default: om/CHIP.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Prepare every network in use for an Ascend NPU, and convert it where CANN's `atc` is.
+
+    DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh, which holds the exact commands. Where atc is on the path
+    they are run. A board needs the .om and .json files, and DIR's place there as npu.folder.
+    """
+    from app.cli.atc import atc
+
+    atc(soc, slots, out, config)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import cv2
 from app.config import CaptureConfig
 from app.errors import UserError
 from app.redact import display_name
+from workers.sources.csi import CsiSource
 from workers.sources.paths import mode_of
 from workers.sources.pattern import PatternSource
 from workers.sources.picture import Picture, Source, SourceLost
@@ -41,6 +42,7 @@ KINDS = (
     Kind("test:WIDTHxHEIGHT@FPS", lambda source: source.startswith("test:"), PatternSource),
     Kind("rtsp://HOST/PATH", lambda source: source.lower().startswith(("rtsp://", "rtsps://")), RtspSource),
     Kind("a camera's index or /dev path", is_camera, V4l2Source),
+    Kind("csi:0 or csi:1", lambda source: source.startswith("csi:"), CsiSource),
     Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), PictureFolder),
     Kind("a recording (.mcap)", lambda source: source.endswith(".mcap"), Replay),
     Kind("a video file", lambda source: "://" not in source, VideoFile),
