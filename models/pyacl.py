@@ -43,6 +43,8 @@ def _import_acl() -> Any:
         import acl
     except ImportError as error:  # such as a library of CANN's that is not on LD_LIBRARY_PATH
         raise ModelError(f"pyACL is here ({spec.origin}) but cannot be loaded: {error}; source CANN's set_env.sh first") from None
+    except SyntaxError:  # PyPI's package is written for Python 2
+        acl = None
     if not all(hasattr(acl, part) for part in ("rt", "mdl", "init")):
         raise ModelError(
             f"the module 'acl' at {spec.origin} is not CANN's: it has no rt and mdl; "
