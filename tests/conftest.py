@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sim_acl.fixtures import npu as npu
 
 from models.store import default_folder
 
