@@ -1,0 +1,170 @@
+"""`poselift models atc`: the networks in use as ATC takes them, and their conversion where ATC is."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from app.atomic import replacing
+from app.cli.screen import say
+from app.config import Config, load
+from app.errors import UserError
+from models import store
+from models.errors import ModelError
+from models.lifter_metadata import LifterMetadata
+from models.om_card import OmCard, card_path, write_card
+
+SCRIPT = "convert.sh"
+
+
+class Network(NamedTuple):
+    """One network, ready to be written."""
+
+    content: bytes
+    """Of the ONNX file."""
+    card: OmCard
+    command: Sequence[str]
+
+
+def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], config_path: Optional[Path]) -> None:
+    """Write the folder; run ATC where it is on the path."""
+    config = load(config_path)
+    soc = _chip(soc)
+    people = slots or config.lift.slots
+    folder = out or Path("om") / soc
+    networks = {name: _network(name, path, rows, soc) for name, path, rows in _in_use(config, people)}
+    _write(folder, networks, soc)
+    say(f"wrote {folder}: {', '.join(networks)}, each as .onnx with its card .json, and {SCRIPT}; the lifter is for {_people(people)}")
+    if shutil.which("atc"):
+        for name, network in networks.items():
+            _convert(folder, name, network.command)
+    else:
+        say(f"there is no atc here: copy {folder} to where CANN's toolkit is, and type there: sh {SCRIPT}")
+    say("then copy the .om and .json files to the board, and name their folder there in its config: npu: {folder: ...}")
+    if people != config.lift.slots:
+        say(f"the config needs lift: {{slots: {people}}} there, too")
+
+
+def _chip(soc: Optional[str]) -> str:
+    """The chip to convert for: the one asked for, else this machine's."""
+    try:
+        from models.convert.atc_command import SOCS
+    except ModuleNotFoundError as error:
+        raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
+    known = ", ".join(f"{name} ({board})" if board else name for name, board in SOCS.items())
+    if soc is None:
+        soc = _own_chip()
+        if soc is None:
+            raise UserError(f"for which chip? Give --soc and its name: {known}; on a board, 'npu-smi info' tells it")
+    if soc not in SOCS:
+        raise UserError(f"--soc {soc}: this chip is not known; known are: {known}")
+    return soc
+
+
+def _own_chip() -> Optional[str]:
+    """The chip of the NPU in this machine; None where there is none, or CANN does not say."""
+    try:
+        from models.pyacl import soc_name
+    except ModelError:
+        return None
+    return soc_name()
+
+
+def _in_use(config: Config, people: int) -> list[tuple[str, Path, Optional[int]]]:
+    """Name, file, and whether its first axis is one row per person: every network of the pipeline."""
+    pulled = [(name, store.path_of(name, config.models_path()), None) for name in ("blazepose_detector", "blazepose_landmarks")]
+    if config.lift.model is None:
+        return [*pulled, ("lifter", store.path_of("lifter", config.models_path()), people)]
+    lifter = Path(config.lift.model)
+    if lifter.suffix != ".onnx" or not lifter.is_file():
+        raise UserError(f"lift.model: {lifter} is no .onnx file to convert; name one, or null for poselift's own")
+    return [*pulled, ("lifter", lifter, people)]
+
+
+def _network(name: str, path: Path, people: Optional[int], soc: str) -> Network:
+    """Raises ModelError where the file is damaged, is no network of this project, or is one that CANN does not take."""
+    from models.convert.atc_command import command
+    from models.convert.atc_graph import atc_form, host_tensors
+    from models.convert.atc_rules import complaints
+
+    model = _read(path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    rows = None
+    if people is not None:
+        try:
+            rows = 2 * people if LifterMetadata.read(metadata).flip else people
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
+    try:
+        form = atc_form(model, rows)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    lines = complaints(form)
+    for line in lines:
+        say(f"{name}: {line}")
+    if lines:
+        raise ModelError(f"{path}: CANN does not take this network, for the reason{'s' * (len(lines) > 1)} above; nothing was written")
+    content: bytes = form.SerializeToString(deterministic=True)
+    inputs, outputs = host_tensors(model.graph.input, rows), host_tensors(model.graph.output, rows)
+    card = OmCard(name, soc, inputs, outputs, metadata, hashlib.sha256(content).hexdigest())
+    return Network(content, card, command(name, form, soc))
+
+
+def _read(path: Path) -> Any:
+    import onnx
+
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # onnx and protobuf raise types of their own
+        raise ModelError(f"{path}: this ONNX file cannot be read ({str(error).splitlines()[0]})") from None
+    return model
+
+
+def _write(folder: Path, networks: Mapping[str, Network], soc: str) -> None:
+    """A converted network that is not of these goes: it would not be what its new card says."""
+    from models.convert.atc_command import script
+
+    try:
+        for name, network in networks.items():
+            om = folder / f"{name}.om"
+            before = card_path(om).read_bytes() if card_path(om).is_file() else b""
+            with replacing(om.with_suffix(".onnx")) as part:
+                part.write_bytes(network.content)
+            write_card(network.card, om)
+            if om.exists() and card_path(om).read_bytes() != before:
+                om.unlink()
+                say(f"removed {om}: it was converted from something else")
+        with replacing(folder / SCRIPT) as part:
+            part.write_text(script({name: network.command for name, network in networks.items()}, soc), encoding="utf-8")
+            part.chmod(0o755)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error}); name another folder with -o") from None
+
+
+def _convert(folder: Path, name: str, command: Sequence[str]) -> None:
+    om, log = folder / f"{name}.om", folder / f"{name}.atc.log"
+    om.unlink(missing_ok=True)
+    with log.open("w", encoding="utf-8") as output:
+        code = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
+        ).returncode
+    if code or not om.is_file() or not om.stat().st_size:
+        what = f"left with code {code}" if code else f"wrote no {om.name}"
+        raise UserError(f"atc {what} for {name}{_reason(log)}; what it said is in {log}, its own log under ~/ascend/log")
+    say(f"converted {om} ({om.stat().st_size / 1e6:.1f} MB)")
+
+
+def _reason(log: Path) -> str:
+    """ATC's own words, which begin with a code such as E10001."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = next((line.strip() for line in lines if line.startswith("E") and line[1:6].isdecimal()), "")
+    return f" ({found})" if found else ""
+
+
+def _people(count: int) -> str:
+    return "1 person at a time" if count == 1 else f"{count} people at a time"
