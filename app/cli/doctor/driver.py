@@ -1,0 +1,63 @@
+"""The NPU's driver: its device nodes, who may open them, its version.
+
+Not run on hardware. The nodes' names are those that Huawei's device plugin for containers hands out (Ascend/ascend-device-plugin): each
+board has `davinci_manager` and `davinci0`; the 200 DK and the 200I DK A2 have `svm0` too, cards in a PC `devmm_svm` and `hisi_hdc`. The
+group HwHiAiUser and `driver/version.info` are in the CANN software installation guide; that the 200 DK has that file is not established.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.cli.doctor.finding import Finding
+
+ROOT = Path("/")
+BESIDE = ("davinci_manager", "svm0", "devmm_svm", "hisi_hdc")
+"""What a program opens beside the NPU's own node."""
+VERSION_INFO = "usr/local/Ascend/driver/version.info"
+
+
+def nodes(root: Path = ROOT) -> list[Path]:
+    """One per NPU."""
+    return sorted((root / "dev").glob("davinci[0-9]*"))
+
+
+def look(wanted: bool, root: Path = ROOT) -> Iterator[Finding]:
+    """Nodes and version. `wanted`: whether the config puts networks on the NPU."""
+    found = nodes(root)
+    if not found:
+        remedy = "use this config on a board whose driver is installed (npu-smi info shows it), or leave npu.folder empty"
+        yield Finding("NPU driver", f"no {root / 'dev/davinci0'}", False, remedy if wanted else "")
+        return
+    beside = [root / "dev" / name for name in BESIDE if (root / "dev" / name).exists()]
+    if root / "dev/davinci_manager" not in beside:
+        yield Finding("NPU driver", f"no {root / 'dev/davinci_manager'}", False, "install the board's driver again" if wanted else "")
+    shut = [node for node in (*found, *beside) if not os.access(node, os.R_OK | os.W_OK)]
+    if shut:
+        remedy = f"sudo usermod -aG {_group(shut[0])} {os.environ.get('USER', '$USER')}, and log in again"
+        yield Finding("NPU driver", f"no permission for {', '.join(map(str, shut))}", False, remedy if wanted else "")
+    else:
+        yield Finding("NPU driver", f"{', '.join(map(str, found))}{_version(root / VERSION_INFO)}", True)
+    tool = shutil.which("npu-smi")
+    yield Finding("npu-smi", tool or "not on PATH; it shows the NPU's memory and temperature", bool(tool))
+
+
+def _group(node: Path) -> str:
+    """Whose members may open the node; HwHiAiUser is the driver's unless it was installed for another."""
+    try:
+        group = node.group()
+    except (KeyError, OSError):
+        return "HwHiAiUser"
+    return group if group != "root" else "HwHiAiUser"
+
+
+def _version(path: Path) -> str:
+    """`, version 23.0.0`, or nothing where the driver does not tell."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((f", version {line.partition('=')[2].strip()}" for line in lines if line.lower().startswith("version=")), "")

@@ -1,0 +1,54 @@
+"""The folder through which the workers reach each other, and who is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.bus import MAX_PATH, stream_name
+from app.cli.doctor.finding import Finding, trouble
+from app.config import Config
+from app.errors import UserError
+from app.process import make_folder, running
+from app.streams import WORKERS, links
+
+RING_BYTES = 8 * 1920 * 1080 * 3
+"""Shared memory that 1080p pictures take."""
+
+
+def look(config: Config) -> Iterator[Finding]:
+    """Whether the folder can be made, holds sockets, and has room; then what runs."""
+    folder = config.runtime_path()
+    try:
+        free = shutil.disk_usage(make_folder(config)).free
+        names = (stream_name(link.sender, link.message, link.taker) for link in links(config.mode, config.running))
+        _bind(folder, max(map(len, names)))
+    except UserError as error:
+        yield trouble("runtime folder", error)
+        return
+    except OSError as error:
+        remedy = "set runtime_folder to a short path on a local disk"
+        yield Finding("runtime folder", f"{folder} holds no sockets ({error.strerror or error})", False, remedy)
+        return
+    roomy = free > RING_BYTES
+    remedy = "" if roomy else f"set runtime_folder to a folder with {RING_BYTES / 1e6:.0f} MB free"
+    yield Finding("runtime folder", f"{folder}, {free / 1e6:.0f} MB free", roomy, remedy)
+    here = [worker for worker in WORKERS if running(folder, worker)]
+    yield Finding("running now", ", ".join(here) or "nothing", True)
+
+
+def _bind(folder: Path, length: int) -> None:
+    """Make a socket with a name of `length` there, and remove it. Raises OSError."""
+    path = folder / f"doctor{os.getpid()}".ljust(length, "-")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise OSError(errno.ENAMETOOLONG, "its path is too long")
+    try:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as end:
+            end.bind(str(path))
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,209 @@
+"""`poselift doctor` finds what is missing on a machine, says what to do about it, and leaves out what the config does not need."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from app.cli.doctor import camera, cann, driver, networks, packages, runtime
+from app.cli.doctor.finding import Finding, trouble
+from app.config import Config
+
+
+def only(findings) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """The root of a board with its driver."""
+    touch(*(tmp_path / "dev" / name for name in ("davinci0", "davinci_manager", "svm0")))
+    info = tmp_path / driver.VERSION_INFO
+    touch(info)
+    info.write_text("Version=23.0.rc2\nascendhal_version=7.0\n")
+    return tmp_path
+
+
+@pytest.fixture
+def ascend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """CANN's folder, and a shell that has not sourced its set_env.sh."""
+    for name in cann.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "Ascend"
+    info = folder / "ascend-toolkit/latest/aarch64-linux/ascend_toolkit_install.info"
+    touch(info, folder / "ascend-toolkit/set_env.sh")
+    info.write_text("package_name=Ascend-cann-toolkit\nversion=6.0.RC1.alpha003\n")
+    return folder
+
+
+def test_only_what_is_needed_and_not_there_is_missing():
+    assert Finding("x", "y", False, "z").missing
+    assert not Finding("x", "y", False).missing and not Finding("x", "y", True, "a hint").missing
+    assert len({Finding("x", "y", *end).mark for end in ((True,), (False,), (False, "z"))}) == 3
+
+
+def test_an_error_is_split_into_what_was_found_and_what_to_do():
+    assert trouble("x", "a: b; c (d); do this") == Finding("x", "a: b; c (d)", False, "do this")
+    assert trouble("x", "no remedy").missing
+
+
+def test_packages_are_those_that_a_board_installs(monkeypatch: pytest.MonkeyPatch):
+    assert {"numpy", "pyzmq", "opencv-python-headless", "av"} <= set(packages.needed())
+    assert not {"onnxruntime", "onnx", "pytest"} & set(packages.needed())
+
+    def version(package: str) -> str:
+        if package == "av":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(packages, "version", version)
+    missing = [finding for finding in packages.look() if finding.missing]
+    assert missing == [Finding("av", "not installed", False, "pip install av")]
+
+
+def test_python_must_be_new_enough(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packages.sys, "version_info", (3, 8, 20, "final", 0))
+    assert "3.9" in next(packages.look()).remedy
+
+
+def test_onnxruntime_is_needed_where_the_cpu_runs_a_network(monkeypatch: pytest.MonkeyPatch):
+    def absent(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(networks, "version", absent)
+    cpu, npu = Config(), Config().changed(npu={"folder": "/models"})
+    finding = next(networks.look(cpu, networks.wanted(cpu)))
+    assert finding.missing and "poselift[cpu]" in finding.remedy
+    assert only(networks.look(npu, networks.wanted(npu))).ok
+
+
+@pytest.mark.parametrize(
+    ("folder", "lifter", "cpu", "npu", "files"),
+    [
+        (None, None, True, False, []),
+        ("/m", None, False, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om", "/m/lifter.om"]),
+        ("/m", "/other.om", False, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om", "/other.om"]),
+        ("/m", "/other.onnx", True, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om"]),
+        (None, "/other.om", True, True, ["/other.om"]),
+    ],
+)
+def test_the_config_says_what_runs_where(folder, lifter, cpu: bool, npu: bool, files: list[str]):
+    config = Config().changed(npu={"folder": folder}, lift={"model": lifter})
+    assert networks.wanted(config) == (cpu, npu)
+    assert sorted(map(str, networks.om_files(config))) == sorted(files)
+
+
+def test_the_driver_is_shown_with_its_version(board: Path):
+    finding = next(driver.look(True, board))
+    assert finding.ok and "davinci0" in finding.found and "version 23.0.rc2" in finding.found
+
+
+def test_a_driver_without_a_version_file_is_no_fault(board: Path):
+    (board / driver.VERSION_INFO).unlink()
+    assert next(driver.look(True, board)).ok
+
+
+@pytest.mark.parametrize("node", ["davinci0", "davinci_manager"])
+def test_without_a_node_the_driver_is_missing_where_the_npu_is_wanted(board: Path, node: str):
+    (board / "dev" / node).unlink()
+    wanted, unwanted = next(driver.look(True, board)), next(driver.look(False, board))
+    assert wanted.missing and node in wanted.found
+    assert not unwanted.ok and not unwanted.missing
+
+
+@pytest.mark.parametrize("node", ["davinci0", "svm0"])
+def test_a_node_that_may_not_be_opened_names_its_group(board: Path, node: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(driver.os, "access", lambda path, mode: path.name != node)
+    monkeypatch.setattr(Path, "group", lambda path: "npu-users")
+    finding = next(driver.look(True, board))
+    assert finding.missing and node in finding.found and "usermod -aG npu-users" in finding.remedy
+
+
+def test_npu_smi_is_useful_and_not_needed(board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    *_, finding = driver.look(True, board)
+    assert not finding.ok and not finding.missing
+    touch(tmp_path / "npu-smi")
+    (tmp_path / "npu-smi").chmod(0o755)
+    *_, finding = driver.look(True, board)
+    assert finding.ok
+
+
+def test_cann_that_is_not_set_up_names_the_script(ascend: Path):
+    finding = only(cann.look(True, (ascend,)))
+    assert finding.missing and "6.0.RC1.alpha003" in finding.found
+    assert finding.remedy == f"source {ascend / 'ascend-toolkit/set_env.sh'}"
+    assert not only(cann.look(False, (ascend,))).missing
+
+
+@pytest.mark.parametrize("variable", cann.VARIABLES)
+def test_cann_that_is_set_up(ascend: Path, monkeypatch: pytest.MonkeyPatch, variable: str):
+    monkeypatch.setenv(variable, str(ascend / "ascend-toolkit/latest"))
+    finding = only(cann.look(True, (ascend,)))
+    assert finding.ok and "latest" in finding.found and "6.0.RC1.alpha003" in finding.found
+    monkeypatch.setenv(variable, str(ascend / "gone"))
+    finding = only(cann.look(True, (ascend,)))
+    assert finding.missing and str(ascend / "ascend-toolkit/set_env.sh") in finding.remedy
+
+
+@pytest.mark.parametrize("info", ["nnrt/latest/aarch64-linux/ascend_nnrt_install.info", "cann/aarch64-linux/ascend_toolkit_install.info"])
+def test_other_kinds_of_cann_are_found(ascend: Path, tmp_path: Path, info: str):
+    touch(tmp_path / "other" / info)
+    finding = only(cann.look(True, (tmp_path / "other", ascend)))
+    assert str(tmp_path / "other") in finding.found
+
+
+def test_no_cann(ascend: Path, tmp_path: Path):
+    finding = only(cann.look(True, (tmp_path / "nothing",)))
+    assert finding.missing and "docs/board.md" in finding.remedy
+
+
+def test_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    finding = only(camera.look("0", tmp_path))
+    assert not finding.ok and not finding.missing
+    touch(tmp_path / "video0", tmp_path / "video1")
+    assert only(camera.look("0", tmp_path)).found == f"{tmp_path / 'video0'}, {tmp_path / 'video1'}"
+    monkeypatch.setattr(camera.os, "access", lambda *_: False)
+    finding = only(camera.look("0", tmp_path))
+    assert finding.missing and "video" in finding.remedy
+
+
+@pytest.mark.parametrize("place", ["acllite", ""])
+def test_the_boards_own_camera_needs_acllite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str):
+    _, finding = camera.look("csi:0", tmp_path)
+    assert finding.missing and "PYTHONPATH" in finding.found
+    folder = tmp_path / "python" / place
+    touch(folder / "cameracapture.py")
+    (folder / "cameracapture.py").write_text("raise SystemExit('nobody may import this without the NPU')")
+    monkeypatch.syspath_prepend(str(tmp_path / "python"))
+    _, finding = camera.look("csi:0", tmp_path)
+    assert finding.ok and str(folder) in finding.found
+
+
+def test_the_runtime_folder_holds_sockets(runtime_folder: Path):
+    findings = list(runtime.look(Config(runtime_folder=str(runtime_folder / "run"))))
+    assert all(finding.ok for finding in findings) and list((runtime_folder / "run").iterdir()) == []
+
+
+def test_a_runtime_folder_that_is_of_no_use(runtime_folder: Path):
+    deep = runtime_folder / ("d" * 90)
+    finding = only(runtime.look(Config(runtime_folder=str(deep))))
+    assert finding.missing and "too long" in finding.found and "short" in finding.remedy
+    touch(runtime_folder / "file")
+    finding = only(runtime.look(Config(runtime_folder=str(runtime_folder / "file"))))
+    assert finding.missing and "file" in finding.found
+
+
+def test_a_runtime_folder_without_room(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runtime, "RING_BYTES", 1 << 62)
+    finding = next(runtime.look(Config(runtime_folder=str(runtime_folder))))
+    assert finding.missing and "MB free" in finding.remedy
