@@ -31,6 +31,9 @@ def opened(graph, path):
 def assert_ready(graph, original, rows=None):
     """All that CANN's rules ask for, and the names and shapes of the original."""
     assert complaints(graph) == []
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.graph.initializer}
+    assert {*constants} <= {name for node in graph.graph.node for name in node.input}
+    assert all(constants[node.input[1]].min() > 0 for node in graph.graph.node if node.op_type == "Reshape")
     types = inferred(graph)
     assert all(min(shape_of(types[name]), default=1) > 0 for node in graph.graph.node for name in node.output)
     assert {value.type.tensor_type.elem_type for value in (*graph.graph.input, *graph.graph.output)} == {TensorProto.FLOAT}
