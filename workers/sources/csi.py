@@ -4,11 +4,13 @@ Not run on hardware: checked against a stand-in. What is said of acllite is from
 (Ascend/samples, python/common/acllite: cameracapture.py, acllite_image.py, lib/src/camera.cpp). `CameraCapture(id, fps, size)` opens the
 camera and never raises: `is_opened` tells. `read` gives a picture in the NPU's memory (NV12, width x height x 3/2 bytes), or None; the
 picture gives that memory back when it goes. All of it needs pyACL initialised and a context in this thread, which acllite leaves to its
-caller. The board's run mode is DEVICE: program and NPU share one memory.
+caller. The board's run mode is DEVICE: program and NPU share one memory. pyACL is initialised once in a process ("aclInit"), so a camera
+that is lost and found again leaves the NPU in use; the end of the process lets go of it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import importlib.util
@@ -23,7 +25,7 @@ import numpy as np
 
 from app.config import CaptureConfig
 from app.errors import UserError
-from models.errors import ModelError
+from models.errors import DeviceError, ModelError
 from workers.sources.picture import Picture, SourceLost
 
 if TYPE_CHECKING:  # importing it needs pyACL
@@ -63,54 +65,48 @@ class CsiSource:
         self._nv12 = np.empty((HEIGHT_PX * 3 // 2, WIDTH_PX), np.uint8)
         self._pixels = np.empty((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
         self._camera: Any = None
-        self._device: Optional[Device] = _npu(self.name)
+        self._device = _npu(self.name)
         try:
             with _quiet():
                 self._camera = _acllite(self.name).CameraCapture(_CAMERAS.index(self.name), int(self.fps), (WIDTH_PX, HEIGHT_PX))
             if not self._camera.is_opened():
-                raise UserError(f"{self.name}: {_WHY_NOT}")
-            self._first: Optional[Picture] = self._take(self._device, 2 * lost_after_s)
+                raise UserError(f"{self.name}: the camera cannot be opened; {_WHY_NOT}")
+            self._first: Optional[Picture] = self._take(2 * lost_after_s)
         except SourceLost as lost:
             self.close()
-            raise UserError(f"{lost}: {_WHY_NOT}") from None
+            raise UserError(f"{lost}; {_WHY_NOT}") from None
         except BaseException:
             self.close()
             raise
 
     def __iter__(self) -> Iterator[Picture]:
         """The pictures, for ever; each is written over the one before. Raises SourceLost, and DeviceError where the NPU fails."""
-        assert self._device
         if self._first:
             yield self._first
             self._first = None
         while True:
-            yield self._take(self._device, self._lost_after_s)
+            yield self._take(self._lost_after_s)
 
     def close(self) -> None:
-        """Give the camera back, then the NPU. Raises DeviceError where that refuses."""
+        """Give the camera back."""
         camera, self._camera = self._camera, None
-        device, self._device = self._device, None
         with _quiet():
-            if camera:
+            if camera and camera.is_opened():
                 camera.close()
-            del camera  # it closes itself once more when it goes: now, while pyACL is there
-        if device:
-            from models.ascend_device import release
+            del camera  # it closes itself once more when it goes: now, and not when pyACL may be gone
 
-            release(device)
-
-    def _take(self, device: Device, timeout_s: float) -> Picture:
+    def _take(self, timeout_s: float) -> Picture:
         """The next picture, converted into this source's own buffer."""
         until_s = time.monotonic() + timeout_s
         while time.monotonic() < until_s:
             with _quiet():
-                device.enter()
+                self._device.enter()
                 image = self._camera.read()
                 arrival_ns = time.monotonic_ns()
                 if image is not None:
                     try:
-                        with device.lock:
-                            device.download(image.data(), self._nv12)
+                        with self._device.lock:
+                            self._device.download(image.data(), self._nv12)
                     finally:
                         del image  # gives its memory back, also while an error is on its way
                     cv2.cvtColor(self._nv12, cv2.COLOR_YUV2BGR_NV12, dst=self._pixels)
@@ -121,8 +117,8 @@ class CsiSource:
 
 
 _WHY_NOT = (
-    "cannot be opened; it is in use by another program, there is no camera on this connector, or its cable is loose "
-    "(switch the board off before you touch it); what the driver says is in ~/ascend/log"
+    "it is in use by another program, there is none on this connector, or its cable is loose (switch the board off before you touch it); "
+    "what the driver says is in ~/ascend/log"
 )
 
 
@@ -143,8 +139,13 @@ def _check(settings: CaptureConfig) -> None:
         raise UserError(f"{settings.source}: this camera cannot do capture.{'; '.join(text for wrong, text in refused if wrong)}")
 
 
+_device: Optional[Device] = None
+"""The NPU, from the first camera to the end of the process."""
+
+
 def _npu(name: str) -> Device:
-    """The board's NPU, in use: acllite's memory is its. Raises UserError where this machine has none that shares its memory."""
+    """The board's NPU, in use. Raises UserError where this machine has none that shares its memory with programs; DeviceError."""
+    global _device
     if importlib.util.find_spec("acl") is None:
         raise UserError(
             f"{name}: this camera is an Atlas 200 DK's and needs CANN's pyACL, and there is no module 'acl' here: on the board, source "
@@ -152,15 +153,29 @@ def _npu(name: str) -> Device:
         )
     try:
         from models import pyacl
-        from models.ascend_device import acquire, release
+        from models.ascend_device import acquire
 
-        device = acquire(_NPU)
+        if _device is None:
+            _device = acquire(_NPU)
+            atexit.register(leave)
     except ModelError as error:
         raise UserError(f"{name}: {error}") from None
     if pyacl.run_mode() != pyacl.RUN_ON_DEVICE:
-        release(device)
         raise UserError(f"{name}: this is not an Atlas 200 DK: its NPU has a memory of its own, which acllite's camera does not know")
-    return device
+    return _device
+
+
+def leave() -> None:
+    """Let go of the NPU: at the end of the process, where it happens by itself."""
+    global _device
+    device, _device = _device, None
+    if device:
+        from models.ascend_device import release
+
+        try:
+            release(device)
+        except DeviceError as error:  # the process ends, and nobody is left to catch it
+            log.warning("%s", error)
 
 
 def _acllite(name: str) -> Any:
