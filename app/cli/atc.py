@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -160,10 +161,9 @@ def _convert(folder: Path, name: str, command: Sequence[str]) -> None:
 
 
 def _reason(log: Path) -> str:
-    """ATC's own words, which begin with a code such as E10001."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = next((line.strip() for line in lines if line.startswith("E") and line[1:6].isdecimal()), "")
-    return f" ({found})" if found else ""
+    """ATC's own words, which begin with a code such as E10001 or EZ3002."""
+    found = re.search(r"^E[0-9A-Z]\d{4}: .*\S", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return f" ({found[0]})" if found else ""
 
 
 def _people(count: int) -> str:

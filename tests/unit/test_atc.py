@@ -139,12 +139,13 @@ def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, caps
     assert (nothing.returncode, nothing.stderr) == (1, "convert.sh: atc wrote no blazepose_detector.om\n")
 
 
-def test_what_atc_says_when_it_fails_is_kept_and_told(path, small):
-    put_atc(path, "#!/bin/sh\necho 'ATC run failed'\necho 'E10001: Value [x] is invalid.'\nexit 255\n")
+@pytest.mark.parametrize("code", ["E10001", "EZ3002"])
+def test_what_atc_says_when_it_fails_is_kept_and_told(code, path, small):
+    put_atc(path, f"#!/bin/sh\necho 'ATC run failed'\necho '{code}: Value [x] is invalid.'\nexit 255\n")
     with pytest.raises(UserError) as failure:
         atc("Ascend310", None, Path("out"), None)
     assert str(failure.value) == (
-        "atc left with code 255 for blazepose_detector (E10001: Value [x] is invalid.); "
+        f"atc left with code 255 for blazepose_detector ({code}: Value [x] is invalid.); "
         "what it said is in out/blazepose_detector.atc.log, its own log under ~/ascend/log"
     )
     assert "ATC run failed" in Path("out/blazepose_detector.atc.log").read_text()
