@@ -73,7 +73,7 @@ clean:                     ## remove what the other targets made here
 	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --target .venv-board/simulator --no-deps onnxruntime && \
 	rm -rf build && touch $@
 
-.venv-board/installed: .venv-board/ready $(shell find app models workers -type f -not -name '*.pyc') poselift.py
+.venv-board/installed: .venv-board/ready $(shell find -L app models workers -type f -not -name '*.pyc') poselift.py
 	@if [ -x .venv-board/bin/python ]; then rm -rf build; \
 	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps . && rm -rf build && touch $@; fi
 

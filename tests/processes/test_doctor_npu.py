@@ -1,0 +1,174 @@
+"""`poselift doctor` asks the NPU in a process of its own: it tells the ways apart in which that fails, and survives all of them.
+
+Checked against the simulator and against modules that are wrong on purpose; not run on hardware.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pipeline_run import poselift, write_config
+from sim_acl.fixtures import FOLDER
+from sim_acl.tiny import tiny_om
+
+from app.cli.doctor import device, service
+from app.cli.doctor.finding import Finding
+from app.config import Config
+from models.om_card import card_path
+
+NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> Path:
+    """A folder of networks for an Ascend310B4, small ones of the right names."""
+    folder = tmp_path / "npu"
+    folder.mkdir()
+    for name in NAMES:
+        tiny_om(folder, name)
+    return folder
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An Atlas 200I DK A2, for the processes that are started; the fixture sets its variables."""
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER))
+    return monkeypatch
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that puts another module called `acl` on the path."""
+
+    def write(text: str) -> None:
+        package = tmp_path / "wrong" / "acl"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+    return write
+
+
+def look(folder: Path | None = None, number: int = 0, wanted: bool = True) -> dict[str, Finding]:
+    config = Config().changed(npu={"folder": str(folder) if folder else None, "device": number})
+    return {finding.what: finding for finding in device.look(config, device.ask(config), wanted)}
+
+
+def test_a_board_on_which_all_is_well(simulator, networks: Path):
+    findings = look(networks)
+    assert list(findings) == ["module acl", "NPU", *(f"network {name}" for name in NAMES)]
+    assert all(finding.ok for finding in findings.values()), findings
+    assert "Ascend310B4, number 0 of 1" in findings["NPU"].found and "host" in findings["NPU"].found
+    assert "the NPU loads it" in findings["network lifter"].found
+
+
+def test_a_board_whose_programs_run_beside_the_npu(simulator, networks: Path):
+    simulator.setenv("SIM_ACL_RUN_MODE", "DEVICE")
+    assert "beside" in look()["NPU"].found
+
+
+def test_no_module_acl(networks: Path):
+    findings = look(networks)
+    assert findings["module acl"].missing and "set_env.sh" in findings["module acl"].remedy
+    assert "not tried" in findings["network lifter"].found
+    assert not look(networks, wanted=False)["module acl"].missing
+
+
+@pytest.mark.parametrize("text", ['class ACL: "An access control list."', 'print "An access control list."'], ids=["any", "PyPI's"])
+def test_another_package_called_acl(module, text: str):
+    module(text)
+    finding = look()["NPU"]
+    assert finding.missing and "not CANN's" in finding.found and "pip uninstall acl" in finding.remedy
+
+
+def test_a_library_that_is_not_found(module):
+    module("print('CANN says something')\nraise ImportError('libascendcl.so: cannot open shared object file')")
+    finding = look()["NPU"]
+    assert finding.missing and "libascendcl.so" in finding.found and "set_env.sh" in finding.remedy
+    assert not look(wanted=False)["NPU"].missing
+
+
+def test_a_module_that_fails_in_a_way_of_its_own(module):
+    module("raise RuntimeError('half a driver')")
+    finding = look()["NPU"]
+    assert finding.missing and "RuntimeError: half a driver" in finding.found
+
+
+def test_a_driver_that_crashes(module):
+    module("import os\nos._exit(139)")
+    finding = look()["NPU"]
+    assert finding.missing and "139" in finding.found and "restart" in finding.remedy
+
+
+def test_a_driver_that_hangs(module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    os.mkfifo(tmp_path / "never")
+    module(f"open({str(tmp_path / 'never')!r}).read()")
+    monkeypatch.setattr(device, "PATIENCE_S", 0.3)
+    finding = look()["NPU"]
+    assert finding.missing and "no answer for 0.3 s" in finding.found
+
+
+def test_no_device(simulator, networks: Path):
+    simulator.setenv("SIM_ACL_DEVICES", "0")
+    findings = look(networks)
+    assert findings["NPU"].missing and "no NPU" in findings["NPU"].found
+
+
+def test_a_device_of_another_number(simulator):
+    finding = look(number=3)["NPU"]
+    assert finding.missing and "npu.device 3" in f"{finding.found} {finding.remedy}"
+
+
+def test_a_network_for_another_chip(simulator, networks: Path):
+    simulator.setenv("SIM_ACL_SOC", "Ascend310B1")
+    assert look(networks)["network lifter"].ok, "310B1 and 310B4 are of one family"
+    simulator.setenv("SIM_ACL_SOC", "Ascend310")
+    finding = look(networks)["network lifter"]
+    assert finding.missing and "for Ascend310B4, this is Ascend310" in finding.found and "--soc Ascend310" in finding.remedy
+
+
+def test_networks_that_cannot_be_used(simulator, networks: Path):
+    whole = (networks / "lifter.om").read_bytes()
+    (networks / "lifter.om").write_bytes(whole[:-10])
+    card_path(networks / "blazepose_detector.om").unlink()
+    (networks / "blazepose_landmarks.om").unlink()
+    findings = look(networks)
+    assert findings["NPU"].ok
+    assert findings["network lifter"].missing and "truncated" in findings["network lifter"].found
+    assert findings["network blazepose_detector"].missing and "card" in findings["network blazepose_detector"].found
+    assert findings["network blazepose_landmarks"].missing and "poselift models atc" in findings["network blazepose_landmarks"].remedy
+
+
+def test_the_command_on_a_board(simulator, networks: Path, runtime_folder: Path, tmp_path: Path):
+    """Where the NPU works, a driver and a CANN that are not where they are looked for are no fault."""
+    tree = {"npu": {"folder": str(networks)}, "runtime_folder": str(runtime_folder / "run")}
+    done = poselift("doctor", "--config", write_config(tmp_path / "config.yaml", tree))
+    assert done.returncode == 0, done.stdout
+    assert "Ascend310B4" in done.stdout and "missing" not in done.stdout and not done.stderr
+
+
+def test_the_command_where_there_is_no_board(networks: Path, runtime_folder: Path, tmp_path: Path):
+    tree = {"npu": {"folder": str(networks)}, "runtime_folder": str(runtime_folder / "run")}
+    done = poselift("doctor", "--config", write_config(tmp_path / "config.yaml", tree))
+    assert done.returncode == 1 and "module acl" in done.stdout and not done.stderr
+
+
+def test_the_state_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tool, units = tmp_path / "bin" / "systemctl", tmp_path / "units"
+    tool.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    places = ((units, ("--user",)),)
+    assert list(service.look(places)) == []
+    units.mkdir()
+    (units / service.TARGET).touch()
+    for state, ok, remedy in (("active", True, False), ("inactive", False, False), ("failed", False, True)):
+        tool.write_text(f'#!/bin/sh\n[ "$*" = "--user is-active {service.TARGET}" ] && echo {state}\nexit 3\n')
+        tool.chmod(0o755)
+        (finding,) = service.look(places)
+        assert (finding.ok, finding.missing) == (ok, remedy) and state in finding.found
+    tool.unlink()
+    monkeypatch.setenv("PATH", str(tool.parent))
+    (finding,) = service.look(places)
+    assert finding.missing and "does not answer" in finding.found
