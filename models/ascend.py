@@ -76,25 +76,35 @@ class AscendModel:
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, for one tensor per input."""
         if self._binding is None:
-            self._binding = self.bind({})
+            self._binding = self.bind({}, self._releases)
         return self.execute(self._binding, tensors, [port.tensor.name for port in self._out])
 
     def carrying(self, states: Mapping[str, str], rows: int) -> AscendStates:
         """The network with its past in the device's memory: see `models.backend.Model`."""
         return AscendStates(self, states)
 
-    def bind(self, places: Mapping[str, int]) -> Binding:
+    def bind(self, places: Mapping[str, int], releases: Releases) -> Binding:
         """Buffers for all tensors, new ones but for those that have a place already."""
         with self._device.lock:
             self._device.enter()
-            addresses = {name: places.get(name) or self._allocate(port.size_bytes) for name, port in self.ports.items()}
-            return Binding(addresses, self._dataset(self._in, addresses), self._dataset(self._out, addresses))
+            addresses = {name: places.get(name) or self._device.allocate(port.size_bytes, releases) for name, port in self.ports.items()}
+            return Binding(addresses, _dataset(self._in, addresses, releases), _dataset(self._out, addresses, releases))
 
-    def place(self, size_bytes: int) -> int:
+    def place(self, size_bytes: int, releases: Releases) -> int:
         """A new buffer of zeros."""
         with self._device.lock:
             self._device.enter()
-            return self._allocate(size_bytes)
+            return self._device.allocate(size_bytes, releases)
+
+    def give_back(self, releases: Releases) -> None:
+        """Of a device that has failed everything is given back too, and what it says to that is not told: the first error was."""
+        with self._device.lock:
+            releases.add(lambda _: self._device.enter(), 0)
+            try:
+                releases.run()
+            except DeviceError:
+                if not self._failed:
+                    raise
 
     def execute(self, binding: Binding, tensors: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         """Copy `tensors` to their places, run the network, and copy those that are wanted back. Raises DeviceError."""
@@ -113,17 +123,15 @@ class AscendModel:
                 raise
 
     def close(self) -> None:
-        """Give back the model and its memory, and the device where no other network of this process uses it.
-
-        Of a device that has failed everything is given back too, and what it says to that is not told: the first error was.
-        """
+        """Give back the model and its memory, and the device where no other network of this process uses it."""
         try:
-            try:
-                with self._device.lock:
-                    self._releases.add(lambda _: self._device.enter(), 0)
-                    self._releases.run()
-            finally:
-                release(self._device)
+            self.give_back(self._releases)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            release(self._device)
         except DeviceError:
             if not self._failed:
                 raise
@@ -142,16 +150,6 @@ class AscendModel:
         self._out = _ports(path, "gives", card.outputs, pyacl.outputs(description))
         self.ports = {port.tensor.name: port for port in (*self._in, *self._out)}
 
-    def _allocate(self, size_bytes: int) -> int:
-        return self._device.allocate(size_bytes, self._releases)
-
-    def _dataset(self, ports: Sequence[Port], addresses: Mapping[str, int]) -> int:
-        dataset = self._releases.add(pyacl.destroy_dataset, pyacl.create_dataset())
-        for port in ports:
-            buffer = pyacl.create_data_buffer(addresses[port.tensor.name], port.size_bytes)
-            pyacl.add_data_buffer(dataset, self._releases.add(pyacl.destroy_data_buffer, buffer))
-        return dataset
-
     def _fetch(self, port: Port, binding: Binding) -> Array:
         array = np.empty(port.tensor.shape, port.dtype)
         self._device.download(binding.addresses[port.tensor.name], array)
@@ -163,18 +161,27 @@ class AscendStates:
 
     def __init__(self, model: AscendModel, states: Mapping[str, str]) -> None:
         self._model = model
+        self._releases = Releases()
         self._wanted = [tensor.name for tensor in model.outputs if tensor.name not in states.values()]
+        try:
+            self._reads, self._writes = self._bind(states)
+        except BaseException:
+            self.close()
+            raise
+
+    def _bind(self, states: Mapping[str, str]) -> tuple[Binding, Binding]:
         here, there = {}, {}
         for now, then in states.items():
-            pair = model.ports[now], model.ports[then]
+            pair = self._model.ports[now], self._model.ports[then]
             if pair[0].dtype != pair[1].dtype:
                 raise ModelError(
                     f"{now} is {pair[0].dtype} in this network and {then} {pair[1].dtype}; convert it anew (poselift models atc)"
                 )
-            here[now], here[then] = (model.place(max(port.size_bytes for port in pair)) for _ in pair)
+            size_bytes = max(port.size_bytes for port in pair)
+            here[now], here[then] = (self._model.place(size_bytes, self._releases) for _ in pair)
             there[now], there[then] = here[then], here[now]
-        self._reads = model.bind(here)
-        self._writes = model.bind({**self._reads.addresses, **there})
+        reads = self._model.bind(here, self._releases)
+        return reads, self._model.bind({**reads.addresses, **there}, self._releases)
 
     def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
         """See `models.backend.Carrying`."""
@@ -183,11 +190,23 @@ class AscendStates:
             self._reads, self._writes = self._writes, self._reads
         return outputs
 
+    def close(self) -> None:
+        """Forget the past, and give back its memory."""
+        self._model.give_back(self._releases)
+
+
+def _dataset(ports: Sequence[Port], addresses: Mapping[str, int], releases: Releases) -> int:
+    dataset = releases.add(pyacl.destroy_dataset, pyacl.create_dataset())
+    for port in ports:
+        buffer = pyacl.create_data_buffer(addresses[port.tensor.name], port.size_bytes)
+        pyacl.add_data_buffer(dataset, releases.add(pyacl.destroy_data_buffer, buffer))
+    return dataset
+
 
 def _ports(path: Path, verb: str, card: Sequence[Tensor], found: Sequence[pyacl.Tensor]) -> list[Port]:
     """The card's tensors in the model's order. Raises ModelError where the two do not agree."""
     known = {tensor.name: tensor for tensor in card}
-    named = [next((name for name in _names(tensor.name) if name in known), tensor.name) for tensor in found]
+    named = [next((name for name in _names(tensor.name) if name in known), _names(tensor.name)[1]) for tensor in found]
     if sorted(named) != sorted(known):
         raise ModelError(
             f"{path}: this network {verb} {', '.join(named)}, but its card says {', '.join(known)}; "

@@ -47,7 +47,7 @@ class Model(Protocol):
     def carrying(self, states: Mapping[str, str], rows: int) -> Carrying:
         """This network with a past: an input of `states` is what its output gave the last time, and zeros at first.
 
-        `rows`: the size of these inputs' first axis, where the graph leaves it open.
+        `rows`: the size of these inputs' first axis, where the graph leaves it open. Close it before the network itself.
         """
 
     def close(self) -> None:
@@ -59,6 +59,9 @@ class Carrying(Protocol):
 
     def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
         """All outputs but the past, by name, for one tensor per input but the past. What is not kept never was."""
+
+    def close(self) -> None:
+        """Forget the past, and give back what the device holds of it."""
 
 
 def open_model(path: Path, threads: int = 1, device: int = 0) -> Model:

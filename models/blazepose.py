@@ -82,11 +82,6 @@ class BlazePose:
         self._identity.missed()
         return NOBODY
 
-    def close(self) -> None:
-        """Give the networks' device back."""
-        self._detector.close()
-        self._landmarks.close()
-
     def _find(self, picture: npt.NDArray[np.uint8]) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""
         height_px, width_px = picture.shape[:2]

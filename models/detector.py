@@ -28,6 +28,3 @@ class PoseDetector2D(Protocol):
 
         Times grow; live, some pictures are left out. What is returned depends on nothing but the pictures and times so far.
         """
-
-    def close(self) -> None:
-        """Give the networks' device back."""

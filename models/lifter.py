@@ -119,7 +119,7 @@ class Lifter:
         return self._slots.left_out
 
     def close(self) -> None:
-        """Give the network's device back."""
+        """Forget everybody; the network itself stays open."""
         self._network.close()
 
     def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:

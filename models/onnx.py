@@ -71,6 +71,10 @@ class OnnxStates:
             self._past = past
         return outputs
 
+    def close(self) -> None:
+        """Forget the past."""
+        self._past.clear()
+
 
 def _tensor(node: ort.NodeArg) -> Tensor:
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)

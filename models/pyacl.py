@@ -10,7 +10,7 @@ import importlib.util
 from typing import Any, NamedTuple
 
 from models.errors import DeviceError, ModelError
-from models.pyacl_codes import REPEAT_INIT, SUCCESS, meaning
+from models.pyacl_codes import BAD_ALLOC, REPEAT_INIT, SUCCESS, meaning
 
 HUGE_FIRST = 0
 """Memory policy: large pages where there are enough, else normal ones."""
@@ -176,7 +176,7 @@ def unload(model: int) -> None:
 
 def create_description() -> int:
     """An empty description."""
-    return int(acl.mdl.create_desc())
+    return _handle("mdl.create_desc", acl.mdl.create_desc())
 
 
 def describe(description: int, model: int) -> None:
@@ -219,10 +219,7 @@ def outputs(description: int) -> list[Tensor]:
 
 def create_data_buffer(address: int, size_bytes: int) -> int:
     """A handle for device memory, for datasets; it does not own the memory."""
-    buffer = int(acl.create_data_buffer(address, size_bytes))
-    if not buffer:
-        raise AclError("create_data_buffer", 200000)
-    return buffer
+    return _handle("create_data_buffer", acl.create_data_buffer(address, size_bytes))
 
 
 def destroy_data_buffer(buffer: int) -> None:
@@ -232,7 +229,7 @@ def destroy_data_buffer(buffer: int) -> None:
 
 def create_dataset() -> int:
     """An empty list of data buffers."""
-    return int(acl.mdl.create_dataset())
+    return _handle("mdl.create_dataset", acl.mdl.create_dataset())
 
 
 def add_data_buffer(dataset: int, buffer: int) -> None:
@@ -252,6 +249,12 @@ def execute_async(model: int, inputs: int, outputs: int, stream: int) -> None:
 
 def _dims(call: str, answer: Any) -> tuple[int, ...]:
     return tuple(_value(call, answer)["dims"])
+
+
+def _handle(call: str, answer: int) -> int:
+    """What a call gave that tells no code: 0 is a failure, and its cause can only be that there was no room."""
+    _check(call, SUCCESS if answer else BAD_ALLOC)
+    return answer
 
 
 def _value(call: str, answer: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 SUCCESS = 0
 REPEAT_INIT = 100002
 INVALID_DEVICE = 107001
+BAD_ALLOC = 200000
 
 _LOG = "look into the newest file under ~/ascend/log"
 _BUG = f"this is a mistake in poselift: please report it with this line; {_LOG}"
@@ -42,7 +43,7 @@ MEANINGS = {
     145002: Meaning("the model's path is wrong, or its file cannot be read", _MODEL),
     145003: Meaning("invalid model id", _BUG),
     145006: Meaning("the model's file has another size than it says", _MODEL),
-    200000: Meaning("out of memory", _MEMORY),
+    BAD_ALLOC: Meaning("out of memory", _MEMORY),
     200001: Meaning("not supported by this version or chip", _MODEL),
     207001: Meaning("memory allocation failed", _MEMORY),
     207018: Meaning("the device is out of memory", _MEMORY),

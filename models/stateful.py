@@ -29,7 +29,6 @@ class StatefulNetwork:
             )
         if shapes[columns][0] not in (-1, slots):
             raise ModelError(f"this lifter was built for {shapes[columns][0]} people, not {slots}; set that many, or build it anew")
-        self.close = model.close
         self._columns = columns
         self._network = model.carrying({name: f"next_{name}" for name in states}, slots)
 
@@ -43,6 +42,10 @@ class StatefulNetwork:
     def peek(self, features: Floats, reset: Bools) -> Outputs:
         """The poses that `commit` would give; the past stays as it is."""
         return self._run(features, reset, keep=False)
+
+    def close(self) -> None:
+        """Forget the past; the network itself stays open."""
+        self._network.close()
 
     def _run(self, features: Floats, reset: Bools, keep: bool) -> Outputs:
         tensors = self._network.run({self._columns: features, "reset": reset}, keep)

@@ -41,7 +41,7 @@ class WholeSequence:
         self._focal_px = focal_px
 
     def close(self) -> None:
-        """Give the network's device back."""
+        """Done; the network itself stays open."""
         self._network.close()
 
     @property

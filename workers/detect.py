@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ from app.frames import Overwritten, Picture, RingReader
 from app.ledger import OVERWRITTEN
 from app.loop import Loop
 from app.messages import Frame, Pose2D
-from models.backend import Model
 from models.blazepose import BlazePose
 from models.detector import PoseDetector2D
 from workers.networks import open_network
@@ -25,27 +25,27 @@ class Detect:
     def __init__(self, detector: PoseDetector2D) -> None:
         self._detector = detector
 
-    def close(self) -> None:
-        """Give the networks' device back."""
-        self._detector.close()
-
     def step(self, frame: Frame, picture: Picture) -> Pose2D:
         """The people in `picture`, uint8 [height, width, 3] BGR, the frame's pixels."""
         people = self._detector.step(picture, frame.t_ns)
         return Pose2D(frame.frame, frame.t_ns, frame.width_px, frame.height_px, people.person, people.keypoints)
 
 
-def open_detect(config: Config) -> Detect:
-    """The detector that the config names, its networks warmed up: the first frame must not wait for that. Close it in the end.
+@contextmanager
+def detecting(config: Config) -> Iterator[Detect]:
+    """The detector that the config names, its networks warmed up, as the first frame must not wait for that.
 
     Raises ModelError, DeviceError.
     """
     settings = config.detect
     with ExitStack() as opened:
-        detector, landmarks = (_ready(name, config, opened) for name in ("blazepose_detector", "blazepose_landmarks"))
-        detect = Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
-        opened.pop_all()
-    return detect
+        detector, landmarks = (
+            opened.enter_context(closing(open_network(name, config, settings.threads)))
+            for name in ("blazepose_detector", "blazepose_landmarks")
+        )
+        for network in (detector, landmarks):
+            network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
+        yield Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -53,7 +53,7 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus)
     loop.on_signals()
     cv2.setNumThreads(config.detect.threads)
-    with closing(open_detect(config)) as detect:
+    with detecting(config) as detect:
         ring = RingReader(config.runtime_path(), bus.worker)
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():
@@ -70,9 +70,3 @@ def _answer(frame: Frame, detect: Detect, ring: RingReader, loop: Loop) -> None:
         loop.skip(OVERWRITTEN)
     else:
         loop.send(pose, after=frame)
-
-
-def _ready(name: str, config: Config, opened: ExitStack) -> Model:
-    network = opened.enter_context(closing(open_network(name, config, config.detect.threads)))
-    network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
-    return network

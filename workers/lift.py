@@ -27,7 +27,7 @@ class Lift:
         self._lifter = lifter
 
     def close(self) -> None:
-        """Give the network's device back."""
+        """Forget everybody; the network itself stays open."""
         self._lifter.close()
 
     def step(self, pose: Pose2D) -> Pose3D:
@@ -36,47 +36,8 @@ class Lift:
         return Pose3D(pose.frame, pose.t_ns, pose.width_px, pose.height_px, **lifted._asdict())
 
 
-def open_lift(config: Config) -> Lift:
-    """The lifter that the config names; close it in the end. Raises ModelError, DeviceError."""
-    settings = config.lift
-    model = _open_model(config)
-    try:
-        lifter = Lifter(
-            model,
-            slots=settings.slots,
-            body_height_m=settings.body_height_m,
-            focal_px=settings.focal_px,
-            hold_s=settings.hold_s,
-            gap_s=settings.max_gap_s,
-            steady=settings.steady,
-        )
-    except BaseException:
-        model.close()
-        raise
-    return Lift(lifter)
-
-
-def open_whole(config: Config, flip: bool) -> WholeSequence | None:
-    """The lifter that the config names, for whole files, where it is a symmetric one; None where it is causal: then a file is as live.
-
-    `flip` is whether to lift the mirror image too. Close what it gives in the end. Raises ModelError and DeviceError, and UserError where
-    a causal one is to `flip`.
-    """
-    model, settings = _open_model(config), config.lift
-    try:
-        if LifterMetadata.read(model.metadata).delay_columns:
-            return WholeSequence(model, flip, settings.body_height_m, settings.focal_px)
-    except BaseException:
-        model.close()
-        raise
-    model.close()
-    if flip:
-        name = settings.model or "poselift's own lifter"
-        raise UserError(f"--flip: {name} is causal, and lifts a file as it does live; only a symmetric lifter can flip")
-    return None
-
-
-def _open_model(config: Config) -> Model:
+def open_lifter(config: Config) -> Model:
+    """The network that the config names; close it in the end. Raises ModelError, UserError, DeviceError."""
     settings = config.lift
     if not settings.model:
         return open_network("lifter", config, settings.threads)
@@ -85,11 +46,41 @@ def _open_model(config: Config) -> Model:
     return open_model(Path(settings.model), settings.threads, config.npu.device)
 
 
+def new_lift(network: Model, config: Config) -> Lift:
+    """A stream's lifting with that network; close it before the network. Raises ModelError."""
+    settings = config.lift
+    lifter = Lifter(
+        network,
+        slots=settings.slots,
+        body_height_m=settings.body_height_m,
+        focal_px=settings.focal_px,
+        hold_s=settings.hold_s,
+        gap_s=settings.max_gap_s,
+        steady=settings.steady,
+    )
+    return Lift(lifter)
+
+
+def new_whole(network: Model, config: Config, flip: bool) -> WholeSequence | None:
+    """The lifting of whole files, where the network is a symmetric one; None where it is causal: then a file is as live.
+
+    `flip` is whether to lift the mirror image too. Close it before the network. Raises ModelError, and UserError where a causal one is
+    to `flip`.
+    """
+    settings = config.lift
+    if LifterMetadata.read(network.metadata).delay_columns:
+        return WholeSequence(network, flip, settings.body_height_m, settings.focal_px)
+    if flip:
+        name = settings.model or "poselift's own lifter"
+        raise UserError(f"--flip: {name} is causal, and lifts a file as it does live; only a symmetric lifter can flip")
+    return None
+
+
 def run(config: Config, bus: Bus) -> None:
     """Every Pose2D, in order."""
     loop = Loop(bus, rest_s=0.0 if config.live else REST_S)
     loop.on_signals()
-    with closing(open_lift(config)) as lift:
+    with closing(open_lifter(config)) as network, closing(new_lift(network, config)) as lift:
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():
             if isinstance(message, Pose2D):

@@ -22,9 +22,10 @@ from app.evaluation.h36m_cameras import RATE_HZ
 from app.evaluation.protocols import Errors, Scored, average, by_action
 from app.messages import Pose2D
 from models import score
+from models.backend import Model
 from models.skeleton import COCO_KEYPOINTS
 from models.whole_sequence import WholeSequence
-from workers.lift import open_lift, open_whole
+from workers.lift import new_lift, new_whole, open_lifter
 
 DATASETS = ("h36m",)
 TITLES = ("MPJPE\n(protocol 1)", "PA-MPJPE\n(protocol 2)", "N-MPJPE\n(protocol 3)", "MPJVE\n(velocity)")
@@ -49,16 +50,17 @@ def evaluate(
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
-    whole = open_whole(config, flip)
     chosen = list(dict.fromkeys(subject.strip() for subject in subjects.split(",")))
-    found = read(keypoints, positions, chosen)
-    if found.keypoint_names != COCO_KEYPOINTS:
-        raise UserError(f"{keypoints}: holds Human3.6M's own joints, but lifters here take COCO's keypoints; give a file of those")
-    if json_path:
-        make_folder(json_path.parent)
-    frames = sum(len(trial.world_m) for trial in found.trials)
-    with closing(whole) if whole else nullcontext(), ProgressBar("lifting", frames) as bar:
-        table = by_action((_scored(trial, _lifted(trial, config, whole), bar) for trial in found.trials), ACTIONS)
+    with closing(open_lifter(config)) as network:
+        whole = new_whole(network, config, flip)
+        with closing(whole) if whole else nullcontext():
+            found = read(keypoints, positions, chosen)
+            if found.keypoint_names != COCO_KEYPOINTS:
+                raise UserError(f"{keypoints}: holds Human3.6M's own joints, but lifters here take COCO's keypoints; give a file of those")
+            if json_path:
+                make_folder(json_path.parent)
+            with ProgressBar("lifting", sum(len(trial.world_m) for trial in found.trials)) as bar:
+                table = by_action((_scored(trial, _lifted(trial, config, network, whole), bar) for trial in found.trials), ACTIONS)
     facts = {
         "dataset": dataset,
         "subjects": chosen,
@@ -86,7 +88,7 @@ def _scored(trial: Trial, poses: Iterable[Floats], bar: ProgressBar) -> Scored:
     return Scored(trial.action, len(joints_m), errors(trial.joints_m(), joints_m))
 
 
-def _lifted(trial: Trial, config: Config, whole: Optional[WholeSequence]) -> Iterator[Floats]:
+def _lifted(trial: Trial, config: Config, network: Model, whole: Optional[WholeSequence]) -> Iterator[Floats]:
     """The joints [17, 3] of every frame in metres and the camera's axes: of a lifter that looks ahead, or frame by frame as live."""
     camera = trial.camera
     keypoints = np.concatenate([trial.keypoints_px, np.ones_like(trial.keypoints_px[..., :1])], -1)
@@ -94,7 +96,7 @@ def _lifted(trial: Trial, config: Config, whole: Optional[WholeSequence]) -> Ite
         yield from whole.poses(keypoints, camera.width_px, camera.height_px)
         return
     person = np.zeros(1, np.int64)
-    with closing(open_lift(config)) as lift:
+    with closing(new_lift(network, config)) as lift:
         for frame, of_frame in enumerate(keypoints):
             pose = lift.step(Pose2D(frame, round(frame * 1e9 / RATE_HZ), camera.width_px, camera.height_px, person, of_frame[None]))
             if not len(pose.person):

@@ -23,8 +23,9 @@ from app.keypoint_files import Clip, read_keypoints
 from app.messages import Pose2D, Pose3D
 from app.process import run_folder
 from app.recording import RecordingFull, prepare, read
+from models.backend import Model
 from models.whole_sequence import WholeSequence
-from workers.lift import open_lift, open_whole
+from workers.lift import new_lift, new_whole, open_lifter
 from workers.sources import open_source
 
 LOG = "poses"
@@ -36,14 +37,15 @@ def lift(source: Path, out: Path, draw: bool, fps: float, lifter: Optional[Path]
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
-    whole = open_whole(config, flip)
-    with closing(whole) if whole else nullcontext():
-        if source.suffix == ".npz":
-            lift_keypoints(source, out, draw, fps, config, whole)
-        elif whole:
-            lift_whole_video(source, out, draw, config, whole)
-        else:
-            lift_video(source, out, draw, config)
+    with closing(open_lifter(config)) as network:
+        whole = new_whole(network, config, flip)
+        with closing(whole) if whole else nullcontext():
+            if source.suffix == ".npz":
+                lift_keypoints(source, out, draw, fps, config, network, whole)
+            elif whole:
+                lift_whole_video(source, out, draw, config, whole)
+    if source.suffix != ".npz" and not whole:  # with the network of the worker's own
+        lift_video(source, out, draw, config)
 
 
 def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
@@ -108,7 +110,7 @@ def finish(run: Run, kept: str) -> None:
         sys.exit(1)
 
 
-def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config, whole: Optional[WholeSequence]) -> None:
+def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config, network: Model, whole: Optional[WholeSequence]) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
     clips = read_keypoints(source)
     make_folder(out)
@@ -116,7 +118,7 @@ def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Conf
         for clip in clips:
             rate = clip.fps or fps
             seen = list(_messages(clip, rate))
-            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(config, seen, bar))
+            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(network, config, seen, bar))
             folder = out / clip.name
             folder.mkdir(parents=True, exist_ok=True)
             write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
@@ -133,8 +135,8 @@ def _messages(clip: Clip, fps: float) -> Iterator[Pose2D]:
         yield Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
 
 
-def _lifted(config: Config, seen: Iterable[Pose2D], bar: ProgressBar) -> Iterator[Pose3D]:
-    with closing(open_lift(config)) as lift:
+def _lifted(network: Model, config: Config, seen: Iterable[Pose2D], bar: ProgressBar) -> Iterator[Pose3D]:
+    with closing(new_lift(network, config)) as lift:
         for pose in seen:
             yield lift.step(pose)
             bar.advance(1)

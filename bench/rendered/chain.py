@@ -17,7 +17,7 @@ from bench.pipeline import COMMAND
 from bench.rendered.clips import FPS, HEIGHT_PX, WIDTH_PX
 from bench.rendered.errors import OF_H36M
 from models.blazepose_landmarks import COCO_LANDMARKS
-from workers.lift import open_lift
+from workers.lift import new_lift, open_lifter
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def theirs(video: Path, count: int, answer: Path) -> Optional[Found]:
 
 def lifted(config: Config, keypoints: Floats) -> Floats:
     """The lifter's joints [T, 12, 3] of keypoints [T, 17, 3], without a detector; NaN where those are."""
-    lift = open_lift(config)
+    lift = new_lift(open_lifter(config), config)
     joints_m = np.full((len(keypoints), len(OF_H36M), 3), np.nan, np.float32)
     for frame, points in enumerate(keypoints):
         there = np.isfinite(points).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from pipeline_run import poselift
 from app.config import Config
 from app.messages import Frame, Pose2D, Pose3D
 from app.recording import read
-from workers.detect import open_detect
-from workers.lift import open_lift
+from workers.detect import detecting
+from workers.lift import new_lift, open_lifter
 
 NAMES = ("person", "keypoints", "joints_m", "confidence", "warming", "held")
 
@@ -28,12 +29,12 @@ def bits(pose: Any) -> tuple[Any, ...]:
 
 def by_hand(config: Config, pictures: Path, times_ns: list[int]) -> list[tuple[Any, ...]]:
     """What the workers' classes give, called one after the other: no process, no bus."""
-    detect, lift, found = open_detect(config), open_lift(config), []
-    files = sorted(pictures.iterdir())
-    for number, t_ns in enumerate(times_ns):
-        picture = cv2.imread(str(files[round(t_ns * 30 / 1e9)]))
-        frame = Frame(number, t_ns, picture.shape[1], picture.shape[0], 30.0, 0, 0, 0, "ring", b"", 0, ())
-        found.append(bits(lift.step(detect.step(frame, picture))))
+    files, found = sorted(pictures.iterdir()), []
+    with detecting(config) as detect, closing(open_lifter(config)) as network, closing(new_lift(network, config)) as lift:
+        for number, t_ns in enumerate(times_ns):
+            picture = cv2.imread(str(files[round(t_ns * 30 / 1e9)]))
+            frame = Frame(number, t_ns, picture.shape[1], picture.shape[0], 30.0, 0, 0, 0, "ring", b"", 0, ())
+            found.append(bits(lift.step(detect.step(frame, picture))))
     return found
 
 

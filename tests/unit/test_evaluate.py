@@ -58,8 +58,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def evaluated(change: Callable[[Poses], Poses], flip: bool = False) -> tuple[dict[str, Any], tuple[Trial, ...]]:
         lifter = FakeLifter(truth, change)
-        monkeypatch.setattr(command, "open_lift", lambda config: None if flip else lifter)
-        monkeypatch.setattr(command, "open_whole", lambda config, flip: lifter if flip else None)
+        monkeypatch.setattr(command, "open_lifter", lambda config: lifter)
+        monkeypatch.setattr(command, "new_lift", lambda network, config: None if flip else lifter)
+        monkeypatch.setattr(command, "new_whole", lambda network, config, flip: lifter if flip else None)
         command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", None)
         return json.loads((tmp_path / "new" / "figures.json").read_text()), trials
 

@@ -30,7 +30,7 @@ from models.convert.videopose3d import convert
 from models.errors import ModelError
 from models.person_camera import FEATURES
 from models.whole_sequence import WholeSequence
-from workers.lift import open_lift
+from workers.lift import new_lift, open_lifter
 
 WIDTHS, REACH = (3, 3), 4
 MODEL = random_model(WIDTHS, 16)
@@ -217,7 +217,8 @@ def test_a_causal_checkpoint_on_a_file_is_as_live(tmp_path: Path, dataset: Path)
     bin_file = write(tmp_path / "some.bin", checkpoint(MODEL))
     assert run("models", "convert", bin_file, "--architecture", "3,3", "--causal", "-o", tmp_path / "some.onnx").exit_code == 0
     assert run("lift", dataset, "--lifter", tmp_path / "some.onnx", "-o", tmp_path / "out", "--no-render").exit_code == 0
-    live = open_lift(Config().changed(lift={"model": str(tmp_path / "some.onnx")}))
+    config = Config().changed(lift={"model": str(tmp_path / "some.onnx")})
+    live = new_lift(open_lifter(config), config)
     poses = [live.step(message(number, {0: keypoints})) for number, keypoints in enumerate(walk(50))]
     found = loaded(tmp_path / "out" / "walk" / "poses.npz")
     np.testing.assert_array_equal(found["joints_m"], np.concatenate([pose.joints_m for pose in poses]))
