@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from sim_acl.fixtures import npu as npu
+from sim_acl.networks import npu_networks as npu_networks
+from sim_acl.fixtures import wrong_acl as wrong_acl
 
 from models.store import default_folder
 

@@ -5,7 +5,6 @@ The fixture fails a test that leaves a violation, or pyACL initialised.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ import pytest
 from sim_acl.faults import Faults
 
 if TYPE_CHECKING:
-    from acl_simulator import Npu
+    from acl_simulator.npu import Npu
     from acl_simulator.report import Report
 
 FOLDER = Path(__file__).parent
@@ -33,14 +32,18 @@ class Board:
         self.faults = Faults(folder / "faults.json")
 
     def start(self, **settings: Any) -> Npu:
-        """A fresh board with these `acl_simulator.Settings`: run_mode, soc, devices, memory_bytes."""
-        simulator = importlib.import_module("acl_simulator")
-        return simulator.start(simulator.Settings(**settings), self.faults.file)
+        """A fresh board with these `acl_simulator.settings.Settings`: run_mode, soc, devices, memory_bytes."""
+        from acl_simulator.npu import start
+        from acl_simulator.settings import Settings
+
+        return start(Settings(**settings), self.faults.file)
 
     @property
     def here(self) -> Npu:
         """The simulator's own view."""
-        return importlib.import_module("acl_simulator").npu()
+        from acl_simulator.npu import npu
+
+        return npu()
 
     @property
     def report(self) -> Report:
@@ -61,11 +64,23 @@ def npu(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     board = Board(tmp_path)
     board.start(**getattr(request, "param", {}))
     yield board
-    for name in [name for name in sys.modules if name.split(".")[0] == "acl"]:
-        del sys.modules[name]
+    _forget_acl()
     board.faults.end()
     assert not board.report.violations
     assert not board.here.initialised, "pyACL was left initialised"
+
+
+@pytest.fixture
+def wrong_acl(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`import acl` gives a module that has nothing to do with pyACL, until the test ends."""
+    monkeypatch.syspath_prepend(str(FOLDER / "wrong_acl"))
+    yield
+    _forget_acl()
+
+
+def _forget_acl() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "acl"]:
+        del sys.modules[name]
 
 
 def environment(folder: Path, **settings: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from models.om_card import OmCard, write_card
 OUTPUT_NAMES: Mapping[str, Callable[[str, int, str], str]] = {
     "node:0:tensor": lambda node, index, tensor: f"{node}:{index}:{tensor}",
     "node:0": lambda node, index, tensor: f"{node}:{index}",
+    "tensor": lambda node, index, tensor: tensor,
 }
 """What `mdl.get_output_name_by_index` tells; which of them depends on the version of CANN."""
 

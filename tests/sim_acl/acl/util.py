@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import math
 
 import numpy as np
+from acl_simulator import memory
 from acl_simulator.entry import bare, entry
 from acl_simulator.errors import WouldCrash
-from acl_simulator.memory import host_bytes
 from acl_simulator.npu import npu
 
-DTYPES = {np.dtype(kind).num: np.dtype(kind) for kind in "?bBhHiIlLqQefd"}
+_DTYPES = {np.dtype(kind).num: np.dtype(kind) for kind in "?bBhHiIlLqQefd"}
 """numpy's numbers of types, NPY_FLOAT and so on."""
 
 
@@ -21,25 +22,23 @@ def bytes_to_ptr(content):
 
 @entry(int, int, gives=bare(b""))
 def ptr_to_bytes(address, size):
-    _check_readable(address)
-    return host_bytes(address, size).tobytes()
+    return _readable(address, size).tobytes()
 
 
 @entry(np.ndarray, gives=bare(0))
 def numpy_to_ptr(array):
-    if not array.flags.c_contiguous:
-        npu().report.violation("util.numpy_to_ptr of an array that is not contiguous")
-    return array.ctypes.data
+    return npu().memory.arrays.tell(array)
 
 
 @entry(int, tuple, int, gives=bare(None))
 def ptr_to_numpy(address, shape, numpy_type):
-    _check_readable(address)
-    dtype = DTYPES[numpy_type]
-    return host_bytes(address, int(np.prod(shape)) * dtype.itemsize).view(dtype).reshape(shape)
+    dtype = _DTYPES[numpy_type]
+    return _readable(address, math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
 
 
-def _check_readable(address):
-    if not address or not npu().memory.readable_by_host(address):
+def _readable(address, count):
+    """Memory that this process can read by itself."""
+    if not address or address >= memory.DEVICE_ADDRESSES:
         npu().report.violation(f"the host reads at {address:#x}, which is no address of its memory")
         raise WouldCrash(f"the host reads at {address:#x}")
+    return npu().memory.bytes_at(address, count)

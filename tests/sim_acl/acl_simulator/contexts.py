@@ -55,11 +55,10 @@ class Contexts:
         self._npu.report.release("device")
         if device.uses:
             return
-        self._npu.must_be_gone("rt.reset_device", "memory", "model", "stream")
-        if self._npu.report.held["context"] > len(self._devices):
-            self._npu.report.violation("rt.reset_device before rt.destroy_context")
         self._contexts.remove(device.context, codes.NO_CONTEXT)
         del self._devices[number]
+        if not self._devices:
+            self._npu.must_be_gone("rt.reset_device", "model", "stream", "memory", "context")
 
     def create(self, number: int) -> int:
         self._check_device(number)

@@ -55,15 +55,19 @@ def entry(
                 raise TypeError(f"{name} args parse failed")
             here = npu()
             here.check_process()
-            here.report.calls[short] += 1
+            with here.lock:
+                here.report.calls[short] += 1
             try:
-                lost = device and (here.faults.gone or here.contexts.lost())
-                if lost and not releases:
+                if device and not here.initialised:
+                    here.report.violation(f"{short} without acl.init")
+                    raise AclError(codes.UNINITIALISED)
+                away = device and here.away
+                if away and not releases:
                     raise AclError(gone)
                 if device and strikes:
                     here.faults.strike(short)
                 value = function(*arguments)
-                if lost:
+                if away:
                     raise AclError(gone)
             except AclError as error:
                 return gives.failure(error.code)

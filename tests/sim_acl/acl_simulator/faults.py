@@ -67,6 +67,7 @@ class Faults:
         """Whether it has not struck as often as asked for, and now it has once more."""
         assert self._file
         folder = Path(f"{self._file}.hits")
+        folder.mkdir(exist_ok=True)
         most = fault["times"]
         struck = len(list(folder.glob(f"{fault['id']}.[0-9]*"))) if most != 1 else 0
         if fault["fault"] == GONE and struck:
@@ -83,9 +84,10 @@ class Faults:
     def _hang(self, fault: dict[str, Any]) -> None:
         """Until the test lets go of the lock on the file FAULT.lock beside the marks, or ends.
 
-        As in a library that hangs, no signal handler of Python runs meanwhile.
+        As in a library that hangs, no signal handler of Python runs meanwhile: what has none kills, and else only SIGKILL does.
         """
-        signals = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        handled = [number for number in signal.valid_signals() if callable(signal.getsignal(number))]
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
         try:
             with Path(f"{self._file}.hits", f"{fault['id']}.lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH)

@@ -16,6 +16,7 @@ import numpy as np
 
 from acl_simulator import codes
 from acl_simulator.errors import AclError
+from acl_simulator.host import HostArrays
 
 if TYPE_CHECKING:
     from acl_simulator.npu import Npu
@@ -62,6 +63,7 @@ class Memory:
 
     def __init__(self, npu: Npu) -> None:
         self._npu = npu
+        self.arrays = HostArrays(npu.report)
         self._blocks: list[Block] = []
         self._starts: list[int] = []
         self._next = DEVICE_ADDRESSES
@@ -169,6 +171,7 @@ class Memory:
         if block is None:
             if address >= DEVICE_ADDRESSES:
                 self._wrong(f"use of {address:#x}, which is no address on the device")
+            self.arrays.check(address, count)
             return host_bytes(address, count)
         if block.free:
             self._wrong(f"use of {block.size} bytes of {block.where} memory after they were freed")
@@ -180,10 +183,6 @@ class Memory:
         """Whether the address is in memory that `rt.malloc` gave, or gave once."""
         block = self._around(address)
         return block.where == "device" if block else address >= DEVICE_ADDRESSES
-
-    def readable_by_host(self, address: int) -> bool:
-        """Whether this process can read there by itself."""
-        return address < DEVICE_ADDRESSES
 
     def _around(self, address: int) -> Block | None:
         index = bisect_right(self._starts, address) - 1

@@ -109,7 +109,8 @@ class Models:
             self._npu.faults.strike("mdl.execute", work.model)
             work.do()
         finally:
-            self._npu.flight.land(work)
+            with self._npu.lock:
+                self._npu.flight.land(work)
 
     def execute_async(self, model_id: int, inputs: int, outputs: int, stream: int) -> None:
         """When somebody waits for the stream."""
@@ -145,7 +146,7 @@ class Models:
             if span.size < needed - SLACK_BYTES:
                 raise AclError(codes.EXEC_PARAM)
             if span.size > needed:
-                self._npu.report.warnings.append(f"{tensor.name}: a buffer of {span.size} bytes for {needed}")
+                self._npu.report.warning(f"{tensor.name}: a buffer of {span.size} bytes for {needed}")
             if not self._npu.memory.on_device(span.address):
                 self._npu.report.violation(f"{tensor.name}: its buffer is no memory of the device")
                 raise AclError(codes.CORE_EXCEPTION)

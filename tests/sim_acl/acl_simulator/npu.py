@@ -41,6 +41,11 @@ class Npu:
     def initialised(self) -> bool:
         return self._state == "initialised"
 
+    @property
+    def away(self) -> bool:
+        """Whether the device is not there for the calling thread: it is gone, or was gone since the thread's context was made."""
+        return self.faults.gone or self.contexts.lost()
+
     def initialise(self) -> None:
         if self.initialised:
             raise AclError(codes.REPEAT_INITIALISE)

@@ -42,6 +42,11 @@ class Report:
     def violation(self, what: str) -> None:
         self.violations.append(what)
 
+    def warning(self, what: str) -> None:
+        """What the real library logs, and accepts; each is kept once."""
+        if what not in self.warnings:
+            self.warnings.append(what)
+
     def tree(self) -> dict[str, Any]:
         """Plain data."""
         names = ("calls", "copied_bytes", "applied", "held", "violations", "warnings")

@@ -119,13 +119,18 @@ class Streams:
             try:
                 for model in [work.model for work in stream.work if work.model] or [None]:
                     self._npu.faults.strike("rt.synchronize_stream", model)
-                while stream.work:
+                while stream.work and not self._npu.away:
                     stream.work[0].do()
-                    self._npu.flight.land(stream.work.pop(0))
-            finally:
+                    with self._npu.lock:
+                        self._npu.flight.land(stream.work.pop(0))
+            except AclError:
+                self._drop(stream)
+                raise
+            if self._npu.away:
                 self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:
-        for work in stream.work:
-            self._npu.flight.land(work)
-        stream.work.clear()
+        with self._npu.lock:
+            for work in stream.work:
+                self._npu.flight.land(work)
+            stream.work.clear()
