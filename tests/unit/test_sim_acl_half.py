@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 from random_lifter import random_lifter
+from sim_acl.half import to_half
+from sim_acl.tiny import halved
 
 import models
 from models.backend import open_model
-from models.convert.half import to_half
 from models.convert.lifter import build
 from models.lifter import Lifter
 from models.person_camera import FEATURES
@@ -62,20 +64,42 @@ def test_our_weights_in_half_precision_stay_within_a_millimetre(tmp_path):
 def test_a_fresh_graph_keeps_its_state_and_weights_in_half_precision(linear, tmp_path):
     weights = random_lifter((3, 3, 3, 1), 64, FEATURES, linear=linear, spread=True)
     full, half = build(weights, {}), to_half(build(weights, {}))
-    assert not any(constant.data_type == onnx.TensorProto.FLOAT for constant in half.graph.initializer)
     runs = []
     for graph in (full, half):
         onnx.save(graph, tmp_path / "graph.onnx")
-        model = open_model(tmp_path / "graph.onnx")
-        network = StatefulNetwork(model, 2)
-        kinds = {tensor.dtype.name for tensor in model.inputs if tensor.name.startswith("state_")}
-        assert kinds == {"float32" if graph is full else "float16"}
+        network = StatefulNetwork(open_model(tmp_path / "graph.onnx"), 2)
         columns = np.random.default_rng(0).normal(size=(100, 2, FEATURES)).astype(np.float32)
         runs.append([network.commit(column, np.array([frame == 0, frame in (0, 40)])) for frame, column in enumerate(columns)])
     for exact, rounded in zip(*runs):
-        assert rounded.pose.dtype == rounded.sigma.dtype == np.float32
+        assert np.array_equal(rounded.pose, halved(rounded.pose)) and np.array_equal(rounded.sigma, halved(rounded.sigma))
         assert 0 < np.abs(rounded.pose - exact.pose).max() < 0.02
         np.testing.assert_allclose(rounded.sigma, exact.sigma, rtol=0.03)
+    for constant in half.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        assert values.dtype != np.float32 or np.array_equal(values, halved(values))
+
+
+def test_every_result_is_rounded_also_where_operators_are_joined(tmp_path):
+    """Against numpy, with numbers whose float32 arithmetic is exact, so that only the rounding to float16 shows."""
+    kernel, bias, step = np.full((1, 1, 1, 1), 3, np.float32), np.array([0.25], np.float32), np.array(1 / 64, np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel", "bias"], ["a"], kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Add", ["b", "step"], ["c"]),
+        helper.make_node("Add", ["c", "step"], ["d"]),
+        helper.make_node("Mul", ["d", "d"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, 1, 9]) for name in "xy")
+    constants = [numpy_helper.from_array(value, name) for name, value in (("kernel", kernel), ("bias", bias), ("step", step))]
+    model = helper.make_model(helper.make_graph(nodes, "chain", [x], [y], constants), opset_imports=[helper.make_opsetid("", 11)])
+    model.ir_version = 6
+    onnx.save(to_half(model), tmp_path / "chain.onnx")
+    given = np.arange(-1, 8, dtype=np.float32) + np.float32(1 / 1024)
+    c = halved(halved(np.maximum(halved(halved(given) * 3 + bias), 0)) + step)
+    d = halved(c + step)
+    found = open_model(tmp_path / "chain.onnx").run({"x": given.reshape(1, 1, 1, 9)})["y"].reshape(-1)
+    assert np.array_equal(found, halved(d * d))
+    assert not np.array_equal(found, halved((np.maximum(given * 3 + bias, 0) + 2 * step) ** 2))  # rounding at the end is not enough
 
 
 def test_a_weight_that_half_precision_cannot_hold_is_refused():
