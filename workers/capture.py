@@ -11,7 +11,7 @@ from typing import Optional
 from app.bus import Bus
 from app.config import CaptureConfig, Config
 from app.errors import UserError
-from app.frames import Position, RingWriter, take_over
+from app.frames import TAKERS, Position, RingWriter, take_over
 from app.loop import TURN_S, Loop
 from app.messages import Frame, Stamp
 from app.streams import Take
@@ -79,7 +79,7 @@ class FrameSender:
 
     def _free_slots(self, ring: RingWriter) -> list[int]:
         here = self._loop.bus.takers()
-        for taker in self._here - here:  # it died, and holds nothing any more
+        for taker in (self._here - here).intersection(TAKERS):  # it died, and holds nothing any more
             ring.release(taker)
         self._here = here
         return ring.free_slots()
