@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ from app.bus import Bus
 from app.health import Meter
 from app.ledger import NEWER_FRAME, QUEUE_FULL, Ledger, add
 from app.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp
+from app.notify import ServiceManager, status_line
 from app.streams import Take
 
 TURN_S = 0.2
@@ -21,6 +23,8 @@ PAUSE_S = 0.005
 """Between two looks at who listens."""
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a worker that SIGTERM took away in the middle: 0 is for those whose work is done."""
+LAST_WORK_S = 1.0
+"""After SIGTERM a worker goes on so long with what still comes: where others go on, something always does."""
 EXIT_WITHIN_S = 8
 """A worker that hangs in a system call after SIGTERM is ended by the kernel after this time."""
 
@@ -42,8 +46,10 @@ class Loop:
         self.meter = Meter(bus.worker, self.incarnation, time.monotonic_ns())
         self.frames_captured = 0
         self.notes: list[str] = []
+        self.manager = ServiceManager()
         self._state = "starting"
         self._ordered, self._terminated = False, False
+        self._leave_by_s = math.inf
         self._received_ns = 0
         self._skipped: dict[str, int] = {}
         self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
@@ -83,6 +89,8 @@ class Loop:
                     self._account(message)
                 yield message
             self.turn()
+            if time.monotonic() > self._leave_by_s:
+                break
             time.sleep(self._rest_s)
 
     def send(self, message: Numbered, after: Numbered | None = None) -> tuple[str, ...]:
@@ -93,6 +101,7 @@ class Loop:
         changes: dict[str, Any] = {"trace": trace, "incarnation": self.incarnation}
         if not isinstance(message, Frame):
             changes["skipped"], self._skipped = self._skipped, {}
+        self.manager.watchdog.answered()
         refused = self.bus.send(replace(message, **changes), self._give_up)
         for taker in refused:
             self.meter.drop({f"{QUEUE_FULL}:{taker}": 1})
@@ -102,10 +111,12 @@ class Loop:
     def done(self, message: Message) -> None:
         """A message was dealt with that has no answer on the bus."""
         if isinstance(message, (Frame, Pose2D, Pose3D)):
+            self.manager.watchdog.answered()
             self.meter.done(time.monotonic_ns() - message.trace[0].received_ns)
 
     def skip(self, reason: str) -> None:
         """The message in hand gets no answer."""
+        self.manager.watchdog.answered()
         add(self._skipped, {reason: 1})
         self.meter.drop({reason: 1})
 
@@ -114,9 +125,12 @@ class Loop:
         self.bus.orders(self._answer)
         now_ns = time.monotonic_ns()
         starting = self._state == "starting"
+        if starting:  # its networks are open, its sockets bound
+            self.manager.tell(READY="1")
         if starting or self.meter.due(now_ns):
             self._state = "running" if starting else self._state
             self._say(now_ns)
+        self.manager.feed(now_ns)
 
     def wait_for_takers(self, timeout_s: float) -> set[str]:
         """Wait until all workers behind this one listen; returns those that are still missing."""
@@ -129,6 +143,7 @@ class Loop:
     def end(self) -> None:
         """The last thing a worker does: say how it was, and that no more will come; leave when those who take every message know."""
         self._state = "ending"
+        self.manager.tell(STOPPING="1")
         self._say(time.monotonic_ns())
         if not self._terminated:
             self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), self._give_up)
@@ -142,6 +157,7 @@ class Loop:
 
     def _account(self, message: Message) -> None:
         if isinstance(message, (Frame, Pose2D, Pose3D)):
+            self.manager.watchdog.accepted(self._received_ns)
             self.frames_captured = max(self.frames_captured, message.frame + 1)
             missing = self._ledgers[type(message)].missing(message)
             self.meter.drop(missing)
@@ -154,7 +170,9 @@ class Loop:
         return self._terminated
 
     def _say(self, now_ns: int) -> None:
-        self.bus.send(self.meter.report(self._state, now_ns), lambda: True)
+        health = self.meter.report(self._state, now_ns)
+        self.bus.send(health, lambda: True)
+        self.manager.tell(STATUS=status_line(health))
 
     def _answer(self, control: Control) -> Answer:
         if control.command == "stop":
@@ -166,4 +184,5 @@ class Loop:
 
     def _terminate(self, _signal: int, _frame: object) -> None:
         self._terminated = True
+        self._leave_by_s = min(self._leave_by_s, time.monotonic() + LAST_WORK_S)
         signal.alarm(EXIT_WITHIN_S)

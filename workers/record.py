@@ -76,7 +76,7 @@ def run(config: Config, bus: Bus) -> None:
             loop.meter.note = record.full
             log.warning("%s", record.full)
         if not isinstance(message, (Health, End)):
-            loop.done(message) if written else loop.meter.drop({DISK_FULL: 1})
+            loop.done(message) if written else loop.skip(DISK_FULL)
     record.close()
     loop.end()
 
