@@ -1,4 +1,7 @@
-"""The fixture `npu_networks`: the folder that a user has made with `poselift models atc`, its .om files simulated ones."""
+"""The folder that a user has made with `poselift models atc`, its .om files simulated ones: BlazePose's networks and the lifter for one person.
+
+The fixture `npu_networks` has them in half precision, `exact_npu_networks` in single: these differ from the CPU's by rounding alone.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,29 @@ SOC = "Ascend310B4"
 
 @pytest.fixture(scope="session")
 def npu_networks(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
-    """BlazePose's two networks and the lifter, for one person."""
+    """In half precision, as ATC makes them."""
+    return converted(tmp_path_factory.mktemp("npu"), {})
+
+
+@pytest.fixture(scope="session")
+def exact_npu_networks(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    """In single precision."""
+    return converted(tmp_path_factory.mktemp("npu"), {"SIM_ATC_EXACT": "yes"})
+
+
+def converted(folder: Path, variables: dict[str, str]) -> Path:
+    """What the user's command writes, with a stand-in for CANN's atc on the path. Skips where the networks were not pulled."""
     for name in ("blazepose_detector", "blazepose_landmarks", "demo_clip"):
         try:
             path_of(name)
         except ModelError as error:
             pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("npu")
     stand_in = folder / "bin" / "atc"
     stand_in.parent.mkdir()
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent} exec {sys.executable} -m sim_acl.atc "$@"\n')
     stand_in.chmod(0o755)
     command = [sys.executable, "-m", "app.cli", "models", "atc", "--soc", SOC, "-o", str(folder / SOC)]
-    environment = {**os.environ, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, **variables, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return folder / SOC

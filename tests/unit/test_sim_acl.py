@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 from sim_acl.fixtures import BOTH_MODES
-from sim_acl.tiny import device
+from sim_acl.program import device
 
 
 @pytest.fixture

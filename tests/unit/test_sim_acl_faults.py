@@ -6,7 +6,8 @@ import threading
 import numpy as np
 import pytest
 from sim_acl.fixtures import BOTH_MODES
-from sim_acl.tiny import ROWS, Loaded, device, tiny_om
+from sim_acl.program import Loaded, device
+from sim_acl.tiny import ROWS, tiny_om
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 from sim_acl.fixtures import BOTH_MODES
-from sim_acl.tiny import copy, device
+from sim_acl.program import copy, device
 
 H2H, H2D, D2H, D2D = range(4)
 

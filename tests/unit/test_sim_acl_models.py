@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sim_acl.fixtures import BOTH_MODES
-from sim_acl.tiny import METADATA, ROWS, WEIGHTS, Loaded, copy, device, halved, tiny_om, tiny_onnx
+from sim_acl.program import Loaded, copy, device
+from sim_acl.tiny import METADATA, ROWS, WEIGHTS, halved, tiny_om, tiny_onnx
 
 from models.om_card import read_card
 
