@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from sim_acl.fixtures import npu as npu
-from sim_acl.networks import npu_networks as npu_networks
 from sim_acl.fixtures import wrong_acl as wrong_acl
+from sim_acl.networks import exact_npu_networks as exact_npu_networks
+from sim_acl.networks import npu_networks as npu_networks
 
 from models.store import default_folder
 

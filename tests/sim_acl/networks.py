@@ -1,4 +1,4 @@
-"""The folder that a user has made with `poselift models atc`, its .om files simulated ones: BlazePose's networks and the lifter for one person.
+"""The folder that a user has made with `poselift models atc`: BlazePose's networks and the lifter for one person, as simulated .om files.
 
 The fixture `npu_networks` has them in half precision, `exact_npu_networks` in single: these differ from the CPU's by rounding alone.
 """
@@ -40,7 +40,7 @@ def converted(folder: Path, variables: dict[str, str]) -> Path:
             pytest.skip(str(error))
     stand_in = folder / "bin" / "atc"
     stand_in.parent.mkdir()
-    stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent} exec {sys.executable} -m sim_acl.atc "$@"\n')
+    stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent}:$PYTHONPATH exec {sys.executable} -m sim_acl.atc "$@"\n')
     stand_in.chmod(0o755)
     command = [sys.executable, "-m", "app.cli", "models", "atc", "--soc", SOC, "-o", str(folder / SOC)]
     environment = {**os.environ, **variables, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}

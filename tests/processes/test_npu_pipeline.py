@@ -1,0 +1,82 @@
+"""The pipeline on the (simulated) NPU gives the poses that it gives on the CPU, and leaves the device as it found it.
+
+Detection follows people from picture to picture, and magnifies the least difference: two ways to add up the same numbers in single
+precision soon differ by pixels. So what the NPU computes is compared on the same keypoints here, and on the same pictures in
+tests/pipeline/test_npu_pictures.py; for the whole of it, people have to be seen in the same pictures, at about the same place.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pipeline_run import PATIENCE_S, write_config
+from sim_acl.fixtures import environment, reports
+
+from app.messages import Pose2D, Pose3D
+from app.recording import read
+from models.store import path_of
+
+JOINTS_M = 2e-3
+"""How far the lifter's joints may lie apart in half precision."""
+NEAR_PX = 5.0
+"""Where people are that are 250 px tall, by the middle of all keypoints: two persons, or a lost one, would differ by far more."""
+MODES = pytest.mark.parametrize("run_mode", ["HOST", "DEVICE"])
+
+
+@pytest.fixture
+def lift(runtime_folder, tmp_path):
+    """A function that gives the recording of `poselift lift`, with these settings, on a board of this run mode; and what it reports."""
+
+    def run(name: str, source: Path, run_mode: str = "HOST", **settings) -> tuple[Path, list[dict]]:
+        config = write_config(tmp_path / f"{name}.yaml", {"runtime_folder": str(runtime_folder / name), **settings})
+        command = [sys.executable, "-m", "app.cli", "lift", str(source), "-o", str(tmp_path / name), "--no-render", "--config", str(config)]
+        told = tmp_path / f"{name}.reports"
+        told.mkdir()
+        variables = {**os.environ, **environment(told, run_mode=run_mode)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5 * PATIENCE_S, stdin=subprocess.DEVNULL, env=variables)
+        assert done.returncode == 0, done.stderr
+        return tmp_path / name / "poses.mcap", [report for report in reports(told).values() if report["calls"]]
+
+    return run
+
+
+def require_clean(told: list[dict]) -> None:
+    for report in told:
+        assert not report["violations"] and not any(report["held"].values()), report
+
+
+@MODES
+def test_the_lifter_on_the_npu_answers_the_demo_clip_as_on_the_cpu(lift, npu_networks, run_mode):
+    clip = path_of("demo_clip")
+    expected, nothing = lift("cpu", clip)
+    found, told = lift("npu", clip, run_mode, lift={"model": str(npu_networks / "lifter.om")})
+    assert not nothing
+    assert len(told) == 2  # the worker, and the command itself, which looks what kind of lifter it is
+    require_clean(told)
+    distances_m = []
+    for one, other in zip(read(expected, [Pose3D]), read(found, [Pose3D])):
+        assert one.t_ns == other.t_ns and one.person.tolist() == other.person.tolist()
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+        distances_m.extend(np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel())
+    assert len(distances_m) > 200 * 17
+    assert 0 < max(distances_m) <= JOINTS_M
+
+
+@MODES
+def test_the_whole_pipeline_on_the_npu(lift, npu_networks, clip_pictures, run_mode):
+    expected, _ = lift("cpu", clip_pictures)
+    found, told = lift("npu", clip_pictures, run_mode, npu={"folder": str(npu_networks)})
+    assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
+    require_clean(told)
+    pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
+    both = [(one, other) for one, other in pairs if len(one.person) and len(other.person)]
+    assert len(both) >= 0.8 * sum(len(one.person) for one, _ in pairs) > 20
+    distances_px = [np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1) for one, other in both]
+    assert np.median(distances_px) < NEAR_PX
+    poses = list(read(found, [Pose3D]))
+    assert [pose.frame for pose in poses] == list(range(len(pairs)))
