@@ -72,7 +72,7 @@ def lock(folder: Path, name: str, patience_s: float = LOCK_PATIENCE_S) -> int:
     path = folder / f"{name}.lock"
     until_s = time.monotonic() + patience_s
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)  # a service's group may look whether it runs
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -24,6 +24,8 @@ cli = typer.Typer(
 )
 models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there, and fetching what is not.")
 cli.add_typer(models_cli, name="models")
+service_cli = typer.Typer(no_args_is_help=True, help="The workers as services of systemd.")
+cli.add_typer(service_cli, name="service")
 
 SOURCE_HELP = (
     "Camera index (0) or device (/dev/video0), csi:0 on an Atlas 200 DK, rtsp://..., a video file, a folder of pictures, "
@@ -33,6 +35,8 @@ ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
 ]
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
+UserOption = Annotated[bool, typer.Option("--user", help="Services of your own, not of the system.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, and change nothing.")]
 RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whether to draw the video too.")]
 
 
@@ -231,6 +235,25 @@ def models_atc(
     from app.cli.atc import atc
 
     atc(soc, slots, out, config)
+
+
+@service_cli.command("install")
+def service_install(user: UserOption = False, dry_run: DryRunOption = False, config: ConfigOption = None) -> None:
+    """Have systemd know every worker that the config runs; then `systemctl enable --now poselift.target` runs them, at every boot too.
+
+    CANN's environment goes with the services where its set_env.sh was sourced before.
+    """
+    from app.cli.service import install
+
+    install(user, dry_run, config)
+
+
+@service_cli.command("uninstall")
+def service_uninstall(user: UserOption = False, dry_run: DryRunOption = False) -> None:
+    """Stop the services and remove what install made. Recordings stay."""
+    from app.cli.service import uninstall
+
+    uninstall(user, dry_run)
 
 
 def main() -> None:

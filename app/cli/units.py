@@ -1,0 +1,104 @@
+"""The unit files of a pipeline's services: the templates in `systemd/`, filled in. Pure: what they say follows from the arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Optional
+
+import app
+from app.config import Config
+from app.messages import Health
+from app.streams import WORKERS, links
+
+TEMPLATES = Path(app.__file__).parent / "units"
+"""The repository's folder `systemd/`, as a package's data."""
+SERVICE, TARGET = "poselift@.service", "poselift.target"
+SYSTEM, CANN = f"{SERVICE}.d/system.conf", f"{SERVICE}.d/cann.conf"
+RUNTIME_FOLDER, STATE_FOLDER = Path("/run/poselift"), Path("/var/lib/poselift")
+"""What RuntimeDirectory= and StateDirectory= in system.conf make."""
+NPU_DEVICES = (
+    *("davinci_manager", "dvpp_cmdlist", "devmm_svm", "hisi_hdc"),
+    *("svm0", "ts_aisle", "upgrade", "sys", "vdec", "vpc", "pngd", "venc", "log_drv"),
+)
+"""What a process needs beside /dev/davinciN, of cards and, in the second line, the Atlas 200I DK A2; systemd leaves out what is not there.
+From MindCluster's manual, "Ascend Docker Runtime", on what it mounts by default."""
+
+
+def instance(worker: str) -> str:
+    """The file of what is particular to one worker."""
+    return f"poselift@{worker}.service.d/poselift.conf"
+
+
+EVERY = (SERVICE, TARGET, SYSTEM, CANN, *map(instance, WORKERS))
+"""All files that an installation may have, below the folder of units."""
+
+
+def unit_files(
+    config: Config, config_path: Optional[Path], script: Path, *, system: bool, groups: Iterable[str], cann: Mapping[str, str]
+) -> dict[str, str]:
+    """The files for this config, name -> text.
+
+    `script` is the poselift command; `system` whether the services are the system's, and no user's; `groups` those that own cameras and the
+    NPU; `cann` the variables that CANN needs.
+    """
+    command = [_argument(script), "run", "%i", *(["--config", _argument(config_path)] if config_path else [])]
+    files = {
+        SERVICE: _filled(SERVICE, COMMAND=" ".join(command)),
+        TARGET: _filled(
+            TARGET,
+            WORKERS=" ".join(f"poselift@{worker}.service" for worker in config.running),
+            BOOT="multi-user.target" if system else "default.target",
+        ),
+    }
+    for worker in config.running:
+        if lines := _particular(config, worker, system):
+            files[instance(worker)] = "\n".join((f"# What is particular to the worker {worker}.", *lines, ""))
+    if system:
+        files[SYSTEM] = _filled("system.conf", GROUPS=" ".join(groups), DEVICES="\n".join(_npu_devices(config)))
+    if cann:
+        variables = (f"Environment={quoted(f'{name}={value}')}" for name, value in sorted(cann.items()))
+        files[CANN] = "\n".join(("# CANN's set_env.sh, as it was where `poselift service install` ran.", "[Service]", *variables, ""))
+    return files
+
+
+def within(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return folder in (path, *path.parents)
+
+
+def quoted(word: str) -> str:
+    """A word of a unit file, whatever is in it."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"' if not word or set(word) & set(" \t\"'\\;") else escaped
+
+
+def _filled(template: str, **values: str) -> str:
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    for name, value in values.items():
+        assert f"@{name}@" in text
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _npu_devices(config: Config) -> list[str]:
+    """What lets a service open the NPU, where one of its workers does."""
+    uses = config.npu.folder or (config.lift.model or "").endswith(".om") or config.capture.source.startswith("csi:")
+    return [f"DeviceAllow=/dev/{name} rw" for name in (f"davinci{config.npu.device}", *NPU_DEVICES)] if uses else []
+
+
+def _argument(path: Path) -> str:
+    return quoted(str(path)).replace("$", "$$")
+
+
+def _particular(config: Config, worker: str, system: bool) -> list[str]:
+    """Those behind a worker start before it and, as systemd stops in the order turned round, leave after it: nothing is lost."""
+    takers = dict.fromkeys(
+        link.taker for link in links(config.mode, config.running) if link.sender == worker and link.message is not Health
+    )
+    lines = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
+    lines = ["[Unit]", *lines] if lines else []
+    folder = Path(config.record.folder or STATE_FOLDER)
+    if system and worker == "record" and not within(folder, STATE_FOLDER):
+        lines += ["[Service]", f"ReadWritePaths={quoted(str(folder))}"]
+    return lines

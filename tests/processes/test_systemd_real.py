@@ -1,0 +1,124 @@
+"""The services under a real systemd: installed, started, killed, hung, stopped, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from systemd_box import COMMAND, MODELS, Box, booted
+
+WORKERS = ("capture", "detect", "lift", "record")
+CONFIG = Path("/etc/poselift.yaml")
+RECORDINGS = Path("/var/lib/poselift/recordings")
+SETTINGS = {
+    "runtime_folder": "/run/poselift",
+    "models_folder": str(MODELS),
+    "capture": {"source": "test:320x240@30"},
+    "record": {"folder": str(RECORDINGS), "min_free_mb": 0},
+}
+RUNS = {"ActiveState": "active", "SubState": "running"}
+CLEAN = {"ActiveState": "inactive", "SubState": "dead", "Result": "success"}
+
+
+@pytest.fixture
+def box(tmp_path: Path, pulled: None) -> Iterator[Box]:
+    """A real systemd with the services installed, and a watchdog that is less patient than theirs."""
+    with booted(tmp_path) as box:
+        box.write(CONFIG, yaml.safe_dump(SETTINGS))
+        box.run(COMMAND, "service", "install", "--config", CONFIG)
+        box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "[Service]\nWatchdogSec=3\n")
+        box.run("systemctl", "daemon-reload")
+        yield box
+
+
+def service(worker: str) -> str:
+    return f"poselift@{worker}.service"
+
+
+def listing(box: Box) -> str:
+    return box.run("sh", "-c", "find /etc /run/poselift | sort; cat /etc/passwd /etc/group", check=False).stdout
+
+
+def poses(box: Box) -> int:
+    """How many poses the recording holds, all parts together, without a complaint about any of them."""
+    code = (
+        "from pathlib import Path; from app.messages import Pose3D; from app.recording import read; notes = []; "
+        f"n = sum(1 for _ in read(Path('{RECORDINGS}/session.mcap'), [Pose3D], note=notes.append)); assert not notes, notes; print(n)"
+    )
+    return int(box.run(COMMAND.with_name("python"), "-c", code).stdout)
+
+
+def test_a_pipeline_of_services(box: Box) -> None:
+    box.run(COMMAND, "service", "uninstall")
+    before = listing(box)
+    box.run(COMMAND, "service", "install", "--config", CONFIG)
+    box.run("systemctl", "enable", "--now", "poselift.target")
+    first = {worker: box.until(service(worker), **RUNS) for worker in WORKERS}
+    for worker, state in first.items():
+        assert (state["User"], state["NRestarts"], state["Type"]) == ("poselift", "0", "notify")
+        assert box.run("stat", "-c", "%U", f"/proc/{state['MainPID']}").stdout.strip() == "poselift", worker
+    while "running, " not in box.state(service("record"))["StatusText"]:
+        pass
+
+    # whoever is in the group may look on, others not
+    look = ("setpriv", "--reuid=4321", "--clear-groups")
+    shown = box.run(*look, "--regid=poselift", COMMAND, "status", "--config", CONFIG).stdout
+    assert all(worker in shown for worker in WORKERS)
+    assert box.run(*look, "--regid=4321", COMMAND, "status", "--config", CONFIG, check=False).returncode != 0
+
+    # one that is killed comes back, the others go on
+    box.run("kill", "-KILL", first["lift"]["MainPID"])
+    back = box.until(service("lift"), NRestarts="1", **RUNS)
+    assert back["MainPID"] != first["lift"]["MainPID"]
+
+    # one that stands still is ended by the watchdog, and comes back
+    box.run("kill", "-STOP", first["detect"]["MainPID"])
+    box.until(service("detect"), NRestarts="1", **RUNS)
+    assert "Watchdog timeout" in box.run("journalctl", "-o", "cat", "-u", service("detect")).stdout
+    assert {worker: box.state(service(worker))["MainPID"] for worker in ("capture", "record")} == {
+        worker: first[worker]["MainPID"] for worker in ("capture", "record")
+    }
+
+    # stopped alone and started again, while the others go on
+    box.run("systemctl", "stop", service("lift"))
+    assert CLEAN.items() <= box.state(service("lift")).items()
+    box.run("systemctl", "start", service("lift"))
+
+    # the order to stop ends all, and nobody is brought back
+    assert box.run(COMMAND, "stop", "--config", CONFIG).stderr == "capture: stopping\n"
+    for worker in WORKERS:
+        assert box.until(service(worker), **CLEAN)["ExecMainStatus"] == "0"
+    recorded = poses(box)
+    assert recorded > 0
+
+    # started once more, and stopped by systemd: capture first, the recorder last
+    box.run("systemctl", "start", "poselift.target")
+    for worker in WORKERS:
+        box.until(service(worker), **RUNS)
+    while "running, " not in box.state(service("record"))["StatusText"]:
+        pass
+    box.run("systemctl", "stop", "poselift.target")
+    states = {worker: box.until(service(worker), **CLEAN) for worker in WORKERS}
+    ended = [int(states[worker]["ExecMainExitTimestampMonotonic"]) for worker in WORKERS]
+    assert ended == sorted(ended)
+    assert poses(box) > recorded
+
+    box.run(COMMAND, "service", "uninstall")
+    assert listing(box) == before
+
+
+def test_what_the_user_must_mend_is_not_tried_again(box: Box) -> None:
+    box.write(CONFIG, yaml.safe_dump({**SETTINGS, "lift": {"model": "/opt/nothing.onnx"}}))
+    box.run("systemctl", "start", service("lift"), check=False)
+    state = box.until(service("lift"), ActiveState="failed")
+    assert (state["Result"], state["ExecMainStatus"], state["NRestarts"]) == ("exit-code", "2", "0")
+    assert "poselift: /opt/nothing.onnx: no such" in box.run("journalctl", "-o", "cat", "-u", service("lift")).stdout
+
+
+def test_what_dies_again_and_again_stays_down(box: Box) -> None:
+    box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "[Service]\nExecStart=\nExecStart=/bin/false\nRestartSec=0\n")
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "start", service("lift"), check=False)
+    assert box.until(service("lift"), ActiveState="failed", NRestarts="5")["Result"] in ("exit-code", "start-limit-hit")
