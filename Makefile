@@ -65,12 +65,13 @@ clean:                     ## remove what the other targets made here
 	.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mediapipe==0.10.14 && \
 	touch $@ || { rm -rf .venv-peer; echo "no MediaPipe for this machine and Python: nothing is compared with it"; }
 
-# No extras, and not editable: what a board gets. Beside it lies what only the stand-in for the NPU imports, a network runtime for the CPU.
+# No extras, and not editable: what a board gets. Beside it lies what only tests and the stand-in for the NPU import.
 .venv-board/ready: pyproject.toml
 	@if [ -z "$(PYTHON39)" ]; then echo "no Python 3.9 here: what needs one is left out of the tests (set PYTHON39 to name one)"; exit 0; fi; \
 	rm -rf .venv-board build && "$(PYTHON39)" -m venv .venv-board && echo "installing what a board has into .venv-board (once)" && \
 	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check . pytest && \
-	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --target .venv-board/simulator --no-deps onnxruntime && \
+	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --target .venv-board/simulator --no-deps \
+		onnxruntime onnx protobuf ml_dtypes && \
 	rm -rf build && touch $@
 
 .venv-board/installed: .venv-board/ready $(shell find -L app models workers -type f -not -name '*.pyc') poselift.py

@@ -13,14 +13,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline_run import write_config
 from sim_acl.fixtures import FOLDER as SIMULATOR
+from sim_acl.fixtures import environment, reports
 
 from app.keypoint_files import Clip, write_keypoints
+from app.messages import Frame, Pose2D, Pose3D
+from app.recording import read
 
 REPOSITORY = Path(__file__).parents[2]
 BOARD = REPOSITORY / ".venv-board"
 EXTRAS = ("onnxruntime", "onnx", "torch", "tflite", "vispy", "matplotlib", "ai_edge_litert", "pytest")
 """What a board has not."""
+WORKERS_TESTS = (
+    *("unit/test_blazepose.py", "unit/test_blazepose_[dlr]*.py", "unit/test_config.py", "unit/test_doctor.py", "unit/test_export_*.py"),
+    *("unit/test_frames.py", "unit/test_health.py", "unit/test_hidden.py", "unit/test_ledger.py", "unit/test_messages.py"),
+    *("unit/test_one_euro.py", "unit/test_person_camera.py", "unit/test_recording.py", "unit/test_redact.py", "unit/test_sources*.py"),
+    *("unit/test_steady.py", "unit/test_store.py", "unit/test_streams.py", "unit/test_tally.py", "unit/test_ticks.py"),
+    *("processes/test_bus.py", "processes/test_lock.py", "processes/test_rtsp.py"),
+)
+"""What the board's workers are tested by, where no network is run."""
+NPU_TESTS = ("unit/test_ascend*.py", "pipeline/test_*.py", "device/test_*.py")
+"""What runs networks on the simulated NPU. These tests make them, by the package onnx, and judge them by ONNX Runtime."""
 NEED_EXTRAS = ("models.onnx", "models.convert", "models.training")
 """What is imported only where the extras are."""
 IMPORT_ALL = f"""
@@ -70,6 +84,16 @@ def poselift(python: Path, *arguments: object, **variables: str) -> subprocess.C
     return run(python.with_name("poselift"), *arguments, **variables)
 
 
+def pytest_there(python: Path, patterns: tuple[str, ...], **variables: str) -> str:
+    """Run tests of the checkout with the board's Python; the last line that pytest prints."""
+    tests = [str(path) for pattern in patterns for path in sorted((REPOSITORY / "tests").glob(pattern))]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
 def test_what_a_board_imports_needs_no_extra():
     done = run(Path(sys.executable), "-c", IMPORT_ALL, PYTHONPATH=str(SIMULATOR))
     assert done.returncode == 0, done.stderr
@@ -108,3 +132,34 @@ def test_an_onnx_network_says_what_to_install(board: Path, tmp_path: Path):
     done = poselift(board, "lift", keypoints, "-o", tmp_path / "out", "--no-render")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("poselift: ") and done.stderr.endswith("type: pip install 'poselift[cpu]'\n")
+
+
+def test_the_whole_pipeline_runs_on_the_npu(board: Path, npu_networks: Path, clip_pictures: Path, runtime_folder: Path, tmp_path: Path):
+    """The doctor is content; a file with nothing lost; live, with a recording. Every process leaves the NPU as it found it."""
+    config = write_config(tmp_path / "board.yaml", {"npu": {"folder": str(npu_networks)}, "runtime_folder": str(runtime_folder / "run")})
+    reported = tmp_path / "reported"
+    reported.mkdir()
+
+    def on_npu(run_mode: str, *arguments: object) -> None:
+        variables = environment(reported, run_mode=run_mode)
+        done = poselift(board, *arguments, "--config", config, **variables, SIM_ACL_PACKAGES=str(BOARD / "simulator"))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    on_npu("HOST", "doctor")
+    on_npu("HOST", "lift", clip_pictures, "-o", tmp_path / "file", "--no-render")
+    poses = np.load(tmp_path / "file/poses.npz")
+    assert len(poses["t_s"]) > 30 and np.isfinite(poses["joints_m"]).all()
+    on_npu("DEVICE", "up", clip_pictures, "--record", tmp_path / "live")
+    on_npu("DEVICE", "export", tmp_path / "live/session.mcap", "-o", tmp_path / "exported", "--no-render")
+    assert {Frame, Pose2D, Pose3D} <= {type(message) for message in read(tmp_path / "live/session.mcap")}
+    answers = reports(reported).values()
+    assert sum(answer["calls"].get("mdl.execute_async", 0) > 0 for answer in answers) == 4, "detect and lift, twice"
+    assert not any(answer["violations"] or any(answer["held"].values()) for answer in answers)
+
+
+def test_the_workers_tests_pass_there(board: Path):
+    assert " passed" in pytest_there(board, WORKERS_TESTS)
+
+
+def test_the_npus_tests_pass_there(board: Path):
+    assert " passed" in pytest_there(board, NPU_TESTS, PYTHONPATH=str(BOARD / "simulator"))
