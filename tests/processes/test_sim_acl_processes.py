@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -114,11 +115,11 @@ with device(acl):
 
 def test_a_hang_keeps_signal_handlers_from_running_and_can_be_killed(start, board, faults):
     fault = faults.begin("hang", on="rt.synchronize_stream")
-    process = start("import signal; signal.signal(signal.SIGTERM, lambda *_: print('handled'))\n" + RUN)
+    process = start("import signal; signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))\n" + RUN)
     fault.wait()
+    until(lambda: signal.SIGTERM in signals_of(process, "SigBlk"))
     process.terminate()
-    pending = Path(f"/proc/{process.pid}/status")
-    until(lambda: int(pending.read_text().split("ShdPnd:")[1].split()[0], 16) & 1 << signal.SIGTERM - 1)
+    until(lambda: signal.SIGTERM in signals_of(process, "ShdPnd"))
     process.kill()
     assert process.communicate() == ("", None)
     assert process.returncode == -signal.SIGKILL
@@ -162,10 +163,11 @@ acl.finalize()
 def test_the_simulator_brings_onnxruntime_of_its_own_and_the_program_has_none(start, tmp_path, monkeypatch):
     """The program's Python has numpy and nothing else."""
     packages = Path(np.__file__).parents[1]
-    (tmp_path / "site").mkdir()
+    site = tmp_path / "site"
+    site.mkdir()
     for name in ("numpy", "numpy.libs"):
-        (tmp_path / "site" / name).symlink_to(packages / name)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+        (site / name).symlink_to(packages / name)
+    monkeypatch.setenv("PYTHONPATH", str(site))
     program = f"""
 import sys
 sys.path[:] = [folder for folder in sys.path if folder != {str(packages)!r}]
@@ -176,9 +178,21 @@ except ModuleNotFoundError:
 """
     known = f"assert {str(packages)!r} not in sys.path\n"
     assert said(start(program + RUN + known, packages=packages)) == ["none", "0", "0"]
+    (site / "onnxruntime.py").write_text("raise SystemExit(77)")
+    last = start(RUN, packages=packages)  # the program's own packages come first
+    last.communicate(timeout=60)
+    assert last.returncode == 77
+
+
+def signals_of(process, kind):
+    """Those that a process blocks, or that wait."""
+    bits = int(Path(f"/proc/{process.pid}/status").read_text().split(f"{kind}:")[1].split()[0], 16)
+    return {number for number in signal.Signals if bits & 1 << number - 1}
 
 
 def until(happens):
-    """Wait for what another process does."""
+    """Wait for what another process does; it is looked for, as it gives no sign of its own."""
+    deadline = time.monotonic() + 30
     while not happens():
+        assert time.monotonic() < deadline
         threading.Event().wait(0.005)

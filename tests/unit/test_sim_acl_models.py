@@ -241,23 +241,20 @@ def test_inputs_are_read_when_the_execution_happens(acl, npu, tiny, stream):
 
 
 def test_work_of_one_stream_is_done_in_order(acl, tiny, stream):
-    """The second execution takes what the first gives."""
-    kept = tiny.addresses[1]
-    second = [tiny.y, kept], [acl.rt.malloc(size, 0)[0] for size in tiny.sizes[2:]]
-    buffers = [[acl.create_data_buffer(address, tiny.sizes[0]) for address in addresses] for addresses in second]
+    """The second execution takes what the first gives, and gives what the first has taken by then."""
+    x, keep, y, z = tiny.addresses
+    buffers = [[acl.create_data_buffer(address, tiny.sizes[0]) for address in addresses] for addresses in ((y, keep), (x, z))]
     datasets = [tiny.dataset(some) for some in buffers]
     assert acl.mdl.execute_async(tiny.id, tiny.inputs, tiny.outputs, stream) == 0
     assert acl.mdl.execute_async(tiny.id, *datasets, stream) == 0
     assert acl.rt.synchronize_stream(stream) == 0
     array = np.zeros_like(X)
-    copy(acl, array.ctypes.data, second[1][0], array.nbytes, "d2h")
+    copy(acl, array.ctypes.data, x, array.nbytes, "d2h")
     assert np.array_equal(array, np.where(KEEP, Y, halved(Y * halved(WEIGHTS))))
     for dataset, some in zip(datasets, buffers):
         acl.mdl.destroy_dataset(dataset)
         for buffer in some:
             acl.destroy_data_buffer(buffer)
-    for address in second[1]:
-        acl.rt.free(address)
 
 
 def test_nothing_of_an_execution_is_taken_away_while_it_is_in_flight(acl, npu, tiny, stream):

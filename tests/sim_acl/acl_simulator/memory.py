@@ -161,8 +161,7 @@ class Memory:
 
     def move(self, target: int, source: int, count: int) -> None:
         """Copy what was checked."""
-        if count:
-            self.bytes_at(target, count)[:] = self.bytes_at(source, count)
+        self.bytes_at(target, count)[:] = self.bytes_at(source, count)
         self._npu.report.copied_bytes[self._direction(target, source)] += count
 
     def bytes_at(self, address: int, count: int) -> Bytes:

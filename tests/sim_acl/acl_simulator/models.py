@@ -150,7 +150,6 @@ class Models:
             if not self._npu.memory.on_device(span.address):
                 self._npu.report.violation(f"{tensor.name}: its buffer is no memory of the device")
                 raise AclError(codes.CORE_EXCEPTION)
-            self._npu.memory.bytes_at(span.address, needed)
         return tuple(Span(span.address, size_bytes(tensor)) for span, tensor in zip(spans, tensors))
 
     def _run(self, network: Network, reads: tuple[Span, ...], writes: tuple[Span, ...]) -> None:
