@@ -15,6 +15,7 @@ from sim_acl.tiny import tiny_om
 
 from app.cli.doctor import device, service
 from app.cli.doctor.finding import Finding
+from app.cli.units import TARGET
 from app.config import Config
 from models.om_card import card_path
 
@@ -155,20 +156,47 @@ def test_the_command_where_there_is_no_board(networks: Path, runtime_folder: Pat
     assert done.returncode == 1 and "module acl" in done.stdout and not done.stderr
 
 
-def test_the_state_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    tool, units = tmp_path / "bin" / "systemctl", tmp_path / "units"
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that makes a systemctl which says these states, and services of the user's that it may be asked about."""
+    tool = tmp_path / "bin" / "systemctl"
     tool.parent.mkdir()
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
-    places = ((units, ("--user",)),)
-    assert list(service.look(places)) == []
-    units.mkdir()
-    (units / service.TARGET).touch()
-    for state, ok, remedy in (("active", True, False), ("inactive", False, False), ("failed", False, True)):
-        tool.write_text(f'#!/bin/sh\n[ "$*" = "--user is-active {service.TARGET}" ] && echo {state}\nexit 3\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    units = tmp_path / "systemd/user"
+    units.mkdir(parents=True)
+    (units / TARGET).touch()
+
+    def says(script: str) -> None:
+        tool.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "--user is-active {TARGET}" ] || exit 1\n{script}\n')
         tool.chmod(0o755)
-        (finding,) = service.look(places)
-        assert (finding.ok, finding.missing) == (ok, remedy) and state in finding.found
-    tool.unlink()
-    monkeypatch.setenv("PATH", str(tool.parent))
-    (finding,) = service.look(places)
-    assert finding.missing and "does not answer" in finding.found
+
+    return says
+
+
+@pytest.mark.parametrize(
+    ("states", "ok", "words"),
+    [
+        ("active active active active inactive", True, "active"),
+        ("inactive inactive inactive inactive inactive", True, "systemctl --user start poselift.target"),
+        ("active active failed active inactive", False, "poselift@detect.service is failed"),
+        ("active activating active active inactive", False, "poselift@capture.service is activating"),
+    ],
+)
+def test_the_state_of_the_services(systemctl, states: str, ok: bool, words: str):
+    systemctl(f"printf '%s\\n' {states}; exit 3")
+    (finding,) = service.look()
+    assert (finding.ok, finding.missing) == (ok, not ok) and words in f"{finding.found} {finding.remedy}"
+
+
+def test_a_systemd_that_does_not_answer(systemctl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    os.mkfifo(tmp_path / "never")
+    monkeypatch.setattr(service, "PATIENCE_S", 0.2)
+    systemctl(f"exec cat {tmp_path / 'never'}")
+    (finding,) = service.look()
+    assert not finding.ok and not finding.missing and "does not answer" in finding.found
+
+
+def test_no_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert list(service.look()) == []
