@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from app.bus import MAX_PATH
 from app.cli.doctor import camera, cann, driver, networks, packages, runtime
 from app.cli.doctor.finding import Finding, trouble
 from app.config import Config
+from app.process import lock
 
 
 def only(findings) -> Finding:
@@ -85,6 +88,15 @@ def test_onnxruntime_is_needed_where_the_cpu_runs_a_network(monkeypatch: pytest.
     finding = next(networks.look(cpu, networks.wanted(cpu)))
     assert finding.missing and "poselift[cpu]" in finding.remedy
     assert only(networks.look(npu, networks.wanted(npu))).ok
+
+
+def test_a_lifter_that_is_named_apart_has_to_be_there(tmp_path: Path):
+    config = Config().changed(npu={"folder": "/models"}, lift={"model": str(tmp_path / "other.onnx")})
+    *_, finding = networks.look(config, networks.wanted(config))
+    assert finding.missing and "lift.model" in finding.remedy
+    touch(tmp_path / "other.onnx")
+    *_, finding = networks.look(config, networks.wanted(config))
+    assert finding.ok
 
 
 @pytest.mark.parametrize(
@@ -208,3 +220,22 @@ def test_a_runtime_folder_without_room(runtime_folder: Path, monkeypatch: pytest
     monkeypatch.setattr(runtime, "RING_BYTES", 1 << 62)
     finding = next(runtime.look(Config(runtime_folder=str(runtime_folder))))
     assert finding.missing and "MB free" in finding.remedy
+
+
+def test_the_services_folder_is_left_to_systemd(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = runtime_folder / "poselift"
+    monkeypatch.setattr(runtime, "RUNTIME_FOLDER", folder)
+    config = Config(runtime_folder=str(folder))
+    assert "systemd" in only(runtime.look(config)).found and not folder.exists()
+    folder.mkdir()
+    os.close(lock(folder, "lift"))
+    with (folder / "lift.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "running now: lift" in only(runtime.look(config)).found
+
+    def shut(*_: object) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(runtime, "running", shut)
+    finding = only(runtime.look(config))
+    assert finding.ok and "usermod -aG poselift" in finding.remedy

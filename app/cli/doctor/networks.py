@@ -43,6 +43,12 @@ def look(config: Config, on: Wanted) -> Iterator[Finding]:
     except PackageNotFoundError:
         remedy = "pip install 'poselift[cpu]', or name the NPU's networks in npu.folder"
         yield Finding("networks run on", "the CPU, but onnxruntime is not installed", False, remedy)
+    own = Path(config.lift.model or "")
+    if own.suffix == ".onnx":
+        there = own.is_file()
+        yield Finding(
+            "lifter", str(own) if there else f"{own} is missing", there, "" if there else "set lift.model to a file that is there"
+        )
     if config.npu.folder:
         return
     for entry, path, state, reason in store.status(config.models_path()):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.bus import MAX_PATH, stream_name
 from app.cli.doctor.finding import Finding, trouble
+from app.cli.units import RUNTIME_FOLDER
 from app.config import Config
 from app.errors import UserError
 from app.process import make_folder, running
@@ -24,6 +25,9 @@ RING_BYTES = 8 * 1920 * 1080 * 3
 def look(config: Config) -> Iterator[Finding]:
     """Whether the folder can be made, holds sockets, and has room; then what runs."""
     folder = config.runtime_path()
+    if folder == RUNTIME_FOLDER:
+        yield _services(folder)
+        return
     try:
         free = shutil.disk_usage(make_folder(config)).free
         names = (stream_name(link.sender, link.message, link.taker) for link in links(config.mode, config.running))
@@ -38,8 +42,21 @@ def look(config: Config) -> Iterator[Finding]:
     roomy = free > RING_BYTES
     remedy = "" if roomy else f"set runtime_folder to a folder with {RING_BYTES / 1e6:.0f} MB free"
     yield Finding("runtime folder", f"{folder}, {free / 1e6:.0f} MB free", roomy, remedy)
-    here = [worker for worker in WORKERS if running(folder, worker)]
-    yield Finding("running now", ", ".join(here) or "nothing", True)
+    yield Finding("running now", _here(folder), True)
+
+
+def _services(folder: Path) -> Finding:
+    """Of the system's services: systemd makes it, and whoever made it before would keep them from it."""
+    try:
+        found = f"the services', running now: {_here(folder)}" if folder.is_dir() else "systemd makes it when the services start"
+    except PermissionError:
+        remedy = f"to see what runs: sudo usermod -aG poselift {os.environ.get('USER', '$USER')}, and log in again"
+        return Finding("runtime folder", f"{folder}: the services'", True, remedy)
+    return Finding("runtime folder", f"{folder}: {found}", True)
+
+
+def _here(folder: Path) -> str:
+    return ", ".join(worker for worker in WORKERS if running(folder, worker)) or "nothing"
 
 
 def _bind(folder: Path, length: int) -> None:
