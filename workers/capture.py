@@ -15,7 +15,7 @@ from app.frames import TAKERS, Position, RingWriter, take_over
 from app.loop import TURN_S, Loop
 from app.messages import Frame, Stamp
 from app.streams import Take
-from workers.sources import Picture, Source, SourceLost, open_source
+from workers.sources import Picture, Source, SourceLost, is_live, open_source
 
 SLOT_WAIT_S = 0.004
 """From a file, how often to look whether a slot has become free: all are full then, so there is time."""
@@ -130,7 +130,10 @@ def run(config: Config, bus: Bus) -> None:
     """Pictures from `config.capture.source` to whoever takes frames."""
     loop = Loop(bus)
     loop.on_signals()
-    source = open_source(config.capture)
+    source = _first(config.capture, loop)
+    if source is None:
+        loop.end()
+        return
     _tell(source, loop)
     sender = FrameSender(loop, config.runtime_path(), config.capture.ring_slots, config.live)
     missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
@@ -145,6 +148,21 @@ def run(config: Config, bus: Bus) -> None:
         sender.send(picture, fps, time.monotonic_ns())
         loop.turn()
     loop.end()
+
+
+def _first(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
+    """The source. A service waits for its camera, which after a power cut may come up later; None where the worker must leave first.
+
+    Whoever starts it by hand is told at once: UserError.
+    """
+    try:
+        return open_source(settings)
+    except UserError as error:
+        if not (loop.manager.here and is_live(settings)):
+            raise
+        log.warning("%s; waiting for it", error)
+        loop.meter.note = str(error)
+    return _reopen(settings, loop)
 
 
 def _tell(source: Source, loop: Loop) -> None:

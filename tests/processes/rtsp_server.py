@@ -24,14 +24,14 @@ _PAYLOAD = 1400
 
 
 class RtspServer:
-    """Listens on a free port of this machine, serves `/live` to one client at a time. A context manager."""
+    """Listens on a port of this machine (0: a free one), serves `/live` to one client at a time. A context manager."""
 
-    def __init__(self, user: str = "", password: str = "", answers: bool = True, rate: int = 50) -> None:
+    def __init__(self, user: str = "", password: str = "", answers: bool = True, rate: int = 50, port: int = 0) -> None:
         self._credentials = f"{user}:{password}" if user else ""
         self._answers, self._rate = answers, rate
         self._pictures = _coded(rate)
         self._silent, self._over = threading.Event(), threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self._client: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,27 @@ def test_a_lost_camera_is_no_failure(configure, runtime_folder: Path) -> None:
         service.until(lambda said: "next try in" in said[-1], "the note that it is gone")
         service.until_fed(10)
         assert service.process.poll() is None
+
+
+def test_a_service_waits_for_a_camera_that_comes_later(configure, runtime_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    path, _ = configure(capture={"source": f"rtsp://127.0.0.1:{port}/live", "reopen_pause_s": 0.1}, workers=["capture"])
+    by_hand = poselift("run", "capture", "--config", path)
+    assert by_hand.returncode == 2 and f"127.0.0.1:{port}/live" in by_hand.stderr
+    with a_worker(runtime_folder, "capture", path, 1.0) as service:
+        service.until_said("READY=1")
+        service.until(lambda said: "next try in" in said[-1], "the note that it is not there")
+        service.until_fed(4)
+        with RtspServer(port=port):
+            service.until_said("STATUS=running, ")
+
+
+def test_a_service_does_not_wait_for_a_file(configure, runtime_folder: Path) -> None:
+    path, _ = configure(capture={"source": "/nowhere/clip.mp4"}, workers=["capture"])
+    with a_worker(runtime_folder, "capture", path) as service:
+        assert service.left() == 2
+        assert service.said == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from workers.sources.video import VideoFile
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""
 
-__all__ = ["KINDS", "Picture", "Source", "SourceLost", "open_source"]
+__all__ = ["KINDS", "Picture", "Source", "SourceLost", "is_live", "open_source"]
 
 
 class Kind(NamedTuple):
@@ -48,6 +48,11 @@ KINDS = (
     Kind("a video file", lambda source: "://" not in source, VideoFile),
 )
 """The first kind that claims a source opens it."""
+
+
+def is_live(settings: CaptureConfig) -> bool:
+    """Whether `settings.source` names a camera, of whatever kind: it may be away for a while."""
+    return next((kind.open in (RtspSource, V4l2Source, CsiSource) for kind in KINDS if kind.claims(settings.source)), False)
 
 
 def open_source(settings: CaptureConfig) -> Source:
