@@ -109,6 +109,34 @@ def test_a_pipeline_of_services(box: Box) -> None:
     assert listing(box) == before
 
 
+def test_services_of_a_user(box: Box) -> None:
+    """Without root, and beside the services of the system: a manager of their own, folders of their own."""
+    home, runtime = Path("/home/somebody"), Path("/run/user/4321")
+    box.run("useradd", "--create-home", "--home-dir", home, "--uid", "4321", "somebody")
+    box.run("install", "-d", "-o", "somebody", "-m", "700", runtime)
+    manager = (
+        f"[Service]\nType=notify\nUser=somebody\nDelegate=yes\nEnvironment=XDG_RUNTIME_DIR={runtime}\nExecStart=/lib/systemd/systemd --user"
+    )
+    box.write(Path("/run/systemd/system/somebody.service"), f"{manager} --unit=basic.target\n")
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "start", "somebody")
+    config = home / "config.yaml"
+    box.write(config, yaml.safe_dump({"models_folder": str(MODELS), "capture": {"source": "test:320x240@30"}}))
+
+    def run(*command: object) -> str:
+        who = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups", "env", f"HOME={home}", f"XDG_RUNTIME_DIR={runtime}")
+        return box.run(*who, *command).stdout
+
+    run(COMMAND, "service", "install", "--user", "--config", config)
+    run("systemctl", "--user", "enable", "--now", "poselift.target")
+    run("systemctl", "--user", "start", *map(service, WORKERS[:3]))  # which waits until they are ready
+    assert run("systemctl", "--user", "is-active", *map(service, WORKERS[:3])).split() == ["active"] * 3
+    assert all(worker in run(COMMAND, "status", "--config", config) for worker in WORKERS[:3])
+    run(COMMAND, "service", "uninstall", "--user")
+    assert run("find", home / ".config", "-not", "-type", "d") == ""
+    assert "poselift" not in run("systemctl", "--user", "list-units", "--all", "--plain", "poselift@*")
+
+
 def test_what_the_user_must_mend_is_not_tried_again(box: Box) -> None:
     box.write(CONFIG, yaml.safe_dump({**SETTINGS, "lift": {"model": "/opt/nothing.onnx"}}))
     box.run("systemctl", "start", service("lift"), check=False)
