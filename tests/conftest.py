@@ -18,7 +18,7 @@ from sim_acl.networks import npu_networks as npu_networks
 
 from models.store import default_folder
 
-KEPT = ("POSELIFT_SHARED", "POSELIFT_PEER_PYTHON")
+KEPT = ("POSELIFT_SHARED", "POSELIFT_PEER_PYTHON", "POSELIFT_NPU_FOLDER")
 """Variables that tell tests where to find what they compare with."""
 
 

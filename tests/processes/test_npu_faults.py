@@ -1,0 +1,150 @@
+"""What fails on the (simulated) NPU ends one worker with one line; it comes back, the others go on, and nothing recorded is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from pipeline_run import running
+from sim_acl.faults import Faults
+from sim_acl.fixtures import environment, reports
+
+from app.messages import Frame, Pose3D
+from app.recording import read
+from app.tally import Tally
+
+WORKERS = ("capture", "detect", "lift", "record")
+EXECUTION = "the NPU: acl.rt.synchronize_stream answered {} ("
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch) -> Faults:
+    """A simulated board for the processes of this test: what goes wrong with it."""
+    folder = tmp_path / "board"
+    folder.mkdir()
+    for name, value in environment(folder).items():
+        monkeypatch.setenv(name, value)
+    yield Faults(folder / "faults.json")
+
+
+@pytest.fixture
+def people(clip_pictures, tmp_path) -> Path:
+    """Pictures of people for two minutes."""
+    folder, pictures = tmp_path / "people", sorted(clip_pictures.iterdir())
+    folder.mkdir()
+    for number in range(3600):
+        (folder / f"{number:05}.png").symlink_to(pictures[number % len(pictures)])
+    return folder
+
+
+def require_nothing_lost(session: Path) -> None:
+    """All pictures are there, and each has a pose or a reason why not."""
+    frames = [frame.frame for frame in read(session, [Frame])]
+    assert frames == list(range(len(frames)))
+    tally = Tally()
+    for message in read(session):
+        tally.add(message)
+    tally.finish()
+    assert tally.lifted + sum(tally.dropped.values()) == tally.captured >= len(frames)
+
+
+def require_given_back(folder: Path) -> None:
+    """Every process that used the board has given everything back, as far as it was not killed."""
+    told = reports(folder)
+    assert told
+    for report in told.values():
+        assert not report["violations"] and not any(report["held"].values()), report
+
+
+FAULTS = {
+    "execution": ({"fault": 507011, "on": "rt.synchronize_stream"}, EXECUTION.format(507011)),
+    "time-out": ({"fault": 507014, "on": "rt.synchronize_stream"}, EXECUTION.format(507014)),
+    "exception": ({"fault": 507015, "on": "rt.synchronize_stream"}, EXECUTION.format(507015)),
+    "copy": ({"fault": 507015, "on": "rt.memcpy"}, "the NPU: acl.rt.memcpy answered 507015 ("),
+    "memory": (
+        {"fault": 207001, "on": "rt.malloc"},
+        "the NPU: acl.rt.malloc answered 207001 (memory allocation failed); stop other programs",
+    ),
+    "gone": ({"fault": "gone"}, "the NPU: acl."),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_worker_whose_npu_fails_says_why_and_comes_back(configure, npu_networks, board, people, tmp_path, name):
+    settings, line = FAULTS[name]
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, lift={"model": str(npu_networks / "lifter.om")})
+    with running(config, path, people) as pipeline:
+        pids = {worker: pipeline.pid(worker) for worker in WORKERS}
+        poses = count_poses(pipeline, 0, 30)
+        if name == "memory":  # memory is taken at the start alone
+            fault = board.begin(**settings)
+            os.kill(pids["lift"], signal.SIGKILL)
+        else:
+            fault = board.begin(**settings)
+        fault.wait()
+        fault.end()
+        count_poses(pipeline, poses, 30)
+        after = {worker: pipeline.pid(worker) for worker in WORKERS}
+        assert {worker for worker in WORKERS if after[worker] != pids[worker]} == {"lift"}
+        pipeline.process.send_signal(signal.SIGINT)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    said = [text for text in output.splitlines() if line in text]
+    assert len(said) == 1 and said[0].startswith("lift: "), output
+    assert "lift died (exit code 1); starting it again" in output
+    assert "Traceback" not in output and "not accounted for" not in output
+    require_nothing_lost(tmp_path / "rec" / "session.mcap")
+    require_given_back(tmp_path / "board")
+
+
+def count_poses(pipeline, since: int, more: int) -> int:
+    """Wait for so many poses more; how many messages there are then."""
+
+    def enough(messages):
+        return sum(isinstance(message, Pose3D) for message in messages[since:]) > more
+
+    pipeline.until(enough, "poses")
+    return len(pipeline.messages)
+
+
+def test_a_worker_whose_npu_hangs_is_killed_and_comes_back(configure, npu_networks, board, people, tmp_path):
+    path, config = configure(
+        record={"folder": str(tmp_path / "rec"), "min_free_mb": 0},
+        lift={"model": str(npu_networks / "lifter.om")},
+        supervisor={"silent_timeout_s": 2.0},
+    )
+    with running(config, path, people) as pipeline:
+        poses = count_poses(pipeline, 0, 30)
+        with board.begin("hang", on="rt.synchronize_stream") as fault:
+            fault.wait()
+            victim = pipeline.pid("lift")
+            pipeline.until(lambda _: pipeline.pid("lift") != victim, "lift to come back")
+            count_poses(pipeline, poses, 30)
+        pipeline.process.send_signal(signal.SIGINT)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    assert "lift has said nothing for 2 s; killing it" in output and "lift died (killed by SIGKILL); starting it again" in output
+    require_nothing_lost(tmp_path / "rec" / "session.mcap")
+
+
+def test_a_board_that_stays_away_ends_the_run_with_its_reason(configure, npu_networks, board, people, tmp_path):
+    path, config = configure(lift={"model": str(npu_networks / "lifter.om")}, supervisor={"max_restarts": 2})
+    with running(config, path, people) as pipeline:
+        count_poses(pipeline, 0, 10)
+        with board.begin("gone"):
+            output = pipeline.output()
+    assert pipeline.process.returncode == 1
+    assert "lift died 3 times in 60 s, giving up; its last words: poselift: npu.device 0: this machine's driver shows no NPU" in output
+    assert "Traceback" not in output
+
+
+def test_no_board_at_the_start_is_one_line(configure, npu_networks, board, people, monkeypatch):
+    monkeypatch.setenv("SIM_ACL_DEVICES", "0")
+    path, config = configure(npu={"folder": str(npu_networks)})
+    with running(config, path, people) as pipeline:
+        output = pipeline.output()
+    assert pipeline.process.returncode == 2
+    assert "poselift: npu.device 0: this machine's driver shows no NPU; poselift doctor tells what is missing" in output
+    assert "Traceback" not in output
