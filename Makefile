@@ -78,7 +78,8 @@ clean:                     ## remove what the other targets made here
 	@if [ -x .venv-board/bin/python ]; then rm -rf build; \
 	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps . && rm -rf build && touch $@; fi
 
-# Which wheels pip would install on a board, as reports that a test reads.
+# Which wheels pip would install on a board, as reports that a test reads. Older pips judge some by this Python, not by the one asked for.
 .venv/wheels: pyproject.toml tests/board_wheels.py .venv/tested
 	@echo "asking which wheels fit the boards (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
 	@$(BIN)/python tests/board_wheels.py $@ && touch $@
