@@ -44,7 +44,7 @@ class Service:
         self._socket.settimeout(timeout_s)
         try:
             self.said.append(self._socket.recv(65536).decode())
-        except TimeoutError:
+        except socket.timeout:
             return False
         return True
 
