@@ -116,6 +116,14 @@ def test_the_form_for_atc_steps_as_the_graph_does(npu, tmp_path):
     np.testing.assert_allclose(stepped(path, run), stepped(tmp_path / "open.onnx", run), atol=1e-5)
 
 
+def test_outputs_are_known_by_the_tensor_s_name_where_the_version_tells_it(npu, tmp_path):
+    graph = picture_graph()
+    for number, node in enumerate(graph.graph.node):
+        node.name = f"node{number}"
+    with closing(open_model(write(graph, tmp_path, output_names="node:0:tensor"))) as model:
+        assert [tensor.name for tensor in model.outputs] == ["colour", "bright"]
+
+
 @BOTH_MODES
 def test_a_step_copies_keypoints_reset_and_outputs_and_nothing_else(npu, tmp_path):
     path = write(stateful_graph(), tmp_path)
@@ -241,6 +249,38 @@ def test_what_fails_while_it_runs_is_one_line_and_everything_is_given_back(npu, 
         with npu.faults.begin(code, on=call):
             first_step(network)
     assert not any(npu.report.held.values())
+
+
+def test_what_comes_of_a_failure_does_not_hide_it(npu, tmp_path, monkeypatch):
+    from models import pyacl
+
+    free = pyacl.acl.rt.free
+    monkeypatch.setattr(pyacl.acl.rt, "free", lambda address: free(address) or 507015)
+    path = write(stateful_graph(), tmp_path)
+    with pytest.raises(DeviceError, match=r"synchronize_stream answered 507011"), stepping(path) as network:
+        first_step(network)
+        with npu.faults.begin(507011, on="rt.synchronize_stream"):
+            first_step(network)
+
+
+def test_what_fails_when_it_is_given_back_is_told_and_the_rest_is_given_back_too(npu, tmp_path, monkeypatch):
+    from models import pyacl
+
+    free = pyacl.acl.rt.free
+    monkeypatch.setattr(pyacl.acl.rt, "free", lambda address: free(address) or 507015)
+    with pytest.raises(DeviceError, match=r"rt\.free answered 507015"), stepping(write(stateful_graph(), tmp_path)):
+        pass
+    assert not any(npu.report.held.values())
+
+
+def test_whoever_initialised_pyacl_before_finalises_it(npu, tmp_path):
+    from models import pyacl
+
+    assert pyacl.init()
+    with stepping(write(stateful_graph(), tmp_path)) as network:
+        first_step(network)
+    assert npu.report.held["init"] == 1
+    pyacl.finalize()
 
 
 REFUSED = {

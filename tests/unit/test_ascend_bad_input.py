@@ -61,6 +61,18 @@ def test_chips_of_one_family_share_networks(npu, tmp_path):
     closing(open_model(write(picture_graph(), tmp_path, soc="Ascend310B1"))).__exit__()
 
 
+def test_chips_of_one_family_are_not_blamed(npu, tmp_path):
+    path = write(picture_graph(), tmp_path, soc="Ascend310B1")
+    content = path.read_bytes()
+    path.write_bytes(content[:256] + bytes(len(content) - 256))
+    assert "converted for" not in refused(path)
+
+
+def test_a_data_type_that_is_not_used_here(npu, tmp_path):
+    line = refused(write(picture_graph(), tmp_path, dtypes={"colour": "float64"}))
+    assert line.endswith(": its colour has the data type 11, which poselift does not use; convert it anew")
+
+
 def test_a_network_with_other_names_than_its_card(npu, tmp_path):
     path = write(picture_graph(), tmp_path)
     card = json.loads(card_path(path).read_bytes())
