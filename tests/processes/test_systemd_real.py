@@ -28,7 +28,7 @@ def box(tmp_path: Path, pulled: None) -> Iterator[Box]:
     with booted(tmp_path) as box:
         box.write(CONFIG, yaml.safe_dump(SETTINGS))
         box.run(COMMAND, "service", "install", "--config", CONFIG)
-        box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "[Service]\nWatchdogSec=3\n")
+        box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "[Service]\nWatchdogSec=5\n")
         box.run("systemctl", "daemon-reload")
         yield box
 
