@@ -20,6 +20,9 @@ from sim_acl.fixtures import environment, reports
 from app.keypoint_files import Clip, write_keypoints
 from app.messages import Frame, Pose2D, Pose3D
 from app.recording import read
+from models.backend import open_model
+from models.errors import ModelError
+from models.weights import FOLDER as SHIPPED
 
 REPOSITORY = Path(__file__).parents[2]
 BOARD = REPOSITORY / ".venv-board"
@@ -97,6 +100,13 @@ def pytest_there(python: Path, patterns: tuple[str, ...], **variables: str) -> s
 def test_what_a_board_imports_needs_no_extra():
     done = run(Path(sys.executable), "-c", IMPORT_ALL, PYTHONPATH=str(SIMULATOR))
     assert done.returncode == 0, done.stderr
+
+
+def test_without_onnxruntime_a_network_for_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "models.onnx", raising=False)
+    with pytest.raises(ModelError, match=r"needs ONNX Runtime.*type: pip install 'poselift\[cpu\]'"):
+        open_model(SHIPPED / "lifter.onnx")
 
 
 def test_pip_installs_all_of_it(board: Path):
