@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.config import load
 from app.errors import UserError
-from bench import handoff, live, memory, restarts, stepping, throughput
+from bench import handoff, live, memory, npu, restarts, stepping, throughput
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Setup], Result]] = {
     "handoff": handoff.measure,
     "restarts": restarts.measure,
     "stepping": stepping.measure,
+    "npu": npu.measure,
     "memory": memory.measure,
 }
 

@@ -1,0 +1,171 @@
+"""What half precision makes of keypoints and poses on the simulated NPU. No time is measured: a simulator tells nothing of speed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.config import Config
+from app.messages import Pose2D
+from bench.clip import FPS, FRAMES, demo_clip
+from bench.part import Goal, Grid, Result, Setup, require
+from models import blazepose
+from models.backend import Array, Model
+from models.blazepose import BlazePose
+from models.blazepose_landmarks import decode
+from models.blazepose_regions import cut_out, transform
+from models.detector import People2D
+from workers.lift import new_lift
+from workers.networks import open_network
+
+TESTS = Path(__file__).parents[1] / "tests"
+Floats = npt.NDArray[np.float64]
+Picture = npt.NDArray[np.uint8]
+QUICK_FRAMES = 20
+SEEN = 0.5
+"""Confidence from which a keypoint counts as seen."""
+KEYPOINT_PX, JOINT_MM = 0.5, 2.0
+SAME_PX = 0.01
+WIDTH_PX, HEIGHT_PX = 1768, 994
+PERCENTS = (50, 90, 95, 99, 100)
+METHOD = (
+    f"The demo clip ({FRAMES} pictures of 1768x994). The networks as `poselift models atc` prepares them, on the simulated NPU of the "
+    "tests: weights and the result of every operator rounded to float16. Against the same on ONNX Runtime in float32. Landmarks: both "
+    f"networks look at the regions that the float32 one chose; keypoints of confidence {SEEN:g} and more. Lifter: both lifters answer the "
+    "same keypoints. Whole detection: each follows the person by itself, which magnifies the least difference; beside it, as a measure of "
+    "that, the same networks on the simulated NPU in float32, which differ from ONNX Runtime's in the order of additions at most. "
+    f"Checked: in float32 and on the same regions all keypoints agree to {SAME_PX:g} px."
+)
+
+
+def measure(setup: Setup) -> Result:
+    """How far keypoints and joints lie apart."""
+    sys.path[:0] = [str(TESTS), str(TESTS / "sim_acl")]
+    from sim_acl.networks import converted
+
+    folders = {"half": setup.scratch / "half", "single": setup.scratch / "single"}
+    for folder in folders.values():
+        folder.mkdir()
+    half = setup.config.changed(npu={"folder": str(converted(folders["half"], {}))})
+    single = setup.config.changed(npu={"folder": str(converted(folders["single"], {"SIM_ATC_EXACT": "yes"}))})
+    pictures = list(_pictures(demo_clip(setup.config.models_path()), QUICK_FRAMES if setup.quick else FRAMES))
+    with ExitStack() as opened:
+        cpu, rounded, exact = (_Networks.open(config, opened) for config in (setup.config, half, single))
+        looks: list[_Look] = []
+        seen = cpu.follow(pictures, looks)
+        control = _landmarks_apart(exact, looks)
+        require(float(control.max()) < SAME_PX, f"npu: in float32 a keypoint is {control.max():.3f} px off")
+        on_regions = _landmarks_apart(rounded, looks)
+        joints_mm = _joints_apart(cpu.lifter, rounded.lifter, setup.config, seen)
+        rows = [
+            ("landmarks, same regions, px", *_figures(on_regions)),
+            ("lifter, same keypoints, mm", *_figures(joints_mm)),
+            ("whole detection, px", *_figures(_people_apart(seen, rounded.follow(pictures)))),
+            ("whole detection in float32, px", *_figures(_people_apart(seen, exact.follow(pictures)))),
+        ]
+    near, worst_mm = float(np.mean(on_regions <= KEYPOINT_PX)), float(joints_mm.max())
+    goals = [
+        Goal("keypoints in float16, same regions, within 0.5 px", f"{100 * near:.1f} %", "all", near == 1),
+        Goal("joints in float16, same keypoints, the worst", f"{worst_mm:.2f} mm", f"within {JOINT_MM:g} mm", worst_mm <= JOINT_MM),
+    ]
+    return Result(METHOD, [Grid(("apart", *(f"p{percent}" for percent in PERCENTS[:-1]), "most"), rows)], goals)
+
+
+class _Look(NamedTuple):
+    """What the landmark network was given, where that lies in the picture, and what it answered."""
+
+    region: Picture
+    matrix: Floats
+    answer: Mapping[str, Array]
+
+
+class _Networks(NamedTuple):
+    """The three networks of one config."""
+
+    detector: Model
+    landmarks: Model
+    lifter: Model
+
+    @classmethod
+    def open(cls, config: Config, opened: ExitStack) -> _Networks:
+        names = ("blazepose_detector", "blazepose_landmarks", "lifter")
+        return cls(*(opened.enter_context(closing(open_network(name, config, threads=1))) for name in names))
+
+    def follow(self, pictures: Sequence[Picture], looks: list[_Look] | None = None) -> list[People2D]:
+        """Whom BlazePose sees in each picture; where it looked with success is appended to `looks`."""
+        matrices: list[Floats] = []
+
+        def cut(picture: Picture, matrix: Floats, size: int, border: int) -> Picture:
+            matrices.append(matrix)
+            return cut_out(picture, matrix, size, border)
+
+        detector = BlazePose(self.detector, _Noted(self.landmarks, matrices, [] if looks is None else looks))
+        with mock.patch.object(blazepose, "cut_out", cut):
+            return [detector.step(picture, _t_ns(frame)) for frame, picture in enumerate(pictures)]
+
+
+class _Noted:
+    """A landmark network whose looks are noted."""
+
+    def __init__(self, model: Model, matrices: list[Floats], looks: list[_Look]) -> None:
+        self._model, self._matrices, self._looks = model, matrices, looks
+        self.inputs, self.outputs, self.metadata = model.inputs, model.outputs, model.metadata
+        self.carrying, self.close = model.carrying, model.close
+
+    def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        answer = self._model.run(tensors)
+        if answer["flag"].item() >= SEEN:
+            region: Picture = tensors["picture"].astype(np.uint8)
+            self._looks.append(_Look(region, self._matrices[-1], answer))
+        return answer
+
+
+def _pictures(clip: Path, frames: int) -> Iterator[Picture]:
+    capture = cv2.VideoCapture(str(clip))
+    for _ in range(frames):
+        there, picture = capture.read()
+        require(there, f"npu: {clip.name} has fewer than {frames} pictures")
+        yield picture
+
+
+def _t_ns(frame: int) -> int:
+    return round(frame * 1e9 / FPS)
+
+
+def _landmarks_apart(networks: _Networks, looks: Sequence[_Look]) -> Floats:
+    """Pixels of the picture between the keypoints that were seen and those that these networks see there."""
+    apart = []
+    for look in looks:
+        (expected, confidence), (found, _) = decode(look.answer), decode(networks.landmarks.run({"picture": look.region}))
+        between = transform(found[:17], look.matrix) - transform(expected[:17], look.matrix)
+        apart.append(np.linalg.norm(between, axis=-1)[confidence >= SEEN])
+    return np.concatenate(apart)
+
+
+def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[People2D]) -> Floats:
+    """Millimetres between the joints of both lifters."""
+    apart = []
+    with closing(new_lift(one, config)) as first, closing(new_lift(other, config)) as second:
+        for frame, (person, keypoints) in enumerate(seen):
+            pose = Pose2D(frame, _t_ns(frame), WIDTH_PX, HEIGHT_PX, person, keypoints)
+            apart.append(1000 * np.linalg.norm(first.step(pose).joints_m - second.step(pose).joints_m, axis=-1).ravel())
+    return np.concatenate(apart)
+
+
+def _people_apart(one: Sequence[People2D], other: Sequence[People2D]) -> Floats:
+    """Pixels between the keypoints of those pictures in which both see somebody."""
+    pairs = [(a.keypoints, b.keypoints) for a, b in zip(one, other) if len(a.person) and len(b.person)]
+    apart = [np.linalg.norm((a - b)[..., :2], axis=-1)[a[..., 2] >= SEEN] for a, b in pairs]
+    return np.concatenate(apart)
+
+
+def _figures(apart: Floats) -> tuple[str, ...]:
+    return tuple(f"{value:.2f}" for value in np.percentile(apart, PERCENTS))
