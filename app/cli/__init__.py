@@ -229,8 +229,8 @@ def models_atc(
 ) -> None:
     """Prepare every network in use for an Ascend NPU, and convert it where CANN's `atc` is.
 
-    DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh, which holds the exact commands. Where atc is on the path
-    they are run. A board needs the .om and .json files, and DIR's place there as npu.folder.
+    DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh, which holds the exact commands. They are run where atc
+    is on the path. A board needs the .om and .json files, and in its config npu.folder.
     """
     from app.cli.atc import atc
 
