@@ -20,9 +20,11 @@ RUNTIME_FOLDER, STATE_FOLDER = Path("/run/poselift"), Path("/var/lib/poselift")
 NPU_DEVICES = (
     *("davinci_manager", "dvpp_cmdlist", "devmm_svm", "hisi_hdc"),
     *("svm0", "ts_aisle", "upgrade", "sys", "vdec", "vpc", "pngd", "venc", "log_drv"),
+    *("event_sched", "hi_dvpp", "memory_bandwidth"),
 )
 """What a process needs beside /dev/davinciN, of cards and, in the second line, the Atlas 200I DK A2; systemd leaves out what is not there.
-From MindCluster's manual, "Ascend Docker Runtime", on what it mounts by default."""
+From MindCluster's manual, "Ascend Docker Runtime", on what it mounts by default. The third line is of the Atlas 200 DK, from a guide to
+containers on it; that its other devices are among the above is not established."""
 
 
 def instance(worker: str) -> str:
