@@ -14,6 +14,7 @@ from sim_acl.fixtures import environment, reports
 from app.messages import Frame, Pose3D
 from app.recording import read
 from app.tally import Tally
+from models.store import path_of
 
 WORKERS = ("capture", "detect", "lift", "record")
 EXECUTION = "the NPU: acl.rt.synchronize_stream answered {} ("
@@ -71,29 +72,33 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_worker_whose_npu_fails_says_why_and_comes_back(configure, npu_networks, board, people, tmp_path, name):
+@pytest.mark.parametrize(("victim", "name"), [*(("lift", name) for name in FAULTS), ("detect", "exception")])
+def test_a_worker_whose_npu_fails_says_why_and_comes_back(configure, npu_networks, board, people, tmp_path, victim, name):
     settings, line = FAULTS[name]
-    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, lift={"model": str(npu_networks / "lifter.om")})
+    on_npu = {
+        "lift": {"lift": {"model": str(npu_networks / "lifter.om")}},
+        "detect": {"npu": {"folder": str(npu_networks)}, "lift": {"model": str(path_of("lifter"))}},
+    }
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, **on_npu[victim])
     with running(config, path, people) as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         poses = count_poses(pipeline, 0, 30)
         if name == "memory":  # memory is taken at the start alone
             fault = board.begin(**settings)
-            os.kill(pids["lift"], signal.SIGKILL)
+            os.kill(pids[victim], signal.SIGKILL)
         else:
             fault = board.begin(**settings)
         fault.wait()
         fault.end()
         count_poses(pipeline, poses, 30)
         after = {worker: pipeline.pid(worker) for worker in WORKERS}
-        assert {worker for worker in WORKERS if after[worker] != pids[worker]} == {"lift"}
+        assert {worker for worker in WORKERS if after[worker] != pids[worker]} == {victim}
         pipeline.process.send_signal(signal.SIGINT)
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
     said = [text for text in output.splitlines() if line in text]
-    assert len(said) == 1 and said[0].startswith("lift: "), output
-    assert "lift died (exit code 1); starting it again" in output
+    assert len(said) == 1 and said[0].startswith(f"{victim}: "), output
+    assert f"{victim} died (exit code 1); starting it again" in output
     assert "Traceback" not in output and "not accounted for" not in output
     require_nothing_lost(tmp_path / "rec" / "session.mcap")
     require_given_back(tmp_path / "board")
