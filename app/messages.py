@@ -10,7 +10,9 @@ that is added has a default, which is what a message from before means: `decode`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from math import nan
 from typing import Any, NamedTuple, Union
 
 import msgpack
@@ -26,6 +28,16 @@ class MessageError(Exception):
     """Bytes that are no message of this schema."""
 
 
+class OtherSchema(MessageError):
+    """A message of another schema than is read here: `schema`."""
+
+    def __init__(self, schema: int) -> None:
+        super().__init__(
+            f"the message has schema {schema}, this poselift knows {SCHEMA}: update {'this' if schema > SCHEMA else 'the other'} side"
+        )
+        self.schema = schema
+
+
 class Stamp(NamedTuple):
     """When a stage had its input in hand and when its output was ready, ns of the machine's monotonic clock."""
 
@@ -37,6 +49,11 @@ class Stamp(NamedTuple):
 def rows(dtype: Any, *shape: int) -> Any:
     """A field that is an array: one row of `shape` a person."""
     return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape})
+
+
+def made(convert: Callable[[Any], Any]) -> Any:
+    """A field that `convert` makes of what MessagePack had. It raises TypeError or ValueError where it cannot."""
+    return field(metadata={"convert": convert})
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,13 @@ class Health:
     """What did not go on, by reason, since the start."""
     memory_bytes: int
     """Resident memory that is the process's own (not shared)."""
+    recording: str = ""
+    """The recorder alone: name of the recording that is being written, such as 'session.mcap'; empty while there is none."""
+    network_p50_ms: float = nan
+    """What the worker's networks took for one output, all runs together; NaN where none has run."""
+    network_p95_ms: float = nan
+    device: str = ""
+    """Where its networks run: 'cpu' or 'npu'; empty where it has none."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +175,7 @@ class Control:
     """An order to one worker."""
 
     command: str
-    """'stop': finish what is in hand, say End, leave. 'status': answer only."""
+    """'stop': finish what is in hand, say End, leave. 'status': answer only. The recorder's others are in app/orders.py."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +206,8 @@ MAX_ITEMS = 1000
 _PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
 
 
-def encode(message: Message) -> bytes:
-    """The message as one MessagePack map."""
+def encode(message: Any) -> bytes:
+    """The message, an instance of a message's class, as one MessagePack map."""
     packed: dict[str, Any] = {"schema": SCHEMA, "type": type(message).__name__}
     for item in fields(message):
         value = getattr(message, item.name)
@@ -197,15 +221,20 @@ def decode(data: bytes) -> Message:
 
     Raises MessageError where it is none, where a field without a default is missing, or of a newer schema.
     """
+    return decode_as(data, TYPES)  # type: ignore[no-any-return]
+
+
+def decode_as(data: bytes, types: Mapping[str, type[Any]], oldest: int = 0) -> Any:
+    """The message in `data`, which must be of one of these types by its name, and of a schema from `oldest` on; else as `decode`."""
     try:
         packed = msgpack.unpackb(data, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS)
     except Exception as error:  # msgpack raises several unrelated types
         raise MessageError(f"not MessagePack: {error}") from None
     if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
         raise MessageError("not a message: it has no schema version")
-    if packed["schema"] > SCHEMA:
-        raise MessageError(f"the message has schema {packed['schema']}, this poselift knows {SCHEMA}: update this side")
-    kind = TYPES.get(str(packed.get("type")))
+    if not oldest <= packed["schema"] <= SCHEMA:
+        raise OtherSchema(packed["schema"])
+    kind = types.get(str(packed.get("type")))
     if kind is None:
         raise MessageError(f"unknown message type {packed.get('type')!r:.80}")
     values = {item.name: _unpack(kind, item, packed) for item in fields(kind) if item.name in packed or _required(item)}
@@ -219,13 +248,15 @@ def _required(item: Any) -> bool:
     return item.default is MISSING and item.default_factory is MISSING
 
 
-def _unpack(kind: type[Message], item: Any, packed: dict[str, Any]) -> Any:
+def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
     if item.name not in packed:
         raise MessageError(f"{kind.__name__} without {item.name}")
     value = packed[item.name]
     try:
         if "dtype" in item.metadata:
             return np.frombuffer(value, item.metadata["dtype"]).reshape(-1, *item.metadata["shape"])
+        if "convert" in item.metadata:
+            return item.metadata["convert"](value)
         if item.name == "trace":
             return tuple(Stamp(str(stage), int(received), int(done)) for stage, received, done in value)
         if item.type == "dict[str, int]":
