@@ -1,0 +1,42 @@
+"""Where a board serves: HOST:PORT."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+
+from app.errors import UserError
+from app.remote.wire import PORT
+
+
+class Address(NamedTuple):
+    """A host by name or number, and its TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """HOST, HOST:PORT, an IPv6 number, or [IPv6]:PORT. Raises UserError."""
+    host, port = text, str(PORT)
+    if text.startswith("[") and "]" in text:
+        host, _, rest = text[1:].partition("]")
+        port = rest[1:] if rest.startswith(":") else port
+        good = rest in ("", f":{port}") and ":" in host
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+        good = True
+    else:
+        good = text.count(":") != 0 or bool(text)
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            good = False
+    good = good and bool(host) and not set(host) & set(" /[]@") and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+    if not good:
+        raise UserError(f"{text!r:.100} is no address; give HOST or HOST:PORT, such as 192.168.1.20:{PORT}")
+    return Address(host, int(port))

@@ -1,0 +1,197 @@
+"""The viewer's side of the conversation with a board: when to say what, and what the answers mean. No socket, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, Optional
+
+from app.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
+from app.remote.clock import RemoteClock
+from app.remote.wire import (
+    MAX_PICTURE_BYTES,
+    PING_S,
+    FromBoard,
+    FromViewer,
+    Hello,
+    Missed,
+    Picture,
+    Ping,
+    Pong,
+    Refused,
+    Taken,
+    Want,
+    Welcome,
+    from_board,
+)
+
+HELLO_S, REFUSED_S = 0.5, 3.0
+"""After so long without an answer, or with a refusal, the Hello is said again."""
+AWAY_S = 2.0
+"""A board that said nothing for so long is not connected: several Pings have no answer."""
+REOPEN_S = 3.0
+"""After so long a new connection is tried: after a cut, TCP waits longer and longer before it tries the old one again."""
+FIRST_PINGS = 8
+"""So many Pings follow each other quickly, as an estimate of the clock is wanted at once."""
+FIRST_PING_S = 0.05
+
+
+class Link(NamedTuple):
+    """How the connection is."""
+
+    connected: bool
+    """Whether the board answers."""
+    silent_s: float
+    """How long ago the board said anything; until it has, how long it has been asked."""
+    offset_ns: Optional[int]
+    """What to add to this machine's monotonic clock to have the board's; None until known."""
+    offset_error_ns: Optional[int]
+    """How wrong that is at most."""
+    why: str
+    """Why it is not connected, one line for people; empty while it is."""
+
+
+class Viewer:
+    """One viewer. Times are ns of its machine's monotonic clock."""
+
+    def __init__(self, board: str, hello: Hello, now_ns: int) -> None:
+        """`board` is how people call it: its address."""
+        self.welcome: Optional[Welcome] = None
+        """What the board said of itself, the last time it was connected."""
+        self.missed: dict[str, int] = {}
+        """What was dropped for this viewer, by reason, since it was connected."""
+        self._board, self._hello = board, hello
+        self._want = Want(0, 0, 0.0)
+        self._orders: list[Control] = []
+        self._clock = RemoteClock()
+        self._begun_ns, self._opened_ns, self._heard_ns = now_ns, now_ns, -1
+        self._hello_due_ns, self._ping_due_ns, self._pings = now_ns, now_ns, 0
+        self._wanted: Optional[Want] = None
+        self._taken = self._told = Taken(0, 0, 0)
+        self._piece: Optional[Picture] = None
+        self._why = ""
+
+    def want(self, want: Want) -> None:
+        """Ask for pictures, now and after each new connection."""
+        self._want = want
+
+    def order(self, command: str, now_ns: int) -> Optional[Answer]:
+        """Give the board an order. Where it is not connected that is the answer: nobody wants it to be heard later."""
+        if why := self.link(now_ns).why:
+            return Answer(False, why)
+        self._orders.append(Control(command))
+        return None
+
+    def stale(self, now_ns: int) -> bool:
+        """Whether it is time to try a new connection; then say `reopened`."""
+        return now_ns - max(self._opened_ns, self._heard_ns) > REOPEN_S * 1e9
+
+    def reopened(self, now_ns: int) -> None:
+        """The connection is a new one: nobody there knows us."""
+        self._opened_ns = self._hello_due_ns = now_ns
+        self._taken = self._told = Taken(0, 0, 0)
+
+    def to_say(self, now_ns: int) -> list[FromViewer]:
+        """What is to be sent now."""
+        said: list[FromViewer] = []
+        if now_ns >= self._hello_due_ns and (not self._taken.session or self._away(now_ns)):
+            self._hello_due_ns = now_ns + round(HELLO_S * 1e9)
+            said.append(self._hello)
+        if not self._taken.session:
+            return said
+        if now_ns >= self._ping_due_ns:
+            self._pings += 1
+            self._ping_due_ns = now_ns + round((PING_S if self._pings >= FIRST_PINGS else FIRST_PING_S) * 1e9)
+            said.append(Ping(now_ns))
+        if self._wanted != self._want:
+            self._wanted = self._want
+            said.append(self._want)
+        if self._told != self._taken:
+            self._told = self._taken
+            said.append(self._taken)
+        said += self._orders
+        self._orders = []
+        return said
+
+    def due_ns(self) -> int:
+        """When `to_say` has something again, if nothing is heard."""
+        return self._ping_due_ns if self._taken.session else self._hello_due_ns
+
+    def hear(self, data: bytes, now_ns: int) -> Optional[FromBoard]:
+        """A message has come; it, where it is of interest to people, a picture when it is whole."""
+        try:
+            message = from_board(data)
+        except OtherSchema as other:
+            self._refused(self._which_to_update(other.schema), now_ns)
+            return None
+        except MessageError as error:
+            self._refused(f"what answers at {self._board} is no poselift that this one knows ({error})", now_ns)
+            return None
+        self._heard_ns = now_ns
+        if isinstance(message, Refused):
+            self._refused(f"{self._board} refuses: {message.why}", now_ns)
+            return None
+        if isinstance(message, Welcome):
+            self._welcomed(message, now_ns)
+            return message
+        if not self._taken.session:
+            return None
+        self._taken = replace(self._taken, messages=self._taken.messages + 1)
+        self._why = f"the pipeline on {self._board} has ended" if isinstance(message, End) else ""
+        if isinstance(message, Pong):
+            self._clock.add(message.sent_ns, message.board_ns, now_ns)
+            return None
+        if isinstance(message, Picture):
+            return self._whole(message)
+        if isinstance(message, Missed):
+            self.missed = message.drops
+        return message
+
+    def link(self, now_ns: int) -> Link:
+        """How the connection is now."""
+        silent_s = (now_ns - (self._begun_ns if self._heard_ns < 0 else self._heard_ns)) / 1e9
+        connected = bool(self._taken.session) and not self._away(now_ns)
+        offset_ns, error_ns = self._clock.offset(now_ns) or (None, None)
+        return Link(connected, silent_s, offset_ns, error_ns, "" if connected else self._why or self._silence(silent_s))
+
+    def board_ns(self, now_ns: int) -> Optional[int]:
+        """The board's monotonic clock now; None until known."""
+        offset = self._clock.offset(now_ns)
+        return None if offset is None else now_ns + offset.offset_ns
+
+    def _away(self, now_ns: int) -> bool:
+        return now_ns - self._heard_ns > AWAY_S * 1e9
+
+    def _silence(self, silent_s: float) -> str:
+        if self._heard_ns < 0:
+            return f"no answer from {self._board} for {silent_s:.0f} s; is it the right address, and does the board serve there?"
+        return f"nothing heard from {self._board} for {silent_s:.0f} s; trying again"
+
+    def _refused(self, why: str, now_ns: int) -> None:
+        self._why, self._heard_ns = why, now_ns
+        self._taken = self._told = Taken(0, 0, 0)
+        self._hello_due_ns = now_ns + round(REFUSED_S * 1e9)
+
+    def _which_to_update(self, schema: int) -> str:
+        side = "here" if schema > SCHEMA else "there"
+        return f"{self._board} speaks schema {schema} of the messages, this poselift {SCHEMA}: update poselift {side}"
+
+    def _welcomed(self, welcome: Welcome, now_ns: int) -> None:
+        self.welcome = welcome
+        if welcome.session == self._taken.session:
+            return
+        self._taken = self._told = Taken(welcome.session, 0, 0)
+        self._clock, self._ping_due_ns, self._pings = RemoteClock(), now_ns, 0
+        self._wanted, self._piece, self.missed, self._why = None, None, {}, ""
+
+    def _whole(self, piece: Picture) -> Optional[Picture]:
+        """The picture, when this is its last piece."""
+        before = self._piece
+        if piece.offset_bytes:
+            if before is None or (before.frame, len(before.jpeg)) != (piece.frame, piece.offset_bytes):
+                return None
+            piece = replace(piece, offset_bytes=0, jpeg=before.jpeg + piece.jpeg)
+        self._piece = piece if len(piece.jpeg) < piece.total_bytes <= MAX_PICTURE_BYTES else None
+        if self._piece:
+            return None
+        self._taken = replace(self._taken, pictures=self._taken.pictures + 1)
+        return piece if len(piece.jpeg) == piece.total_bytes else None
