@@ -69,6 +69,7 @@ class RecordConfig(Section):
 
     folder: Optional[str] = None
     name: str = Field("session", pattern=r"^[\w-]+$")
+    start: bool = True
     pictures: Literal["jpeg", "png", "none"] = "jpeg"
     jpeg_quality: int = Field(85, ge=1, le=100)
     min_free_mb: int = Field(200, ge=0)

@@ -28,6 +28,9 @@ class Meter:
         self._since_ns, self._messages_then = now_ns, 0
         self.drops: dict[str, int] = {}
         self.note = ""
+        self.recording = ""
+        """Name of the recording that is being written."""
+        self._told = ""
 
     def done(self, age_ns: int) -> None:
         """One more output, of data this old."""
@@ -39,14 +42,14 @@ class Meter:
         add(self.drops, counts)
 
     def due(self, now_ns: int) -> bool:
-        """Whether it is time to say how the worker is."""
-        return now_ns - self._since_ns >= PERIOD_NS
+        """Whether it is time to say how the worker is: it is at once where a recording has begun or ended."""
+        return now_ns - self._since_ns >= PERIOD_NS or self._told != self.recording
 
     def report(self, state: str, now_ns: int) -> Health:
         """How the worker is; its rate is taken since the report before."""
         seconds = max(now_ns - self._since_ns, 1) / 1e9
         count = self._messages - self._messages_then
-        self._since_ns, self._messages_then = now_ns, self._messages
+        self._since_ns, self._messages_then, self._told = now_ns, self._messages, self.recording
         memory = self._process.memory_info()
         p50_ms, p95_ms = percentiles_ms(self._ages_ns)
         return Health(
@@ -62,6 +65,7 @@ class Meter:
             age_p95_ms=p95_ms,
             drops=dict(self.drops),
             memory_bytes=memory.rss - memory.shared,
+            recording=self.recording,
         )
 
 

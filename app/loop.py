@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Union
 
@@ -52,6 +52,8 @@ class Loop:
         self._leave_by_s = math.inf
         self._received_ns = 0
         self._skipped: dict[str, int] = {}
+        self.orders: dict[str, Callable[[], Answer]] = {}
+        """What this worker can be told beside 'stop' and 'status'."""
         self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
         self._takers = {link.taker: link.take for link in bus.links if link.sender == bus.worker and link.take is not Take.FEED}
         takes = {link.message: link.take for link in bus.links if link.taker == bus.worker}
@@ -80,18 +82,20 @@ class Loop:
                 if not messages:
                     break
             for message in messages:
-                self._received_ns = time.monotonic_ns()
-                if isinstance(message, End):
-                    self._inputs.discard(message.sender)
-                    self.frames_captured = max(self.frames_captured, message.frames)
-                    self.notes += [message.note] if message.note and message.note not in self.notes else []
-                else:
-                    self._account(message)
+                self._account(message)
                 yield message
             self.turn()
             if time.monotonic() > self._leave_by_s:
                 break
             time.sleep(self._rest_s)
+
+    def on_their_way(self, within_s: float) -> Iterator[Message]:
+        """What else comes within this time, as `inputs` gives it: for an order that must not lose what was sent before it."""
+        until_s = time.monotonic() + within_s
+        while (left_s := until_s - time.monotonic()) > 0 and (messages := self.bus.receive(left_s)):
+            for message in messages:
+                self._account(message)
+                yield message
 
     def send(self, message: Numbered, after: Numbered | None = None) -> tuple[str, ...]:
         """Send with this stage's stamp, behind those of the message it answers; returns the takers that had no room."""
@@ -119,6 +123,10 @@ class Loop:
         self.manager.watchdog.answered()
         add(self._skipped, {reason: 1})
         self.meter.drop({reason: 1})
+
+    def pass_by(self) -> None:
+        """The message in hand is not wanted: no answer, and no drop either."""
+        self.manager.watchdog.answered()
 
     def turn(self) -> None:
         """Hear orders, and say how the worker is when it is time."""
@@ -156,7 +164,12 @@ class Loop:
             sys.exit(TERMINATED)
 
     def _account(self, message: Message) -> None:
-        if isinstance(message, (Frame, Pose2D, Pose3D)):
+        self._received_ns = time.monotonic_ns()
+        if isinstance(message, End):
+            self._inputs.discard(message.sender)
+            self.frames_captured = max(self.frames_captured, message.frames)
+            self.notes += [message.note] if message.note and message.note not in self.notes else []
+        elif isinstance(message, (Frame, Pose2D, Pose3D)):
             self.manager.watchdog.accepted(self._received_ns)
             self.frames_captured = max(self.frames_captured, message.frame + 1)
             missing = self._ledgers[type(message)].missing(message)
@@ -180,7 +193,10 @@ class Loop:
             return Answer(True, "stopping")
         if control.command == "status":
             return Answer(True, self._state)
-        return Answer(False, f"{self.bus.worker} knows no order {control.command!r}; it knows: stop, status")
+        if control.command in self.orders:
+            return self.orders[control.command]()
+        known = ", ".join(("stop", "status", *self.orders))
+        return Answer(False, f"{self.bus.worker} knows no order {control.command!r}; it knows: {known}")
 
     def _terminate(self, _signal: int, _frame: object) -> None:
         self._terminated = True

@@ -83,4 +83,6 @@ def status_line(health: Health) -> str:
     """How a worker is, for `systemctl status`."""
     age = "" if math.isnan(health.age_p50_ms) else f", age {health.age_p50_ms:.1f} ms (p95 {health.age_p95_ms:.1f})"
     drops = ", ".join(f"{number} {reason}" for reason, number in sorted(health.drops.items()))
-    return "; ".join(filter(None, (f"{health.state}, {health.rate_hz:.1f} /s{age}", drops and f"dropped {drops}", health.note)))
+    recording = health.recording and f"recording {health.recording}"
+    said = (f"{health.state}, {health.rate_hz:.1f} /s{age}", drops and f"dropped {drops}", recording, health.note)
+    return "; ".join(filter(None, said))

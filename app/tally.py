@@ -6,7 +6,7 @@ from collections import deque
 
 from app.health import percentiles_ms
 from app.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
-from app.messages import End, Message, Pose3D
+from app.messages import End, Health, Message, Pose3D
 
 KEPT = 36_000
 """Ages are kept of the last 20 minutes at 30 frames a second."""
@@ -22,17 +22,21 @@ class Tally:
         self.captured = 0
         self.dropped: dict[str, int] = {}
         self.ages_ns: deque[int] = deque(maxlen=KEPT)
+        self.recordings: list[str] = []
+        """Names of the recordings that were made."""
         self.notes: list[str] = []
         """Warnings that came with the streams' ends."""
         self._ledger = Ledger(QUEUE_FULL, start=0)
 
     def add(self, message: Message) -> None:
-        """Take note of a message; only Pose3D and End matter."""
+        """Take note of a message; Pose3D, End and which recording is on matter."""
         if isinstance(message, Pose3D):
             self._add_pose(message)
         elif isinstance(message, End):
             self.captured = max(self.captured, message.frames)
             self.notes += [message.note] if message.note and message.note not in self.notes else []
+        elif isinstance(message, Health) and message.recording and message.recording not in self.recordings:
+            self.recordings.append(message.recording)
 
     def finish(self) -> None:
         """No more comes: frames after the last pose went down with a worker."""

@@ -1,65 +1,153 @@
-"""Every message in, one crash-safe log out."""
+"""Every message in, crash-safe logs out: one after the other, as it is ordered."""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import cv2
 
 from app.bus import Bus
 from app.config import Config, redacted
+from app.errors import UserError
 from app.frames import Overwritten, RingReader
 from app.ledger import OVERWRITTEN
 from app.loop import Loop
-from app.messages import End, Frame, Health, Message
+from app.messages import Answer, End, Frame, Health, Message
+from app.orders import RECORD_START, RECORD_STOP
 from app.pixels import with_pixels
-from app.recording import RecordingFull, RecordingWriter
+from app.recording import RecordingFull, RecordingWriter, parts
+from app.recording_state import RecordingState
 
 DISK_FULL = "disk_full"
+DISK_FAILED = "disk_failed"
+OFF = "recording is off; poselift record start begins one"
 NICENESS = 10
 """Compressing a picture takes as long as detecting in it; a recorder must not be in the way of those behind the newest frame."""
 REST_S = 0.02
 """Waking for every message alone would cost the other workers time; held pictures lie in the ring so much longer."""
+ON_THEIR_WAY_S = 0.1
+"""A recording that is ended takes what still comes for so long: what was sent before the order shall be in it."""
 
 log = logging.getLogger("record")
 
 
 class Record:
-    """Writes what it is given until the disk is full; then lets the rest go by. `full` says why, else it is empty."""
+    """Writes what it is given while recording is on. What begins by itself is NAME.mcap, what is ordered NAME-TIME.mcap.
 
-    def __init__(self, config: Config) -> None:
-        folder = config.record.folder
-        assert folder is not None
-        self.full = ""
+    `lost` is why nothing can be written although recording is on, in a word such as 'disk_full', else it is empty. `note` says it to
+    people, or that recording is off. A recorder that comes back after it was killed goes on as the one before it was told.
+    """
+
+    def __init__(self, config: Config, now_s: Callable[[], float] = time.time) -> None:
+        """Raises UserError where nothing can be recorded to the config's folder; one that comes back says so in its `note` instead."""
+        assert config.record.folder is not None
+        self.note, self.lost = OFF, ""
+        self._config, self._folder, self._now_s = config, Path(config.record.folder), now_s
+        self._state = RecordingState(config)
         self._writer: Optional[RecordingWriter] = None
+        self._name, self._frames = "", 0
+        told = self._state.read()
+        self._came_back = bool(told)
+        begins = config.record.start or not config.live  # from a file, the recording is what it is done for
+        name = told if told is not None else config.record.name if begins else ""
+        if name:
+            try:
+                self._begin(name)
+            except (RecordingFull, UserError, OSError) as error:
+                if isinstance(error, UserError) and not told:
+                    raise
+                self._fail(error)
+
+    @property
+    def recording(self) -> str:
+        """The recording that is being written, without its folder, such as 'session.mcap'; empty where there is none."""
+        return f"{self._name}.mcap" if self._writer else ""
+
+    def start(self) -> Answer:
+        """Begin a new recording, whatever became of an earlier one."""
+        if self._writer:
+            return Answer(False, f"already recording {self._path}")
+        name, self._came_back = self._name, False
         try:
-            path = Path(folder) / f"{config.record.name}.mcap"
-            self._writer = RecordingWriter(path, {"config": redacted(config)}, min_free_mb=config.record.min_free_mb)
-        except RecordingFull as full:
-            self.full = str(full)
+            self._begin(self._free_name())
+        except (RecordingFull, UserError, OSError) as error:
+            self._name = name
+            self._state.write(name if self.lost else "")
+            return Answer(False, _words(error))
+        return Answer(True, f"started {self._path}")
+
+    def stop(self) -> Answer:
+        """End the recording: its file can be read when this returns."""
+        writer, why = self._writer, "" if self.note == OFF else f": {self.note}"
+        self._state.write("")
+        self._writer, self.note, self.lost = None, OFF, ""
+        if writer is None:
+            return Answer(False, f"not recording{why}")
+        try:
+            writer.close()
+        except (RecordingFull, OSError) as error:
+            return Answer(False, _words(error))
+        since = " since the recorder came back" if self._came_back else ""
+        return Answer(True, f"stopped {self._path}, {self._frames} frames{since}")
 
     def step(self, message: Message) -> bool:
-        """Write a message; whether it could be written."""
+        """Write a message; whether it was written."""
         if self._writer is None:
             return False
         try:
             self._writer.write(message)
-        except RecordingFull as full:
-            self.full, self._writer = str(full), None
-        return self._writer is not None
+        except (RecordingFull, OSError) as error:
+            self._fail(error)
+            return False
+        self._frames += isinstance(message, Frame)
+        return True
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is None:
-            return
+        """Finish the file of a recording that is on."""
         try:
-            self._writer.close()
-        except RecordingFull as full:
-            self.full, self._writer = str(full), None
+            if self._writer:
+                self._writer.close()
+        except (RecordingFull, OSError) as error:
+            self._fail(error)
+
+    def forget(self) -> None:
+        """The work is done: what was ordered no longer counts."""
+        self._state.forget()
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{self._name}.mcap"
+
+    def _begin(self, name: str) -> None:
+        self._name, self._frames = name, 0
+        self._state.write(name)  # first: who is killed while the file is made shall make it when it comes back
+        settings = self._config.record
+        self._writer = RecordingWriter(self._path, {"config": redacted(self._config)}, min_free_mb=settings.min_free_mb)
+        self.note, self.lost = "", ""
+
+    def _free_name(self) -> str:
+        """NAME and the time, UTC. A recording of that name is another one, not an earlier part of this."""
+        seconds = int(self._now_s())
+        while parts(self._folder / f"{self._ordered_name(seconds)}.mcap"):
+            seconds += 1
+        return self._ordered_name(seconds)
+
+    def _ordered_name(self, seconds: int) -> str:
+        return f"{self._config.record.name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seconds))}"
+
+    def _fail(self, error: Exception) -> None:
+        writer, self._writer = self._writer, None
+        if writer:
+            with suppress(RecordingFull, OSError):
+                writer.close()
+        self.note, self.lost = _words(error), DISK_FULL if isinstance(error, RecordingFull) else DISK_FAILED
+        log.warning("%s", self.note)
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -69,16 +157,56 @@ def run(config: Config, bus: Bus) -> None:
     cv2.setNumThreads(1)
     os.nice(NICENESS)
     record = Record(config)
-    pictures = Pictures(config, RingReader(config.runtime_path(), bus.worker), loop)
+    desk = Desk(record, Pictures(config, RingReader(config.runtime_path(), bus.worker), loop), loop)
+    if config.live:
+        loop.orders = {RECORD_START: desk.start, RECORD_STOP: desk.stop}
     for message in loop.inputs():
-        written = record.step(pictures.packed(message, wanted=not record.full) if isinstance(message, Frame) else message)
-        if record.full and not loop.meter.note:
-            loop.meter.note = record.full
-            log.warning("%s", record.full)
-        if not isinstance(message, (Health, End)):
-            loop.done(message) if written else loop.skip(DISK_FULL)
+        desk.take(message)
     record.close()
     loop.end()
+    record.forget()
+
+
+class Desk:
+    """Between the bus and the recording: what is taken, what is ordered, how it is."""
+
+    def __init__(self, record: Record, pictures: Pictures, loop: Loop) -> None:
+        self._record, self._pictures, self._loop = record, pictures, loop
+        self._tell()
+
+    def take(self, message: Message) -> None:
+        """Write a message while recording is on; let it go by while it is off."""
+        on = bool(self._record.recording)
+        written = self._record.step(self._pictures.packed(message, wanted=on) if isinstance(message, Frame) else message)
+        if on and not written:
+            self._tell()
+        if isinstance(message, (Health, End)):
+            return
+        if written:
+            self._loop.done(message)
+        elif self._record.lost:
+            self._loop.skip(self._record.lost)
+        else:
+            self._loop.pass_by()
+
+    def start(self) -> Answer:
+        """Begin a recording."""
+        return self._told(self._record.start())
+
+    def stop(self) -> Answer:
+        """End the recording, with all that was sent to here until now."""
+        if self._record.recording:
+            for message in self._loop.on_their_way(ON_THEIR_WAY_S):
+                self.take(message)
+        return self._told(self._record.stop())
+
+    def _told(self, answer: Answer) -> Answer:
+        log.info("%s", answer.text)
+        self._tell()
+        return answer
+
+    def _tell(self) -> None:
+        self._loop.meter.note, self._loop.meter.recording = self._record.note, self._record.recording
 
 
 class Pictures:
@@ -98,3 +226,8 @@ class Pictures:
                 self._loop.meter.drop({OVERWRITTEN: 1})
         self._ring.release(frame)
         return replace(frame, encoding="none")
+
+
+def _words(error: Exception) -> str:
+    """What went wrong with the disk, in a line for people."""
+    return f"{error.filename or 'the disk'}: {error.strerror or error}" if isinstance(error, OSError) else str(error)

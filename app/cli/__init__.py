@@ -26,6 +26,8 @@ models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there
 cli.add_typer(models_cli, name="models")
 service_cli = typer.Typer(no_args_is_help=True, help="The workers as services of systemd.")
 cli.add_typer(service_cli, name="service")
+record_cli = typer.Typer(no_args_is_help=True, help="The recording on this machine: begin one, end it.")
+cli.add_typer(record_cli, name="record")
 
 SOURCE_HELP = (
     "Camera index (0) or device (/dev/video0), csi:0 on an Atlas 200 DK, rtsp://..., a video file, a folder of pictures, "
@@ -254,6 +256,22 @@ def service_uninstall(user: UserOption = False, dry_run: DryRunOption = False) -
     from app.cli.service import uninstall
 
     uninstall(user, dry_run)
+
+
+@record_cli.command("start")
+def record_start(config: ConfigOption = None) -> None:
+    """Begin a new recording, NAME-TIME.mcap in record.folder, while the pipeline runs."""
+    from app.cli.record import start
+
+    start(config)
+
+
+@record_cli.command("stop")
+def record_stop(config: ConfigOption = None) -> None:
+    """End the recording: its file is closed, and can be read while the pipeline goes on."""
+    from app.cli.record import stop
+
+    stop(config)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ def demo(out: Path, config_path: Optional[Path]) -> None:
     config = load(config_path)
     store.pull(config.models_path(), say=console.print)
     clip = store.path_of(CLIP, config.models_path())
-    config = config.changed(mode="live", capture={"source": str(clip)}, record={"folder": str(out.absolute()), "name": "session"})
+    record = {"folder": str(out.absolute()), "name": "session", "start": True}
+    config = config.changed(mode="live", capture={"source": str(clip)}, record=record)
     recording = out / "session.mcap"
     prepare(recording, overwrite=True)
     run = live(config)

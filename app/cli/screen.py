@@ -135,6 +135,8 @@ def health_table(title: str, healths: dict[str, Health], restarts: Mapping[str, 
             f"{health.memory_bytes / 1e6:.0f} MB",
             _count(count),
         )
+        if health.recording:
+            table.add_row("", f"[red]recording[/red] {health.recording}")
         if health.note:
             table.add_row("", f"[yellow]{health.note}[/yellow]")
     return table

@@ -19,14 +19,14 @@ def up(source: Optional[str], record: Optional[Path], seconds: Optional[float], 
     if source is not None:
         config = config.changed(capture={"source": source})
     if record is not None:
-        config = config.changed(record={"folder": str(record.absolute())})
-    if config.record.folder:
+        config = config.changed(record={"folder": str(record.absolute()), "start": True})
+    if config.record.folder and config.record.start:
         prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
     run = live(config, seconds)
     for line in run.tally.lines():
         print(line)
-    if config.record.folder:
-        print(f"recorded to {Path(config.record.folder) / config.record.name}.mcap")
+    for name in run.tally.recordings:
+        print(f"recorded to {Path(config.record.folder or '') / name}")
     for note in run.tally.notes:
         say(f"warning: {note}")
     if run.failure:
