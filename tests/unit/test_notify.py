@@ -59,10 +59,11 @@ def test_one_that_does_not_listen_stops_nobody(listener: tuple[socket.socket, st
     manager.tell(STATUS="x")
 
 
-@pytest.mark.parametrize(("pid", "fed"), [(None, True), (str(os.getpid()), True), ("1", False)])
-def test_the_watchdog_is_fed_by_the_process_it_is_for(listener: tuple[socket.socket, str], pid: str | None, fed: bool) -> None:
+@pytest.mark.parametrize(("whose", "fed"), [("not said", True), ("this process", True), ("another", False)])
+def test_the_watchdog_is_fed_by_the_process_it_is_for(listener: tuple[socket.socket, str], whose: str, fed: bool) -> None:
     end, address = listener
-    manager = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "5000000", **({"WATCHDOG_PID": pid} if pid else {})})
+    pid = {"not said": {}, "this process": {"WATCHDOG_PID": str(os.getpid())}, "another": {"WATCHDOG_PID": "1"}}[whose]
+    manager = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "5000000", **pid})
     manager.feed(S)
     if fed:
         assert end.recv(1000) == b"WATCHDOG=1"
