@@ -75,6 +75,17 @@ class RecordConfig(Section):
     min_free_mb: int = Field(200, ge=0)
 
 
+class ServeConfig(Section):
+    """What viewers elsewhere get. Where no keys folder is named, addresses other than loopback use the user's."""
+
+    address: Optional[str] = None
+    max_width_px: int = Field(1280, ge=16, le=16384)
+    max_quality: int = Field(85, ge=1, le=100)
+    max_rate_hz: float = Field(15.0, ge=0, le=1000)
+    max_viewers: int = Field(16, ge=1, le=1000)
+    keys_folder: Optional[str] = None
+
+
 class BusConfig(Section):
     """The queues between the workers."""
 
@@ -95,7 +106,7 @@ class Config(Section):
     """The whole tree. The defaults here are those of `config.yaml`; a test keeps the two equal."""
 
     mode: Literal["live", "file"] = "live"
-    workers: list[Literal["capture", "detect", "lift", "record"]] = Field(["capture", "detect", "lift", "record"], min_length=1)
+    workers: list[Literal["capture", "detect", "lift", "record", "serve"]] = Field(list(WORKERS), min_length=1)
     runtime_folder: Optional[str] = None
     models_folder: Optional[str] = None
     npu: NpuConfig = NpuConfig()
@@ -103,6 +114,7 @@ class Config(Section):
     detect: DetectConfig = DetectConfig()
     lift: LiftConfig = LiftConfig()
     record: RecordConfig = RecordConfig()
+    serve: ServeConfig = ServeConfig()
     bus: BusConfig = BusConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
 
@@ -114,7 +126,8 @@ class Config(Section):
     @property
     def running(self) -> tuple[str, ...]:
         """The workers that run, senders before takers."""
-        return tuple(worker for worker in WORKERS if worker in self.workers and (worker != "record" or self.record.folder))
+        asked = {"record": bool(self.record.folder), "serve": bool(self.serve.address) and self.live}
+        return tuple(worker for worker in WORKERS if worker in self.workers and asked.get(worker, True))
 
     def runtime_path(self) -> Path:
         """The folder of the sockets, the ring of frames and the lock; it may not exist yet."""

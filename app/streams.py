@@ -30,10 +30,10 @@ class Stream(NamedTuple):
     live: dict[str, Take]
     """Taker -> how it takes, in live mode."""
     file: dict[str, Take]
-    """The same where every frame counts: from a file."""
+    """The same where every frame counts: from a file. Nobody serves one."""
 
 
-WORKERS = ("capture", "detect", "lift", "record")
+WORKERS = ("capture", "detect", "lift", "record", "serve")
 """Senders before their takers."""
 
 WATCH = "watch"
@@ -43,25 +43,25 @@ STREAMS = (
     Stream(
         Frame,
         ("capture",),
-        live={"detect": Take.NEWEST, "record": Take.EVERY},
+        live={"detect": Take.NEWEST, "record": Take.EVERY, "serve": Take.FEED},
         file={"detect": Take.EVERY, "record": Take.EVERY},
     ),
     Stream(
         Pose2D,
         ("detect",),
-        live={"lift": Take.EVERY, "record": Take.EVERY, WATCH: Take.FEED},
+        live={"lift": Take.EVERY, "record": Take.EVERY, "serve": Take.FEED, WATCH: Take.FEED},
         file={"lift": Take.EVERY, "record": Take.EVERY, WATCH: Take.FEED},
     ),
     Stream(
         Pose3D,
         ("lift",),
-        live={"record": Take.EVERY, WATCH: Take.FEED},
+        live={"record": Take.EVERY, "serve": Take.FEED, WATCH: Take.FEED},
         file={"record": Take.EVERY, WATCH: Take.FEED},
     ),
     Stream(
         Health,
         WORKERS,
-        live={"record": Take.FEED, WATCH: Take.FEED},
+        live={"record": Take.FEED, "serve": Take.FEED, WATCH: Take.FEED},
         file={"record": Take.FEED, WATCH: Take.FEED},
     ),
 )
@@ -101,7 +101,8 @@ def drawing() -> str:
     for stream in STREAMS:
         for sender in stream.senders if stream.message is not Health else ("every worker",):
             for taker, take in stream.live.items():
-                also = "" if stream.file[taker] is take else f" ({stream.file[taker].value} from a file)"
+                from_file = stream.file.get(taker, take)
+                also = "" if from_file is take else f" ({from_file.value} from a file)"
                 start = sender if " " not in sender else f'workers["{sender}"]'
                 lines.append(f'    {start} {arrows[take]}|"{stream.message.__name__}: {take.value}{also}"| {taker}')
     return "\n".join(lines)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from app.messages import Health, Pose3D
-from app.streams import WORKERS
 from app.tally import Tally
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, require
@@ -34,7 +33,7 @@ def measure(setup: Setup) -> Result:
     video = looped(demo_clip(setup.config.models_path()), turns, setup.scratch)
     config = setup.config.changed(capture={"source": str(video)}, record={"folder": str(setup.scratch / "memory")})
     tally = Tally()
-    reports: dict[str, list[Health]] = {worker: [] for worker in WORKERS}
+    reports: dict[str, list[Health]] = {worker: [] for worker in config.running}
     with up(config, Pose3D, Health) as pipeline:
         for _, message in pipeline.messages():
             tally.add(message)

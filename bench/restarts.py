@@ -14,7 +14,6 @@ import numpy as np
 from app.ledger import add
 from app.messages import Health, Message, Pose2D, Pose3D
 from app.recording import read
-from app.streams import WORKERS
 from app.tally import Tally
 from bench.clip import demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
@@ -55,7 +54,8 @@ def measure(setup: Setup) -> Result:
         recoveries += watcher.recoveries
         add(dropped, watcher.tally.dropped)
         lifted, recorded = lifted + watcher.tally.lifted, recorded + in_file
-    rows = [_row(worker, [recovery for recovery in recoveries if recovery.worker == worker]) for worker in WORKERS]
+    workers = dict.fromkeys(recovery.worker for recovery in recoveries)
+    rows = [_row(worker, [recovery for recovery in recoveries if recovery.worker == worker]) for worker in workers]
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "none"
     account = [("lifted", str(lifted)), ("of these in the recordings", str(recorded)), ("dropped", reasons)]
     slowest_s = max(max(recovery.back_s, recovery.pose_s) for recovery in recoveries)
@@ -74,8 +74,8 @@ def _round(setup: Setup, video: Path, folder: Path) -> tuple[_Watcher, int]:
     config = setup.config.changed(capture={"source": str(video)}, record={"folder": str(folder)})
     with up(config, Pose2D, Pose3D, Health) as pipeline:
         watcher = _Watcher(pipeline)
-        watcher.listen(lambda: len(watcher.pids) == len(WORKERS) and watcher.tally.lifted > 0, "not every worker has started")
-        for worker in WORKERS:
+        watcher.listen(lambda: len(watcher.pids) == len(config.running) and watcher.tally.lifted > 0, "not every worker has started")
+        for worker in config.running:
             watcher.stay_calm()
             watcher.kill(worker)
         watcher.stay_calm()

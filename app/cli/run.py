@@ -24,9 +24,8 @@ def run(worker: str, config_path: Optional[Path]) -> None:
     log_to_stderr(worker)
     config = load(config_path)
     if worker not in config.running:
-        raise UserError(
-            f"{worker} does not run with this config: it needs {'record.folder' if worker == 'record' else 'a place in workers'}"
-        )
+        needs = {"record": "record.folder", "serve": "serve.address, in live mode"}
+        raise UserError(f"{worker} does not run with this config: it needs {needs.get(worker, 'a place in workers')}")
     lock(make_folder(config), worker)
     try:
         bus = connect(config, worker)

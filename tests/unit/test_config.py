@@ -87,7 +87,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ({"bus": {"wait_for_takers_s": float("inf")}}, ("bus.wait_for_takers_s", "inf", "finite")),
         ({"capture": None}, ("capture", "None", "valid dictionary")),
         ({"mode": "fast"}, ("mode", "'fast'", "'live' or 'file'")),
-        ({"workers": ["capture", "serve"]}, ("workers.1", "'serve'", "'capture', 'detect', 'lift' or 'record'")),
+        ({"workers": ["capture", "show"]}, ("workers.1", "'show'", "'capture', 'detect', 'lift', 'record' or 'serve'")),
         ({"workers": []}, ("workers", "[]", "at least 1 item")),
         ({"record": {"name": "../x"}}, ("record.name", "'../x'", "pattern")),
         ({"record": {"pictures": "webp"}}, ("record.pictures", "'webp'", "'jpeg', 'png' or 'none'")),
