@@ -26,6 +26,8 @@ models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there
 cli.add_typer(models_cli, name="models")
 service_cli = typer.Typer(no_args_is_help=True, help="The workers as services of systemd.")
 cli.add_typer(service_cli, name="service")
+keys_cli = typer.Typer(no_args_is_help=True, help="Who may look from elsewhere: this machine's key pair, and the keys that it admits.")
+cli.add_typer(keys_cli, name="keys")
 record_cli = typer.Typer(no_args_is_help=True, help="The recording on this machine: begin one, end it.")
 cli.add_typer(record_cli, name="record")
 
@@ -272,6 +274,53 @@ def record_stop(config: ConfigOption = None) -> None:
     from app.cli.record import stop
 
     stop(config)
+
+
+@keys_cli.command("new")
+def keys_new(
+    name: Annotated[
+        Optional[str], typer.Option("--name", help="What others shall call this machine. Default: its host name.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make this machine's key pair, for looking at boards and for being looked at, and print what to type on the other machine."""
+    from app.cli.keys import new
+
+    new(name, config)
+
+
+@keys_cli.command("show")
+def keys_show(config: ConfigOption = None) -> None:
+    """Print what to type on the other machine, and who is admitted here, since when and to do what."""
+    from app.cli.keys import show
+
+    show(config)
+
+
+@keys_cli.command("admit")
+def keys_admit(
+    word: Annotated[str, typer.Argument(metavar="viewer:NAME:KEY|board:NAME:KEY", help="As `poselift keys show` prints it there.")],
+    control: Annotated[bool, typer.Option("--control", help="A viewer that may begin and end recordings, too.")] = False,
+    name: Annotated[
+        Optional[str], typer.Option("--name", help="What to call it here, such as the address it has. Default: NAME.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let a viewer look at what this machine serves, or trust a board to be the one to look at. A running `serve` hears of it at once."""
+    from app.cli.keys import admit
+
+    admit(word, control, name, config)
+
+
+@keys_cli.command("revoke")
+def keys_revoke(
+    who: Annotated[str, typer.Argument(metavar="NAME|KEY", help="As it was admitted.")],
+    config: ConfigOption = None,
+) -> None:
+    """Trust a viewer or a board no longer. One that is connected is cut off within a second."""
+    from app.cli.keys import revoke
+
+    revoke(who, config)
 
 
 def main() -> None:

@@ -292,12 +292,14 @@ def _read(path: Path) -> Optional[str]:
     except OSError as error:
         why = "it is a link; keys are kept in the file itself" if error.errno == errno.ELOOP else error.strerror
         raise UserError(f"{path}: this file of keys cannot be read ({why})") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise UserError(f"{path}: this should be a file of keys, and is none; remove it")
         _refuse_others(path, state, "600")
-        return file.read(MAX_FILE_BYTES).decode("ascii", errors="replace")
+        return os.read(descriptor, MAX_FILE_BYTES).decode("ascii", errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_others(path: Path, state: os.stat_result, mode: str) -> None:

@@ -1,0 +1,80 @@
+"""`poselift keys`: this machine's key pair, and whom it admits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from rich.table import Table
+
+from app.cli.screen import console
+from app.config import load
+from app.errors import UserError
+from app.remote import keys
+from app.remote.gate import new_pair
+from app.remote.keys import Admitted, Pair, Right, Role
+
+
+def new(name: Optional[str], config_path: Optional[Path]) -> None:
+    """Make this machine's pair, and print what to type elsewhere."""
+    folder = _folder(config_path)
+    pair = new_pair(keys.host_name() if name is None else name)
+    keys.make(folder, pair)
+    print(f"made the key pair of {pair.name} in {folder}")
+    _say_what_to_type(pair)
+
+
+def show(config_path: Optional[Path]) -> None:
+    """Print what to type elsewhere, and who is admitted here."""
+    folder = _folder(config_path)
+    _say_what_to_type(keys.own(folder))
+    print()
+    _say_whom(keys.admitted(folder))
+
+
+def admit(text: str, control: bool, name: Optional[str], config_path: Optional[Path]) -> None:
+    """Trust the key in a word from another machine."""
+    role, given, public = keys.parse_word(text)
+    if control and role is Role.BOARD:
+        raise UserError("--control is for a viewer, and this is a board; leave it out")
+    entry = keys.admit(_folder(config_path), role, given if name is None else name, public, Right.CONTROL if control else Right.LOOK)
+    print(f"admitted {_whom(entry)}")
+
+
+def revoke(who: str, config_path: Optional[Path]) -> None:
+    """Trust a key no longer."""
+    for entry in keys.revoke(_folder(config_path), who):
+        print(f"revoked {_whom(entry)}")
+
+
+def _folder(config_path: Optional[Path]) -> Path:
+    return keys.folder_of(load(config_path).serve.keys_folder)
+
+
+def _say_what_to_type(pair: Pair) -> None:
+    print(f"For {pair.name} to look at a board, type on the board (with --control: to record there, too):")
+    print(f"  poselift keys admit {keys.word(Role.VIEWER, pair.name, pair.public)}")
+    print(f"To look at what {pair.name} serves, type on the machine that looks:")
+    print(f"  poselift keys admit {keys.word(Role.BOARD, pair.name, pair.public)}")
+
+
+def _say_whom(entries: tuple[Admitted, ...]) -> None:
+    if not entries:
+        print("nobody is admitted here")
+        return
+    table = Table("admitted", "name", "may", "since", "key")
+    for entry in entries:
+        table.add_row(entry.role.value, entry.name, _may(entry), entry.since, f"{keys.key_text(entry.public)[:8]}...")
+    console.print(table)
+
+
+def _whom(entry: Admitted) -> str:
+    return f"the {entry.role.value} {entry.name}, key {keys.key_text(entry.public)[:8]}..." + (
+        f"; it may {_may(entry)}" if entry.role is Role.VIEWER else ""
+    )
+
+
+def _may(entry: Admitted) -> str:
+    if entry.role is Role.BOARD:
+        return "be looked at"
+    return "look and control" if entry.right is Right.CONTROL else "look"
