@@ -24,18 +24,32 @@ class Meter:
         self._incarnation = incarnation
         self._process = psutil.Process()
         self._ages_ns: deque[int] = deque(maxlen=AGES_KEPT)
+        self._networks_ns: deque[int] = deque(maxlen=AGES_KEPT)
+        self._network_ns = 0
         self._messages = 0
         self._since_ns, self._messages_then = now_ns, 0
         self.drops: dict[str, int] = {}
         self.note = ""
         self.recording = ""
         """Name of the recording that is being written."""
+        self.device = ""
+        """Where the networks run."""
         self._told = ""
+
+    def begin(self) -> None:
+        """A new input is in hand: what networks did until now was not for it."""
+        self._network_ns = 0
+
+    def network(self, took_ns: int) -> None:
+        """A network has run for the input in hand."""
+        self._network_ns += took_ns
 
     def done(self, age_ns: int) -> None:
         """One more output, of data this old."""
         self._messages += 1
         self._ages_ns.append(age_ns)
+        if self._network_ns:
+            self._networks_ns.append(self._network_ns)
 
     def drop(self, counts: dict[str, int]) -> None:
         """Something did not go on, by reason."""
@@ -52,6 +66,7 @@ class Meter:
         self._since_ns, self._messages_then, self._told = now_ns, self._messages, self.recording
         memory = self._process.memory_info()
         p50_ms, p95_ms = percentiles_ms(self._ages_ns)
+        network_p50_ms, network_p95_ms = percentiles_ms(self._networks_ns)
         return Health(
             worker=self._worker,
             pid=os.getpid(),
@@ -66,6 +81,9 @@ class Meter:
             drops=dict(self.drops),
             memory_bytes=memory.rss - memory.shared,
             recording=self.recording,
+            network_p50_ms=network_p50_ms,
+            network_p95_ms=network_p95_ms,
+            device=self.device,
         )
 
 

@@ -171,6 +171,7 @@ class Loop:
             self.notes += [message.note] if message.note and message.note not in self.notes else []
         elif isinstance(message, (Frame, Pose2D, Pose3D)):
             self.manager.watchdog.accepted(self._received_ns)
+            self.meter.begin()
             self.frames_captured = max(self.frames_captured, message.frame + 1)
             missing = self._ledgers[type(message)].missing(message)
             self.meter.drop(missing)

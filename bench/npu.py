@@ -117,7 +117,7 @@ class _Noted:
 
     def __init__(self, model: Model, matrices: list[Floats], looks: list[_Look]) -> None:
         self._model, self._matrices, self._looks = model, matrices, looks
-        self.inputs, self.outputs, self.metadata = model.inputs, model.outputs, model.metadata
+        self.device, self.inputs, self.outputs, self.metadata = model.device, model.inputs, model.outputs, model.metadata
         self.carrying, self.close = model.carrying, model.close
 
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:

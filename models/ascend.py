@@ -56,6 +56,8 @@ class Binding(NamedTuple):
 class AscendModel:
     """One loaded `.om` file. To be closed in the end, also after an error."""
 
+    device = "npu"
+
     def __init__(self, path: Path, _threads: int, device: int) -> None:
         """Raises ModelError where the file is not what its card says or this NPU cannot load it; DeviceError."""
         card = read_card(path)

@@ -30,6 +30,10 @@ class Model(Protocol):
     """A network that is ready to run."""
 
     @property
+    def device(self) -> str:
+        """Where it runs: 'cpu' or 'npu'."""
+
+    @property
     def inputs(self) -> tuple[Tensor, ...]:
         """What it takes."""
 

@@ -21,6 +21,8 @@ DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(ui
 class OnnxModel:
     """One ONNX Runtime session. Threads do not spin between runs: the other workers need those cores."""
 
+    device = "cpu"
+
     def __init__(self, path: Path, threads: int, _device: int) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

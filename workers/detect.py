@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 import cv2
@@ -14,9 +14,10 @@ from app.frames import Overwritten, Picture, RingReader
 from app.ledger import OVERWRITTEN
 from app.loop import Loop
 from app.messages import Frame, Pose2D
+from models.backend import Model
 from models.blazepose import BlazePose
 from models.detector import PoseDetector2D
-from workers.networks import open_network
+from workers.networks import Timed, open_network
 
 
 class Detect:
@@ -32,15 +33,15 @@ class Detect:
 
 
 @contextmanager
-def detecting(config: Config) -> Iterator[Detect]:
+def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect]:
     """The detector that the config names, its networks warmed up, as the first frame must not wait for that.
 
-    Raises ModelError, DeviceError.
+    `watched` may put something before each network, such as `workers.networks.Timed`. Raises ModelError, DeviceError.
     """
     settings = config.detect
     with ExitStack() as opened:
         detector, landmarks = (
-            opened.enter_context(closing(open_network(name, config, settings.threads)))
+            watched(opened.enter_context(closing(open_network(name, config, settings.threads))))
             for name in ("blazepose_detector", "blazepose_landmarks")
         )
         for network in (detector, landmarks):
@@ -53,7 +54,7 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus)
     loop.on_signals()
     cv2.setNumThreads(config.detect.threads)
-    with detecting(config) as detect:
+    with detecting(config, lambda network: Timed(network, loop.meter)) as detect:
         ring = RingReader(config.runtime_path(), bus.worker)
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():

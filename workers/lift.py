@@ -14,7 +14,7 @@ from models.backend import Model, open_model
 from models.lifter import Lifter
 from models.lifter_metadata import LifterMetadata
 from models.whole_sequence import WholeSequence
-from workers.networks import open_network
+from workers.networks import Timed, open_network
 
 REST_S = 0.02
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
@@ -80,7 +80,7 @@ def run(config: Config, bus: Bus) -> None:
     """Every Pose2D, in order."""
     loop = Loop(bus, rest_s=0.0 if config.live else REST_S)
     loop.on_signals()
-    with closing(open_lifter(config)) as network, closing(new_lift(network, config)) as lift:
+    with closing(Timed(open_lifter(config), loop.meter)) as network, closing(new_lift(network, config)) as lift:
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():
             if isinstance(message, Pose2D):

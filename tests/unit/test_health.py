@@ -109,3 +109,32 @@ def test_memory_is_what_the_process_has_for_itself() -> None:
     assert before > 0
     assert abs(with_shared - before) < size / 2
     assert with_own - with_shared > own.nbytes / 2
+
+
+def test_what_the_networks_took_for_each_output() -> None:
+    meter = a_meter()
+    health = meter.report("running", 101 * S)
+    assert math.isnan(health.network_p50_ms) and math.isnan(health.network_p95_ms) and health.device == ""
+    meter.device = "npu"
+    meter.network(5 * S)  # such as warming up
+    for took_ms in range(101):
+        meter.begin()
+        meter.network(took_ms * 400_000)
+        meter.network(took_ms * 600_000)
+        meter.done(1)
+    meter.begin()
+    meter.network(9 * S)  # its output was left out
+    meter.begin()
+    meter.done(1)  # no network had to run
+    health = meter.report("running", 102 * S)
+    assert (health.network_p50_ms, health.network_p95_ms, health.device) == (50.5, 95.05, "npu")
+
+
+def test_a_recording_that_begins_or_ends_is_said_at_once() -> None:
+    meter = a_meter()
+    meter.recording = "session.mcap"
+    assert meter.due(100 * S)
+    assert meter.report("running", 100 * S).recording == "session.mcap"
+    assert not meter.due(100 * S)
+    meter.recording = ""
+    assert meter.due(100 * S)
