@@ -57,12 +57,14 @@ class Gate:
     def guard(self, socket: Socket) -> None:
         """Set up the socket that will serve; before it is bound."""
         allow_many()
+        self._guarded = socket
         self._zap, self._monitor = socket.context.socket(zmq.REP), socket.context.socket(zmq.PAIR)
         if self._pair is not None:
             self._zap.bind(ZAP)
             socket.set(zmq.CURVE_SERVER, 1)
             socket.set(zmq.CURVE_SECRETKEY, self._pair.secret)
             socket.set(zmq.ZAP_DOMAIN, b"poselift")
+            socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # else everybody is let in while there is nobody to ask
         socket.set(zmq.BACKLOG, BACKLOG)
         self._monitor.set(zmq.RCVHWM, 0)  # a full queue would hold up libzmq's thread, and with it every viewer
         socket.monitor("inproc://gate", _EVENTS)
@@ -107,7 +109,8 @@ class Gate:
         self._connections.cut(user)
 
     def close(self) -> None:
-        """Let nobody in any more. After the guarded socket was closed."""
+        """Let nobody in any more. Before the guarded socket is closed."""
+        self._guarded.disable_monitor()
         self._zap.close(linger=0)
         self._monitor.close(linger=0)
 
