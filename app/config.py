@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tempfile
 from pathlib import Path
 from typing import Any, Literal, Optional
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from app.errors import UserError
 from app.redact import display_name
@@ -86,6 +88,19 @@ class ServeConfig(Section):
     keys_folder: Optional[str] = None
 
 
+class MetricsConfig(Section):
+    """Where Prometheus asks how the pipeline is: on this machine only."""
+
+    address: Optional[str] = None
+
+    @field_validator("address")
+    @classmethod
+    def _is_here(cls, address: Optional[str]) -> Optional[str]:
+        if address is not None and not _is_loopback(address):
+            raise PydanticCustomError("address", "give an address of this machine's own and a port, such as 127.0.0.1:9570 or [::1]:9570")
+        return address
+
+
 class BusConfig(Section):
     """The queues between the workers."""
 
@@ -106,7 +121,9 @@ class Config(Section):
     """The whole tree. The defaults here are those of `config.yaml`; a test keeps the two equal."""
 
     mode: Literal["live", "file"] = "live"
-    workers: list[Literal["capture", "detect", "lift", "record", "serve"]] = Field(list(WORKERS), min_length=1)
+    workers: list[Literal["capture", "detect", "lift", "record", "serve", "metrics"]] = Field(
+        ["capture", "detect", "lift", "record", "serve", "metrics"], min_length=1
+    )
     runtime_folder: Optional[str] = None
     models_folder: Optional[str] = None
     npu: NpuConfig = NpuConfig()
@@ -115,6 +132,7 @@ class Config(Section):
     lift: LiftConfig = LiftConfig()
     record: RecordConfig = RecordConfig()
     serve: ServeConfig = ServeConfig()
+    metrics: MetricsConfig = MetricsConfig()
     bus: BusConfig = BusConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
 
@@ -126,8 +144,8 @@ class Config(Section):
     @property
     def running(self) -> tuple[str, ...]:
         """The workers that run, senders before takers."""
-        asked = {"record": bool(self.record.folder), "serve": bool(self.serve.address) and self.live}
-        return tuple(worker for worker in WORKERS if worker in self.workers and asked.get(worker, True))
+        wants = {"record": self.record.folder, "serve": self.live and self.serve.address, "metrics": self.live and self.metrics.address}
+        return tuple(worker for worker in WORKERS if worker in self.workers and wants.get(worker, True))
 
     def runtime_path(self) -> Path:
         """The folder of the sockets, the ring of frames and the lock; it may not exist yet."""
@@ -147,6 +165,16 @@ class Config(Section):
         for key, value in sections.items():
             tree[key] = {**tree[key], **value} if isinstance(value, dict) else value
         return parse(tree, "settings")
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether this is a number of this machine's own, and a TCP port."""
+    host, _, port = address.rpartition(":")
+    try:
+        here = ipaddress.ip_address(host[1:-1] if host.startswith("[") else host)
+    except ValueError:
+        return False
+    return here.is_loopback and (here.version == 6) == host.startswith("[") and port.isascii() and port.isdigit() and 0 < int(port) < 65536
 
 
 def parse(tree: Any, where: str) -> Config:

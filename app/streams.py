@@ -30,10 +30,10 @@ class Stream(NamedTuple):
     live: dict[str, Take]
     """Taker -> how it takes, in live mode."""
     file: dict[str, Take]
-    """The same where every frame counts: from a file. Nobody serves one."""
+    """The same where every frame counts: from a file. Nobody serves one, or measures it."""
 
 
-WORKERS = ("capture", "detect", "lift", "record", "serve")
+WORKERS = ("capture", "detect", "lift", "record", "serve", "metrics")
 """Senders before their takers."""
 
 WATCH = "watch"
@@ -49,19 +49,19 @@ STREAMS = (
     Stream(
         Pose2D,
         ("detect",),
-        live={"lift": Take.EVERY, "record": Take.EVERY, "serve": Take.FEED, WATCH: Take.FEED},
+        live={"lift": Take.EVERY, "record": Take.EVERY, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
         file={"lift": Take.EVERY, "record": Take.EVERY, WATCH: Take.FEED},
     ),
     Stream(
         Pose3D,
         ("lift",),
-        live={"record": Take.EVERY, "serve": Take.FEED, WATCH: Take.FEED},
+        live={"record": Take.EVERY, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
         file={"record": Take.EVERY, WATCH: Take.FEED},
     ),
     Stream(
         Health,
         WORKERS,
-        live={"record": Take.FEED, "serve": Take.FEED, WATCH: Take.FEED},
+        live={"record": Take.FEED, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
         file={"record": Take.FEED, WATCH: Take.FEED},
     ),
 )

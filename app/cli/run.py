@@ -24,7 +24,7 @@ def run(worker: str, config_path: Optional[Path]) -> None:
     log_to_stderr(worker)
     config = load(config_path)
     if worker not in config.running:
-        needs = {"record": "record.folder", "serve": "serve.address, in live mode"}
+        needs = {"record": "record.folder", "serve": "serve.address, in live mode", "metrics": "metrics.address, in live mode"}
         raise UserError(f"{worker} does not run with this config: it needs {needs.get(worker, 'a place in workers')}")
     lock(make_folder(config), worker)
     try:

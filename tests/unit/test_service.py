@@ -18,6 +18,7 @@ from app.config import Config
 from app.errors import UserError
 from app.streams import WORKERS
 
+METRICS = {"address": "127.0.0.1:9570"}
 SCRIPT = Path("/opt/poselift/bin/poselift")
 Save = Callable[..., Path]
 
@@ -64,10 +65,10 @@ def refusal(call: Callable[[], None]) -> str:
 
 
 def test_the_services_of_a_system_with_a_recorder_and_an_npu() -> None:
-    settings = {"record": {"folder": "/data/rec"}, "serve": {"address": "127.0.0.1:5570"}, "npu": {"folder": "/opt/om", "device": 2}}
+    settings = {"record": {"folder": "/data/rec"}, "serve": {"address": "127.0.0.1:5570"}, "metrics": METRICS, "npu": {"folder": "/opt/om", "device": 2}}
     config = Config().changed(**settings)
     files = made(config, path=Path("/etc/pose lift%.yaml"), groups=("video", "HwHiAiUser"), cann={"ASCEND_OPP_PATH": "/a b"})
-    assert set(files) == {*EVERY} - {instance("serve")}, "there is nothing particular to serve"
+    assert set(files) == {*EVERY} - {instance("serve"), instance("metrics")}, "there is nothing particular to these"
     assert not re.search("@[A-Z]+@", "".join(files.values()))
     assert values(files[SERVICE], "ExecStart") == [f'{SCRIPT} run %i --config "/etc/pose lift%%.yaml"']
     assert values(files[TARGET], "Wants") == [" ".join(f"poselift@{worker}.service" for worker in WORKERS)]
@@ -87,14 +88,15 @@ def test_a_user_has_neither_account_nor_devices_to_give() -> None:
 
 
 def test_each_worker_starts_behind_those_that_take_from_it() -> None:
-    files = made(Config().changed(record={"folder": "/var/lib/poselift/rec"}, serve={"address": "127.0.0.1:5570"}))
+    files = made(Config().changed(record={"folder": "/var/lib/poselift/rec"}, serve={"address": "127.0.0.1:5570"}, metrics=METRICS))
     after = {worker: {*values(files.get(instance(worker), ""), "After")} for worker in WORKERS}
     assert after == {
         "capture": {"poselift@detect.service", "poselift@record.service", "poselift@serve.service"},
-        "detect": {"poselift@lift.service", "poselift@record.service", "poselift@serve.service"},
-        "lift": {"poselift@record.service", "poselift@serve.service"},
+        "detect": {"poselift@lift.service", "poselift@record.service", "poselift@serve.service", "poselift@metrics.service"},
+        "lift": {"poselift@record.service", "poselift@serve.service", "poselift@metrics.service"},
         "record": set(),
         "serve": set(),
+        "metrics": set(),
     }
     assert "ReadWritePaths" not in "".join(files.values())  # the state folder is writable as it is
 

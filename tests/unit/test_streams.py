@@ -22,7 +22,8 @@ def test_each_message_has_one_line() -> None:
     assert {stream.message for stream in STREAMS} | {End, Control, Answer} == set(TYPES.values())
 
 
-FILE_WORKERS = tuple(worker for worker in WORKERS if worker != "serve")
+LIVE_ONLY = ("serve", "metrics")
+FILE_WORKERS = tuple(worker for worker in WORKERS if worker not in LIVE_ONLY)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -36,9 +37,9 @@ def test_senders_and_takers_exist_and_senders_come_first(mode: str) -> None:
                     assert WORKERS.index(link.sender) < WORKERS.index(link.taker), link
 
 
-def test_both_modes_have_the_same_ways_but_that_nobody_serves_a_file() -> None:
-    assert {way for way in ways("live") if "serve" not in way} == set(ways("file", FILE_WORKERS))
-    assert {way for way in ways("file") if way[2] == "serve"} == set()
+def test_both_modes_have_the_same_ways_but_that_nobody_serves_or_measures_a_file() -> None:
+    assert {way for way in ways("live") if not {*LIVE_ONLY} & {*way}} == set(ways("file", FILE_WORKERS))
+    assert {way for way in ways("file") if way[2] in LIVE_ONLY} == set()
 
 
 def test_what_every_worker_takes_live() -> None:
@@ -49,9 +50,11 @@ def test_what_every_worker_takes_live() -> None:
         ("Pose2D", "detect", "lift"): Take.EVERY,
         ("Pose2D", "detect", "record"): Take.EVERY,
         ("Pose2D", "detect", "serve"): Take.FEED,
+        ("Pose2D", "detect", "metrics"): Take.FEED,
         ("Pose2D", "detect", WATCH): Take.FEED,
         ("Pose3D", "lift", "record"): Take.EVERY,
         ("Pose3D", "lift", "serve"): Take.FEED,
+        ("Pose3D", "lift", "metrics"): Take.FEED,
         ("Pose3D", "lift", WATCH): Take.FEED,
     }
 
@@ -64,12 +67,12 @@ def test_from_a_file_no_worker_may_miss_anything() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_whoever_looks_on_never_slows_anybody(mode: str) -> None:
     assert {take for (_, _, taker), take in ways(mode).items() if taker == WATCH} == {Take.FEED}
-    assert {take for (_, _, taker), take in ways(mode).items() if taker == "serve"} <= {Take.FEED}
+    assert {take for (_, _, taker), take in ways(mode).items() if taker in LIVE_ONLY} <= {Take.FEED}
 
 
 def test_everybody_says_how_it_is_and_nobody_hears_itself() -> None:
     health = {way for way in ways("live") if way[0] == "Health"}
-    assert health == {("Health", worker, taker) for worker in WORKERS for taker in ("record", "serve", WATCH) if worker != taker}
+    assert health == {("Health", worker, taker) for worker in WORKERS for taker in ("record", *LIVE_ONLY, WATCH) if worker != taker}
 
 
 def test_only_those_who_run_are_linked() -> None:
@@ -89,7 +92,7 @@ def test_a_frame_comes_to_the_recording_by_every_stage(mode: str) -> None:
     reached = {"capture"}
     while more := {taker for sender, taker in every if sender in reached} - reached:
         reached |= more
-    assert reached - {"serve"} == set(FILE_WORKERS)
+    assert reached - {*LIVE_ONLY} == set(FILE_WORKERS)
     assert {sender for sender, taker in every if taker == "record"} == set(FILE_WORKERS) - {"record"}
 
 
@@ -101,4 +104,4 @@ def test_everything_that_is_said_is_recorded() -> None:
 def test_a_link_says_who_sends_what_to_whom() -> None:
     assert Link(Frame, "capture", "detect", Take.NEWEST) in links("live", WORKERS)
     assert not any(link.message is Pose3D and link.sender == "detect" for link in links("live", WORKERS))
-    assert [link.sender for link in links("live", WORKERS) if link.message is Pose2D] == ["detect"] * 4
+    assert [link.sender for link in links("live", WORKERS) if link.message is Pose2D] == ["detect"] * 5

@@ -1,0 +1,37 @@
+"""How everybody is, for Prometheus: answers HTTP on this machine's own address."""
+
+from __future__ import annotations
+
+import os
+
+from app.bus import Bus
+from app.config import Config
+from app.errors import UserError
+from app.loop import Loop
+from app.messages import Pose2D, Pose3D
+
+NICENESS = 10
+"""Nobody waits for this."""
+REST_S = 0.1
+"""Prometheus asks every few seconds; to wake for every message alone would cost the other workers time."""
+
+
+def run(config: Config, bus: Bus) -> None:
+    """What the workers say, as it comes, until the pipeline ends."""
+    address = config.metrics.address
+    assert address is not None
+    try:
+        from app.metrics import Metrics
+        from app.metrics_server import answering
+    except ModuleNotFoundError as error:  # an extra
+        raise UserError(f"metrics.address is set, and {error.name} is not here; type: pip install 'poselift[metrics]'") from None
+    os.nice(NICENESS)
+    metrics = Metrics()
+    with answering(address, metrics.registry):
+        loop = Loop(bus, REST_S)
+        loop.on_signals()
+        for message in loop.inputs():
+            metrics.add(message)
+            if isinstance(message, (Pose2D, Pose3D)):
+                loop.done(message)
+        loop.end()
