@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import zmq
 
@@ -58,6 +58,9 @@ class Bus(Protocol):
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""
+
+    def wake_for(self, sockets: Sequence[Any]) -> None:
+        """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""
 
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""
@@ -163,6 +166,11 @@ class ZmqBus:
                 reply = Answer(False, str(error))
             self._control.send_multipart([peer, encode(reply)])
 
+    def wake_for(self, sockets: Sequence[Any]) -> None:
+        """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""
+        for socket in sockets:
+            self._poller.register(socket, zmq.POLLIN)
+
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""
         for socket in {*self._inputs, *self._feeds.values()}:
@@ -245,6 +253,11 @@ class Orders:
             self._sockets[worker] = self._context.socket(zmq.DEALER)
             self._sockets[worker].connect(_address(self._folder, f"{worker}.Control"))
         self._sockets[worker].send(encode(Control(command)), zmq.NOBLOCK)
+
+    def answers(self) -> list[Answer]:
+        """What the workers have answered since the last call."""
+        come = [message for socket in self._sockets.values() for message in _several(socket)]
+        return [message for message in come if isinstance(message, Answer)]
 
     def close(self) -> None:
         """Forget what nobody has heard."""

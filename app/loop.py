@@ -54,6 +54,8 @@ class Loop:
         self._skipped: dict[str, int] = {}
         self.orders: dict[str, Callable[[], Answer]] = {}
         """What this worker can be told beside 'stop' and 'status'."""
+        self.beside: Callable[[], None] | None = None
+        """What this worker does every turn, beside its inputs."""
         self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
         self._takers = {link.taker: link.take for link in bus.links if link.sender == bus.worker and link.take is not Take.FEED}
         takes = {link.message: link.take for link in bus.links if link.taker == bus.worker}
@@ -63,6 +65,11 @@ class Loop:
     def stopping(self) -> bool:
         """Whether the worker was told to leave."""
         return self._ordered or self._terminated
+
+    @property
+    def terminated(self) -> bool:
+        """Whether it was SIGTERM: then this worker may come back."""
+        return self._terminated
 
     def on_signals(self) -> None:
         """Leave in order on SIGTERM; Ctrl-C is the supervisor's, which then stops everybody in order."""
@@ -131,6 +138,8 @@ class Loop:
     def turn(self) -> None:
         """Hear orders, and say how the worker is when it is time."""
         self.bus.orders(self._answer)
+        if self.beside:
+            self.beside()
         now_ns = time.monotonic_ns()
         starting = self._state == "starting"
         if starting:  # its networks are open, its sockets bound

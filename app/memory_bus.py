@@ -6,7 +6,8 @@ Queues have no end and nobody waits, so workers can run one after the other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.messages import Answer, Control, End, Health, Message, decode, encode
 from app.streams import Link, Take
@@ -74,6 +75,9 @@ class MemoryBus:
         """Answer the orders that have come."""
         while self._control:
             self._hub.answers.append(answer(self._control.popleft()))
+
+    def wake_for(self, sockets: Sequence[Any]) -> None:
+        """Nothing to wait for."""
 
     def close(self) -> None:
         """Nothing to deliver."""

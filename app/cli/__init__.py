@@ -64,15 +64,22 @@ def up(
     source: Annotated[Optional[str], typer.Argument(help=SOURCE_HELP + " Default: the config's.", show_default=False)] = None,
     record: Annotated[Optional[Path], typer.Option("--record", metavar="DIR", help="Record everything to DIR/session.mcap.")] = None,
     seconds: Annotated[Optional[float], typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after this time.")] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve viewers: at the config's serve.address, or at 127.0.0.1:5570, for this machine alone.")
+    ] = False,
+    serve_at: Annotated[
+        Optional[str], typer.Option("--serve-at", metavar="HOST:PORT", help="Serve viewers there, such as at 0.0.0.0:5570.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Run every worker on this machine, live, until the source ends or Ctrl-C.
 
-    The newest frame wins; what is skipped is counted. Programs read the poses with `poselift.connect()`.
+    The newest frame wins; what is skipped is counted. Programs read the poses with `poselift.connect()`, elsewhere with
+    `poselift.connect("HOST")` where viewers are served.
     """
     from app.cli.up import up
 
-    up(source, record, seconds, config)
+    up(source, record, seconds, serve, serve_at, config)
 
 
 @cli.command()

@@ -11,15 +11,31 @@ from app.cli.screen import LiveTable, say
 from app.config import Config, load
 from app.recording import prepare
 from app.redact import display_name
+from app.remote.address import parse_address
+from app.remote.wire import PORT
+
+SERVED_AT = f"127.0.0.1:{PORT}"
+"""Where `--serve` serves unless the config says where."""
 
 
-def up(source: Optional[str], record: Optional[Path], seconds: Optional[float], config_path: Optional[Path]) -> None:
+def up(
+    source: Optional[str],
+    record: Optional[Path],
+    seconds: Optional[float],
+    serve: bool,
+    serve_at: Optional[str],
+    config_path: Optional[Path],
+) -> None:
     """Run until the source ends, the time is over, or Ctrl-C."""
     config = load(config_path).changed(mode="live")
     if source is not None:
         config = config.changed(capture={"source": source})
     if record is not None:
         config = config.changed(record={"folder": str(record.absolute()), "start": True})
+    if serve_at or serve:
+        config = config.changed(serve={"address": serve_at or config.serve.address or SERVED_AT})
+    if config.serve.address:
+        parse_address(config.serve.address)
     if config.record.folder and config.record.start:
         prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
     run = live(config, seconds)

@@ -18,6 +18,14 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
 
 def parse_address(text: str) -> Address:
     """HOST, HOST:PORT, an IPv6 number, or [IPv6]:PORT. Raises UserError."""

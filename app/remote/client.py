@@ -9,13 +9,21 @@ from importlib.metadata import version
 from typing import Optional
 
 from app.messages import Health, Pose2D, Pose3D, encode
-from app.remote.address import Address
-from app.remote.sockets import Line, Secure
+from app.remote.address import Address, parse_address
+from app.remote.keys import Trust, folder_for, trust
+from app.remote.sockets import Line
 from app.remote.viewer import Link, Viewer
 from app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
 
 READY_WITHIN_S = 0.5
 """Without a connection, so often is looked whether to try another."""
+
+
+def remote(address: str, keys_folder: Optional[str] = None) -> Remote:
+    """The connection to the board at HOST or HOST:PORT, with this user's keys or those in a folder. Raises UserError."""
+    place = parse_address(address)
+    folder = folder_for(place.loopback, keys_folder)
+    return Remote(place, trust(folder, place.host) if folder else None)
 
 
 class Remote:
@@ -24,11 +32,11 @@ class Remote:
     Not for several threads. What waits is limited by the board: who is slow gets fewer messages, not older ones.
     """
 
-    def __init__(self, address: Address, secure: Optional[Secure] = None) -> None:
-        """`secure` gives the socket its keys; None on loopback."""
+    def __init__(self, address: Address, keys: Optional[Trust] = None) -> None:
+        """`keys` are for boards that use keys: all but those on loopback."""
         hello = Hello(version("poselift"), socket.gethostname(), random.getrandbits(62))
         self._viewer = Viewer(str(address), hello, time.monotonic_ns())
-        self._line = Line(address, secure)
+        self._line = Line(address, keys)
         self._answers: list[FromBoard] = []
 
     @property

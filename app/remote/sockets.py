@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import zmq
 
 from app.errors import UserError
 from app.remote.address import Address
+from app.remote.board import Visitor
+from app.remote.connections import plain
+from app.remote.gate import Gate, secure
+from app.remote.keys import Right, Trust
 from app.remote.wire import MAX_FROM_BOARD_BYTES, MAX_FROM_VIEWER_BYTES
-
-Secure = Callable[[Any], None]
-"""Gives a socket its keys, before it is bound or connected."""
 
 BUFFER_BYTES = 1 << 16
 """The system's own for one connection. What waits in it cannot be taken back when there is something newer."""
@@ -28,30 +30,25 @@ LINGER_MS = 200
 
 
 class Letter(NamedTuple):
-    """A message from a peer."""
+    """A message, and who sent it."""
 
-    peer: bytes
-    user: str
-    """Who it is by its key; empty where there are no keys."""
-    address: str
-    """Its IP number."""
+    visitor: Visitor
     data: bytes
 
 
 class Door:
     """The board's socket: every viewer's messages come in here, and each viewer can be sent to."""
 
-    def __init__(self, address: Address, secure: Optional[Secure]) -> None:
-        """Raises UserError where the address cannot be had."""
+    def __init__(self, address: Address, keys: Optional[Path]) -> None:
+        """`keys` is the folder of keys, None where none are used. Raises UserError where they or the address cannot be used."""
+        self._gate = Gate(keys)
         self._context = zmq.Context()
-        self.socket = self._context.socket(zmq.ROUTER)
-        _limit(self.socket, MAX_FROM_VIEWER_BYTES)
-        self.socket.set(zmq.ROUTER_MANDATORY, 1)
-        self.socket.set(zmq.LINGER, LINGER_MS)
-        if secure:
-            secure(self.socket)
+        self._socket = self._context.socket(zmq.ROUTER)
+        _limit(self._socket, MAX_FROM_VIEWER_BYTES)
+        self._socket.set(zmq.ROUTER_MANDATORY, 1)
+        self._gate.guard(self._socket)
         try:
-            self.socket.bind(f"tcp://{address}")
+            self._socket.bind(f"tcp://{address}")
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             remedy = (
@@ -61,20 +58,31 @@ class Door:
             )
             raise UserError(f"{address}: cannot serve there ({error.strerror}); {remedy}") from None
 
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        """What to poll."""
+        return (self._socket, *self._gate.sockets)
+
     def letters(self) -> Iterator[Letter]:
-        """What has come, up to a limit. What has more than one part is left out: a viewer does not send that."""
+        """What those who are admitted sent, up to a limit. What has several parts is left out: a viewer does not send that."""
+        self._gate.turn()
         for _ in range(AT_ONCE):
             try:
-                peer, *parts = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                peer, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            if len(parts) == 1:
-                yield Letter(peer.bytes, _property(parts[0], "User-Id"), _property(parts[0], "Peer-Address"), parts[0].bytes)
+            if parts and (visitor := self._visitor(peer.bytes, parts[-1])) and len(parts) == 1:
+                yield Letter(visitor, parts[0].bytes)
+
+    def admits(self, visitor: Visitor) -> Optional[Visitor]:
+        """A visitor from before with the rights it has now; None where it has none any more."""
+        right = self._gate.allowed(visitor.user)
+        return None if right is None else visitor._replace(name=self._gate.name(visitor.user), may_control=right is Right.CONTROL)
 
     def send(self, peer: bytes, data: bytes) -> bool:
         """Send to a viewer; False where there is no room. Raises ConnectionError where it is gone."""
         try:
-            self.socket.send_multipart([peer, data], zmq.NOBLOCK)
+            self._socket.send_multipart([peer, data], zmq.NOBLOCK)
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
@@ -85,15 +93,23 @@ class Door:
 
     def close(self) -> None:
         """Say what waits, within a moment, and close."""
-        self.socket.close()
+        self._gate.close()
+        self._socket.close(linger=LINGER_MS)
         self._context.term()
+
+    def _visitor(self, peer: bytes, frame: zmq.Frame) -> Optional[Visitor]:
+        user = _property(frame, "User-Id")
+        right = self._gate.admits(user, int(frame.get(zmq.SRCFD)))
+        if right is None:
+            return None
+        return Visitor(peer, user, self._gate.name(user), plain(_property(frame, "Peer-Address")), right is Right.CONTROL)
 
 
 class Line:
     """A viewer's socket."""
 
-    def __init__(self, address: Address, secure: Optional[Secure]) -> None:
-        self._address, self._secure = address, secure
+    def __init__(self, address: Address, keys: Optional[Trust]) -> None:
+        self._address, self._keys = address, keys
         self._context = zmq.Context()
         self._socket = self._open()
 
@@ -132,8 +148,8 @@ class Line:
         socket.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection: it would be old when it comes
         socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
-        if self._secure:
-            self._secure(socket)
+        if self._keys:
+            secure(socket, self._keys)
         socket.connect(f"tcp://{self._address}")
         return socket
 

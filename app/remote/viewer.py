@@ -46,6 +46,8 @@ class Link(NamedTuple):
     """What to add to this machine's monotonic clock to have the board's; None until known."""
     offset_error_ns: Optional[int]
     """How wrong that is at most."""
+    refused: bool
+    """Whether the board answers that it will not have us."""
     why: str
     """Why it is not connected, one line for people; empty while it is."""
 
@@ -68,7 +70,7 @@ class Viewer:
         self._wanted: Optional[Want] = None
         self._taken = self._told = Taken(0, 0, 0)
         self._piece: Optional[Picture] = None
-        self._why = ""
+        self._why, self._was_refused = "", False
 
     def want(self, want: Want) -> None:
         """Ask for pictures, now and after each new connection."""
@@ -151,7 +153,7 @@ class Viewer:
         silent_s = (now_ns - (self._begun_ns if self._heard_ns < 0 else self._heard_ns)) / 1e9
         connected = bool(self._taken.session) and not self._away(now_ns)
         offset_ns, error_ns = self._clock.offset(now_ns) or (None, None)
-        return Link(connected, silent_s, offset_ns, error_ns, "" if connected else self._why or self._silence(silent_s))
+        return Link(connected, silent_s, offset_ns, error_ns, self._was_refused, "" if connected else self._why or self._silence(silent_s))
 
     def board_ns(self, now_ns: int) -> Optional[int]:
         """The board's monotonic clock now; None until known."""
@@ -167,7 +169,7 @@ class Viewer:
         return f"nothing heard from {self._board} for {silent_s:.0f} s; trying again"
 
     def _refused(self, why: str, now_ns: int) -> None:
-        self._why, self._heard_ns = why, now_ns
+        self._why, self._was_refused, self._heard_ns = why, True, now_ns
         self._taken = self._told = Taken(0, 0, 0)
         self._hello_due_ns = now_ns + round(REFUSED_S * 1e9)
 
@@ -176,7 +178,7 @@ class Viewer:
         return f"{self._board} speaks schema {schema} of the messages, this poselift {SCHEMA}: update poselift {side}"
 
     def _welcomed(self, welcome: Welcome, now_ns: int) -> None:
-        self.welcome = welcome
+        self.welcome, self._was_refused = welcome, False
         if welcome.session == self._taken.session:
             return
         self._taken = self._told = Taken(welcome.session, 0, 0)
