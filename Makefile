@@ -17,7 +17,7 @@ demo: .venv/ready          ## run the live pipeline on a real video; results in 
 test: .venv/tested peer board ## check the code, fetch the models, run the tests
 	@$(BIN)/poselift models pull
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: .venv/tested        ## format, lint, types, one-way imports
 	@$(BIN)/ruff format --check --quiet .
