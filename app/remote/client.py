@@ -11,7 +11,7 @@ from typing import Optional
 from app.messages import Health, Pose2D, Pose3D, encode
 from app.remote.address import Address, parse_address
 from app.remote.keys import Trust, folder_for, trust
-from app.remote.sockets import Line
+from app.remote.sockets import Failure, Line
 from app.remote.viewer import Link, Viewer
 from app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
 
@@ -104,6 +104,8 @@ class Remote:
         if self._viewer.stale(now_ns):
             self._line.reopen()
             self._viewer.reopened(now_ns)
+        for failure in self._line.failures():
+            self._viewer.failed(failure is Failure.KEY, now_ns)
         if not self._line.ready():
             return now_ns + round(READY_WITHIN_S * 1e9)
         for message in self._viewer.to_say(now_ns):

@@ -49,7 +49,8 @@ class Outbox:
         self._newest: dict[str, tuple[bytes, int]] = {}
         self._picture: Optional[Picture] = None
         self._begun = self._taken = 0
-        self._size, self._interval_ns, self._due_ns = Size(0, 0), math.inf, 0.0
+        self._size, self._interval_ns = Size(0, 0), math.inf
+        self._last_ns, self._due_ns = 0, 0.0
         self._told: dict[str, int] = {}
         self._tell_ns = 0
 
@@ -74,12 +75,15 @@ class Outbox:
     def want(self, size: Size, rate_hz: float) -> None:
         """From now on the viewer gets such pictures, at most so many a second."""
         self._size, self._interval_ns = size, 1e9 / rate_hz if rate_hz > 0 else math.inf
+        self._due_ns = min(self._due_ns, self._last_ns + self._interval_ns)
 
     def due(self, now_ns: int) -> Optional[Size]:
         """Of which size it wants the frame that has just come; None where it wants none, or has no credit for it, which is counted."""
         if self._interval_ns == math.inf or now_ns < self._due_ns:
             return None
-        self._due_ns = max(self._due_ns + self._interval_ns, now_ns)
+        in_step_ns = self._due_ns + self._interval_ns
+        self._due_ns = in_step_ns if in_step_ns > now_ns else now_ns + self._interval_ns
+        self._last_ns = now_ns
         under_way = self._begun - self._taken
         if (self._picture and self._picture.offset_bytes) or under_way >= UNTAKEN:
             self._drop("Picture")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import struct
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -27,6 +29,18 @@ AT_ONCE = 256
 HANDSHAKE_MS, HEARTBEAT_MS, DEAD_MS = 5_000, 2_000, 10_000
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 1_000
 LINGER_MS = 200
+
+
+_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+
+
+class Failure(Enum):
+    """Why a connection was not made, though somebody is there."""
+
+    KEY = "key"
+    """The board does not admit our key."""
+    TALK = "talk"
+    """It is no poselift, has other keys than we know, or left in the middle."""
 
 
 class Letter(NamedTuple):
@@ -113,6 +127,14 @@ class Line:
         self._context = zmq.Context()
         self._socket = self._open()
 
+    def failures(self) -> set[Failure]:
+        """Why connections were not made since the last call, as far as the other side shows it."""
+        found: set[Failure] = set()
+        while self._monitor.poll(0):
+            event = struct.unpack("=Hi", self._monitor.recv_multipart()[0])[0]
+            found.add(Failure.KEY if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH else Failure.TALK)
+        return found
+
     def receive(self, timeout_s: float) -> list[bytes]:
         """What has come; empty after the time-out, or when there is a connection now and was none."""
         received: list[bytes] = []
@@ -134,13 +156,18 @@ class Line:
 
     def reopen(self) -> None:
         """Try a new connection."""
-        self._socket.close(linger=0)
+        self._close()
         self._socket = self._open()
 
     def close(self) -> None:
         """Disconnect."""
-        self._socket.close(linger=0)
+        self._close()
         self._context.term()
+
+    def _close(self) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close(linger=0)
 
     def _open(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
@@ -150,6 +177,7 @@ class Line:
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         if self._keys:
             secure(socket, self._keys)
+        self._monitor = socket.get_monitor_socket(_FAILED)
         socket.connect(f"tcp://{self._address}")
         return socket
 

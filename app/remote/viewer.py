@@ -90,6 +90,8 @@ class Viewer:
     def reopened(self, now_ns: int) -> None:
         """The connection is a new one: nobody there knows us."""
         self._opened_ns = self._hello_due_ns = now_ns
+        if not self._was_refused:
+            self._why = ""
         self._taken = self._told = Taken(0, 0, 0)
 
     def to_say(self, now_ns: int) -> list[FromViewer]:
@@ -148,12 +150,21 @@ class Viewer:
             self.missed = message.drops
         return message
 
+    def failed(self, key: bool, now_ns: int) -> None:
+        """Somebody is there, but lets us make no connection: because of our `key`, or for no reason that it says."""
+        if key:
+            self._refused(f"{self._board} does not admit this machine's key; admit there what `poselift keys show` prints here", now_ns)
+        elif not self._taken.session:
+            self._why = f"what is at {self._board} is no poselift, or has another key than the one admitted here"
+
     def link(self, now_ns: int) -> Link:
         """How the connection is now."""
         silent_s = (now_ns - (self._begun_ns if self._heard_ns < 0 else self._heard_ns)) / 1e9
         connected = bool(self._taken.session) and not self._away(now_ns)
+        refused = self._was_refused and silent_s < 2 * REFUSED_S
         offset_ns, error_ns = self._clock.offset(now_ns) or (None, None)
-        return Link(connected, silent_s, offset_ns, error_ns, self._was_refused, "" if connected else self._why or self._silence(silent_s))
+        why = self._why if refused or not self._was_refused else ""
+        return Link(connected, silent_s, offset_ns, error_ns, refused, "" if connected else why or self._silence(silent_s))
 
     def board_ns(self, now_ns: int) -> Optional[int]:
         """The board's monotonic clock now; None until known."""

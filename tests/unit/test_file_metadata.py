@@ -1,0 +1,56 @@
+"""What a network's file says of itself is read without the packages that could open it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from app.config import Config
+from models.errors import ModelError
+from models.file_metadata import file_metadata
+from models.weights import FOLDER
+from workers.cards import model_cards
+
+
+def test_it_is_what_onnx_itself_reads() -> None:
+    onnx = pytest.importorskip("onnx")
+    path = FOLDER / "lifter.onnx"
+    assert file_metadata(path) == {entry.key: entry.value for entry in onnx.load(path).metadata_props} != {}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\x07"])
+def test_a_file_without_any(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.onnx").write_bytes(content)
+    assert file_metadata(tmp_path / "x.onnx") == {}
+
+
+def test_what_is_no_onnx_file_is_a_model_error_at_most(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    good, refused = (FOLDER / "lifter.onnx").read_bytes()[-3000:], 0
+    for _ in range(300):
+        data = bytearray(good)
+        for _ in range(20):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        (tmp_path / "x.onnx").write_bytes(data)
+        try:
+            file_metadata(tmp_path / "x.onnx")
+        except ModelError as error:
+            refused += "no ONNX file" in str(error)
+    assert refused > 100
+
+
+def test_the_cards_of_the_networks_in_use() -> None:
+    cards = {card.name: card for card in model_cards(Config())}
+    assert cards["poselift-lifter"][1:] == ("Apache-2.0", 27)
+    assert cards["blazepose_detector"][1:] == ("Apache-2.0", 1)
+    assert [card.name for card in model_cards(Config().changed(workers=["capture", "detect"]))] == [
+        "blazepose_detector",
+        "blazepose_landmarks",
+    ]
+
+
+def test_a_lifter_that_cannot_be_read_is_still_named() -> None:
+    (card,) = model_cards(Config().changed(workers=["lift"], lift={"model": "/nowhere/mine.onnx"}))
+    assert card == ("mine", "unknown", 0)

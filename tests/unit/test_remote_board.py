@@ -1,0 +1,243 @@
+"""Who is there, what each viewer may have and do, and what is said to those who are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import pytest
+
+from app.config import ServeConfig
+from app.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
+from app.remote.board import NAMES, Board, Facts, Visitor
+from app.remote.outbox import URGENT, Outbox, Size
+from app.remote.wire import SILENT_S, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
+
+S = 10**9
+CAMERA = Camera(640, 480, 30.0, 704.0, True, 1.7)
+FACTS = Facts("attic", "0.1.0", (ModelCard("lifter", "Apache-2.0", 27),), CAMERA)
+
+
+class Talk:
+    """A board, and what it sent to whom."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.board = Board(ServeConfig(**limits), FACTS)
+        self.now_ns = 100 * S
+        self.gone: set[bytes] = set()
+
+    def say(self, peer: bytes, message: Any, **who: Any) -> Control | None:
+        visitor = Visitor(peer, **{"user": "", "name": "", "address": "127.0.0.1", "may_control": True, **who})
+        return self.board.hear(visitor, encode(message), self.now_ns)
+
+    def hello(self, peer: bytes, instance: int | None = None, name: str = "laptop", **who: Any) -> list[Any]:
+        self.say(peer, Hello("0.1.0", name, peer[0] if instance is None else instance), **who)
+        return self.sent().get(peer, [])
+
+    def sent(self) -> dict[bytes, list[Any]]:
+        found: dict[bytes, list[Any]] = {}
+
+        def send(peer: bytes, data: bytes) -> bool:
+            if peer in self.gone:
+                raise ConnectionError
+            found.setdefault(peer, []).append(from_board(data))
+            return True
+
+        self.board.send(send, self.now_ns)
+        return found
+
+
+@pytest.fixture
+def talk() -> Iterator[Talk]:
+    return Talk()
+
+
+def test_who_says_hello_is_told_what_there_is(talk: Talk) -> None:
+    (welcome,) = talk.hello(b"1")
+    assert isinstance(welcome, Welcome)
+    assert (welcome.board, welcome.version, welcome.camera, welcome.models) == FACTS._replace(models=CAMERA, camera=FACTS.models)
+    assert (welcome.max_width_px, welcome.max_quality, welcome.max_rate_hz, welcome.may_control) == (1280, 85, 15.0, True)
+    assert len(welcome.keypoints) == len(welcome.joints) == len(welcome.joint_parents) == 17
+    assert all(0 <= joint < 17 for pair in welcome.keypoint_bones for joint in pair)
+
+
+def test_who_has_said_no_hello_gets_nothing(talk: Talk) -> None:
+    for message in (Ping(1), Want(640, 80, 15.0), Taken(0, 0, 0), Control("status")):
+        assert talk.say(b"1", message) is None
+    talk.board.publish(End("lift", 1, ""))
+    assert talk.sent() == {} and not talk.board.guests
+
+
+def test_hello_again_is_answered_and_changes_nothing(talk: Talk) -> None:
+    (first,) = talk.hello(b"1")
+    assert talk.hello(b"1") == [first] and len(talk.board.guests) == 1
+
+
+def test_sessions_differ(talk: Talk) -> None:
+    assert talk.hello(b"1")[0].session != talk.hello(b"2")[0].session
+
+
+def test_an_order_is_for_those_who_may(talk: Talk) -> None:
+    talk.hello(b"1")
+    talk.hello(b"2", may_control=False)
+    assert talk.say(b"1", Control("record start")) == Control("record start")
+    assert talk.say(b"2", Control("record start")) is None
+    (answer,) = talk.sent()[b"2"]
+    assert not answer.ok and "laptop may look only" in answer.text
+    talk.board.answer(b"1", Answer(True, "done"))
+    talk.board.answer(b"3", Answer(True, "nobody is there"))
+    assert talk.sent() == {b"1": [Answer(True, "done")]}
+
+
+def test_rights_that_change_are_told(talk: Talk) -> None:
+    talk.hello(b"1")
+    (guest,) = talk.board.guests.values()
+    talk.board.rights(guest, guest.visitor)
+    assert talk.sent() == {}
+    talk.board.rights(guest, guest.visitor._replace(may_control=False))
+    assert [message.may_control for message in talk.sent()[b"1"]] == [False]
+    assert talk.say(b"1", Control("status")) is None
+
+
+def test_a_change_of_the_camera_is_told_once(talk: Talk) -> None:
+    talk.hello(b"1")
+    talk.board.camera(CAMERA)
+    assert talk.sent() == {}
+    talk.board.camera(CAMERA._replace(width_px=1280))
+    assert [message.camera.width_px for message in talk.sent()[b"1"]] == [1280]
+
+
+def test_there_is_an_end_to_how_many_may_look() -> None:
+    talk = Talk(max_viewers=2)
+    talk.hello(b"1"), talk.hello(b"2")
+    (refused,) = talk.hello(b"3")
+    assert isinstance(refused, Refused) and "there are 2 viewers already (serve.max_viewers)" in refused.why
+    assert talk.board.guests.keys() == {b"1", b"2"}
+    talk.now_ns += round(SILENT_S * S) + 1
+    talk.say(b"2", Ping(1))
+    talk.board.forget_the_silent(talk.now_ns)
+    assert isinstance(talk.hello(b"3")[0], Welcome) and talk.board.guests.keys() == {b"2", b"3"}
+
+
+def test_a_viewer_takes_its_own_place_but_nobody_elses() -> None:
+    talk = Talk(max_viewers=2)
+    talk.hello(b"1", 11, user="k1"), talk.hello(b"2", 22, user="k2")
+    assert isinstance(talk.hello(b"3", 11, user="k1")[0], Welcome)
+    assert talk.board.guests.keys() == {b"2", b"3"}
+    assert isinstance(talk.hello(b"4", 22, user="k1")[0], Refused), "the instance of another key"
+
+
+def test_who_is_gone_is_forgotten(talk: Talk) -> None:
+    talk.hello(b"1"), talk.hello(b"2")
+    talk.gone = {b"1"}
+    talk.board.publish(End("lift", 1, ""))
+    assert talk.sent().keys() == {b"2"} and talk.board.guests.keys() == {b"2"}
+
+
+def test_a_refusal_to_somebody_who_is_gone_is_no_trouble(talk: Talk) -> None:
+    talk.gone = {b"9"}
+    talk.board.refuse(b"9", "no")
+    assert talk.sent() == {} == talk.sent()
+
+
+def test_what_is_no_viewers_message_is_told_by_its_kind(talk: Talk) -> None:
+    visitor = Visitor(b"1", "", "", "127.0.0.1", True)
+    with pytest.raises(OtherSchema, match="update this side"):
+        talk.board.hear(visitor, msgpack.packb({**msgpack.unpackb(encode(Ping(1))), "schema": SCHEMA + 1}), 0)
+    for data in (b"", b"\x80", encode(Pong(1, 2)), b"x" * 4000):
+        with pytest.raises(MessageError):
+            talk.board.hear(visitor, data, 0)
+    assert talk.sent() == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "size"),
+    [
+        (Want(640, 80, 5.0), Size(640, 80)),
+        (Want(100_000, 100, 5.0), Size(1280, 85)),
+        (Want(-5, -5, 5.0), Size(16, 1)),
+        (Want(640, 80, float("inf")), Size(640, 80)),
+        (Want(640, 80, 0.0), None),
+        (Want(640, 80, -1.0), None),
+        (Want(640, 80, float("nan")), None),
+        (None, None),
+    ],
+)
+def test_pictures_are_within_the_boards_limits(talk: Talk, wanted: Want | None, size: Size | None) -> None:
+    talk.hello(b"1")
+    if wanted:
+        talk.say(b"1", wanted)
+    assert list(talk.board.due(talk.now_ns)) == ([size] if size else [])
+
+
+def test_those_who_want_the_same_share_one_picture(talk: Talk) -> None:
+    for peer, width_px in ((b"1", 640), (b"2", 640), (b"3", 320)):
+        talk.hello(peer)
+        talk.say(peer, Want(width_px, 80, 15.0))
+    assert {size: len(outboxes) for size, outboxes in talk.board.due(talk.now_ns).items()} == {Size(640, 80): 2, Size(320, 80): 1}
+    assert talk.board.due(talk.now_ns + S // 1000) == {}, "not more often than wanted"
+
+
+def test_pictures_come_as_often_as_wanted() -> None:
+    outbox = Outbox()
+    outbox.want(Size(640, 80), 10.0)
+    due = []
+    for number in range(300):
+        now_ns = 5 * S + number * S // 30
+        if outbox.due(now_ns):
+            due.append(now_ns)
+            outbox.show(Picture(number, 0, 640, 480, 3, 0, b"abc", ()))
+            outbox.send(lambda _: True, now_ns)
+            outbox.taken(Taken(1, len(due), len(due)), now_ns)
+    assert 98 <= len(due) <= 102
+
+
+def test_asking_again_brings_no_more_pictures_and_asking_for_more_brings_them_at_once() -> None:
+    outbox = Outbox()
+    due = []
+    for number in range(90):
+        now_ns = 5 * S + number * S // 30
+        outbox.want(Size(640, 80), 1.0 if number < 60 else 10.0)
+        if outbox.due(now_ns):
+            due.append(number)
+    assert due[:3] == [0, 30, 60] and 9 <= len(due[3:]) <= 10
+
+
+def test_what_cannot_have_been_taken_is_not_believed() -> None:
+    outbox = Outbox()
+    outbox.want(Size(640, 80), 1000.0)
+    shown = 0
+    for now_ns in range(0, 10**9, 10**8):
+        outbox.taken(Taken(1, 10**12, 10**12), now_ns)
+        if outbox.due(now_ns):
+            shown += 1
+            outbox.show(Picture(shown, 0, 640, 480, 3, 0, b"abc", ()))
+            outbox.send(lambda _: True, now_ns)
+    assert shown == 2
+    outbox.taken(Taken(1, -5, -5), 0)
+    outbox.taken(Taken(1, 2, 2), 0)
+    assert outbox.due(2 * 10**9)
+
+
+def test_who_asks_without_reading_is_not_answered_for_ever() -> None:
+    outbox = Outbox()
+    for number in range(1000):
+        outbox.answer(Pong(number, 0))
+    sent: list[bytes] = []
+    outbox.send(lambda data: bool(sent.append(data)) or True, 0)
+    assert [from_board(data).sent_ns for data in sent[:URGENT]] == list(range(URGENT))
+    assert from_board(sent[-1]) == Missed({"no_room:Pong": 1000 - URGENT}) and len(sent) == URGENT + 1
+
+
+def test_drops_are_told_by_viewer_also_of_those_who_left(talk: Talk) -> None:
+    for number in range(2 * NAMES):
+        peer = bytes([number + 1])
+        talk.hello(peer, name=f"viewer {number}")
+        for _ in range(URGENT + 3):
+            talk.say(peer, Ping(1))
+        talk.gone = {peer}
+        talk.sent()
+    assert not talk.board.guests
+    assert talk.board.drops["no_room:viewer-0"] == 3
+    assert talk.board.drops["no_room:others"] == 3 * NAMES and len(talk.board.drops) == NAMES + 1

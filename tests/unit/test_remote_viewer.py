@@ -1,0 +1,190 @@
+"""A viewer finds its board again by itself, and says why it is not connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from app.messages import SCHEMA, Answer, Control, End, encode
+from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, Viewer
+from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
+
+S = 10**9
+HELLO = Hello("0.1.0", "laptop", 7)
+
+
+def a_welcome(session: int = 1) -> Welcome:
+    return Welcome(session, "attic", "0.1.0", True, 1280, 85, 15.0, Camera(0, 0, 0.0, 0.0, True, 1.7), (), (), (), (), ())
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.now_ns = 50 * S
+        self.viewer = Viewer("attic:5570", HELLO, self.now_ns)
+
+    def after(self, seconds: float) -> list[Any]:
+        self.now_ns += round(seconds * S)
+        return self.viewer.to_say(self.now_ns)
+
+    def hear(self, message: Any) -> Any:
+        return self.viewer.hear(encode(message), self.now_ns)
+
+    @property
+    def link(self) -> Any:
+        return self.viewer.link(self.now_ns)
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+@pytest.fixture
+def welcomed(talk: Talk) -> Talk:
+    talk.hear(a_welcome())
+    return talk
+
+
+def test_hello_until_there_is_an_answer(talk: Talk) -> None:
+    assert [talk.after(0.25) for _ in range(5)] == [[HELLO], [], [HELLO], [], [HELLO]]
+    assert not talk.link.connected and not talk.link.refused
+    assert talk.link.why == "no answer from attic:5570 for 1 s; is it the right address, and does the board serve there?"
+    assert talk.hear(a_welcome()) == a_welcome()
+    assert talk.link.connected and talk.link.why == ""
+    assert [type(message) for message in talk.after(1)] == [Ping, Want]
+
+
+def test_pings_are_quick_at_first_and_go_on(welcomed: Talk) -> None:
+    times = [
+        step
+        for step in range(200)
+        if any(isinstance(message, Ping) for message in welcomed.after(0.05)) and welcomed.hear(Pong(1, 2)) is None
+    ]
+    assert times[: FIRST_PINGS - 1] == list(range(FIRST_PINGS - 1))
+    assert {later - earlier for earlier, later in zip(times[FIRST_PINGS:], times[FIRST_PINGS + 1 :])} == {round(PING_S / 0.05)}
+
+
+def test_the_offset_of_the_clocks(welcomed: Talk) -> None:
+    assert welcomed.link.offset_ns is None and welcomed.viewer.board_ns(5) is None
+    sent_ns = welcomed.now_ns
+    welcomed.now_ns += 1000
+    welcomed.hear(Pong(sent_ns, sent_ns + 500 + 3 * S))
+    assert (welcomed.link.offset_ns, welcomed.link.offset_error_ns) == (3 * S, 501)
+    assert welcomed.viewer.board_ns(welcomed.now_ns) == welcomed.now_ns + 3 * S
+
+
+def test_what_has_come_is_acknowledged(welcomed: Talk) -> None:
+    welcomed.after(0)
+    for _ in range(3):
+        welcomed.hear(Missed({"no_room:Pose3D": 2}))
+    assert welcomed.viewer.missed == {"no_room:Pose3D": 2}
+    assert Taken(1, 3, 0) in welcomed.after(0)
+    assert Taken not in [type(message) for message in welcomed.after(0)]
+
+
+def test_what_is_wanted_is_said_to_every_new_board(welcomed: Talk) -> None:
+    want = Want(640, 80, 10.0)
+    welcomed.viewer.want(want)
+    assert want in welcomed.after(0)
+    assert want not in welcomed.after(0)
+    welcomed.hear(a_welcome(1))
+    assert want not in welcomed.after(0), "the same session: only the facts are new"
+    welcomed.hear(a_welcome(2))
+    assert want in welcomed.after(0)
+
+
+def test_a_silent_board_is_asked_anew_then_by_a_new_connection(welcomed: Talk) -> None:
+    welcomed.after(0)
+    assert HELLO not in welcomed.after(AWAY_S - 0.1)
+    assert welcomed.link.connected
+    assert HELLO in welcomed.after(0.2)
+    assert not welcomed.link.connected and welcomed.link.why == "nothing heard from attic:5570 for 2 s; trying again"
+    assert not welcomed.viewer.stale(welcomed.now_ns)
+    welcomed.after(REOPEN_S - AWAY_S)
+    assert welcomed.viewer.stale(welcomed.now_ns)
+    welcomed.viewer.reopened(welcomed.now_ns)
+    assert not welcomed.viewer.stale(welcomed.now_ns)
+    assert welcomed.after(0) == [HELLO], "nobody there knows us yet"
+    assert welcomed.hear(Missed({})) is None, "what is not this session's counts for nothing"
+    welcomed.hear(a_welcome(9))
+    welcomed.hear(Missed({}))
+    assert welcomed.link.connected and Taken(9, 1, 0) in welcomed.after(0)
+
+
+def test_a_refusal_is_told_and_asked_again_later(talk: Talk) -> None:
+    talk.after(0)
+    talk.hear(Refused("there are 16 viewers already"))
+    assert talk.link.refused and talk.link.why == "attic:5570 refuses: there are 16 viewers already"
+    assert talk.after(REFUSED_S - 0.1) == [] and talk.after(0.2) == [HELLO]
+    talk.after(2 * REFUSED_S)
+    assert not talk.link.refused and "nothing heard" in talk.link.why, "now it is not even refusing"
+    talk.hear(a_welcome())
+    assert talk.link.connected and not talk.link.refused
+
+
+@pytest.mark.parametrize(("schema", "where"), [(SCHEMA + 1, "here"), (SCHEMA - 1, "there")])
+def test_another_schema_says_where_to_update(welcomed: Talk, schema: int, where: str) -> None:
+    welcomed.viewer.hear(msgpack.packb({"schema": schema, "type": "Refused", "of": "a form that nobody knows"}), welcomed.now_ns)
+    assert not welcomed.link.connected and welcomed.link.refused
+    assert welcomed.link.why == f"attic:5570 speaks schema {schema} of the messages, this poselift {SCHEMA}: update poselift {where}"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"HTTP/1.1 400", encode(Ping(1))])
+def test_what_is_no_board_is_told(talk: Talk, data: bytes) -> None:
+    assert talk.viewer.hear(data, talk.now_ns) is None
+    assert talk.link.refused and talk.link.why.startswith("what answers at attic:5570 is no poselift that this one knows (")
+
+
+def test_a_key_that_is_not_admitted_is_told(talk: Talk) -> None:
+    talk.viewer.failed(key=True, now_ns=talk.now_ns)
+    assert talk.link.refused and "does not admit this machine's key" in talk.link.why
+
+
+def test_a_connection_that_does_not_come_about_is_told(talk: Talk) -> None:
+    talk.viewer.failed(key=False, now_ns=talk.now_ns)
+    assert not talk.link.refused and "is no poselift, or has another key" in talk.link.why
+
+
+def test_the_end_is_told(welcomed: Talk) -> None:
+    assert welcomed.hear(End("serve", 5, "")) == End("serve", 5, "")
+    welcomed.after(AWAY_S + 1)
+    assert welcomed.link.why == "the pipeline on attic:5570 has ended"
+
+
+def test_an_order_without_a_connection_is_answered_here(talk: Talk) -> None:
+    answer = talk.viewer.order("record start", talk.now_ns)
+    assert isinstance(answer, Answer) and not answer.ok and "no answer from attic:5570" in answer.text
+    talk.hear(a_welcome())
+    assert Control("record start") not in talk.after(0), "nobody wants it any more"
+    assert talk.viewer.order("record stop", talk.now_ns) is None
+    assert Control("record stop") in talk.after(0)
+    assert Control("record stop") not in talk.after(0)
+
+
+def piece(frame: int, offset: int, jpeg: bytes, total: int = 6) -> Picture:
+    return Picture(frame, 0, 64, 48, total, offset, jpeg, ())
+
+
+def test_pictures_are_put_together(welcomed: Talk) -> None:
+    assert welcomed.hear(piece(1, 0, b"abc")) is None
+    assert welcomed.hear(piece(1, 3, b"de")) is None
+    assert welcomed.hear(piece(1, 5, b"f")) == piece(1, 0, b"abcdef")
+    assert welcomed.hear(piece(2, 0, b"abcdef")) == piece(2, 0, b"abcdef")
+    assert Taken(1, 4, 2) in welcomed.after(0)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece(1, 3, b"def")],
+        [piece(1, 0, b"abc"), piece(2, 3, b"def")],
+        [piece(1, 0, b"abc"), piece(1, 2, b"cdef")],
+        [piece(1, 0, b"abcdefgh")],
+        [piece(1, 0, b"abc", MAX_PICTURE_BYTES + 1), piece(1, 3, b"def", MAX_PICTURE_BYTES + 1)],
+    ],
+)
+def test_pieces_that_do_not_fit_make_no_picture(welcomed: Talk, pieces: list[Picture]) -> None:
+    assert [welcomed.hear(each) for each in pieces] == [None] * len(pieces)
+    assert welcomed.hear(piece(5, 0, b"abcdef")) is not None, "the next one is whole again"
