@@ -32,6 +32,8 @@ class Meter:
         self.note = ""
         self.recording = ""
         """Name of the recording that is being written."""
+        self.viewers = 0
+        """Viewers elsewhere that are connected."""
         self.device = ""
         """Where the networks run."""
         self._told = ""
@@ -84,6 +86,7 @@ class Meter:
             network_p50_ms=network_p50_ms,
             network_p95_ms=network_p95_ms,
             device=self.device,
+            viewers=self.viewers,
         )
 
 

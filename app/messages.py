@@ -168,6 +168,8 @@ class Health:
     network_p95_ms: float = nan
     device: str = ""
     """Where its networks run: 'cpu' or 'npu'; empty where it has none."""
+    viewers: int = 0
+    """The worker that serves alone: viewers elsewhere that are connected."""
 
 
 @dataclass(frozen=True)

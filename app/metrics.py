@@ -63,6 +63,7 @@ class Metrics:
             "poselift_last_report_timestamp_seconds", "When a worker last said how it is, Unix time.", ["worker"], registry=registry
         )
         self._recording = Gauge("poselift_recording", "1 while a recording is being written, else 0.", registry=registry)
+        self._viewers = Gauge("poselift_viewers", "Viewers elsewhere that are connected.", registry=registry)
 
     def add(self, message: Message) -> None:
         """Take note of what a worker says."""
@@ -97,4 +98,6 @@ class Metrics:
                 self._network.labels(worker, health.device, quantile).set(took_ms / 1e3)
         if worker == "record":
             self._recording.set(bool(health.recording))
+        if worker == "serve":
+            self._viewers.set(health.viewers)
         self._last[worker] = health

@@ -85,6 +85,7 @@ class Serve:
         self._send()
         self._show(now_ns)
         self._loop.meter.drops.update(self._board.drops)
+        self._loop.meter.viewers = len(self._board.guests)
 
     def close(self, end: Optional[End]) -> None:
         """Tell the viewers, unless this worker comes back."""

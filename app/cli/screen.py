@@ -137,6 +137,8 @@ def health_table(title: str, healths: dict[str, Health], restarts: Mapping[str, 
         )
         if health.recording:
             table.add_row("", f"[red]recording[/red] {health.recording}")
+        if health.viewers:
+            table.add_row("", f"{health.viewers} viewers")
         if health.note:
             table.add_row("", f"[yellow]{health.note}[/yellow]")
     return table

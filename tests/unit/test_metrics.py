@@ -61,6 +61,7 @@ def test_kinds_units_and_names_are_those_of_prometheus() -> None:
         "poselift_memory_bytes": "gauge",
         "poselift_last_report_timestamp_seconds": "gauge",
         "poselift_recording": "gauge",
+        "poselift_viewers": "gauge",
     }
 
 
@@ -98,6 +99,10 @@ def test_whether_something_is_recorded() -> None:
     assert shown(a_health("record", recording="session.mcap"))[("poselift_recording",)] == 1
     assert shown(a_health("record", recording="session.mcap"), a_health("record"))[("poselift_recording",)] == 0
     assert shown(a_health("record", recording="session.mcap"), a_health("lift"))[("poselift_recording",)] == 1
+
+
+def test_how_many_look_on_from_elsewhere() -> None:
+    assert shown(a_health("serve", viewers=3), a_health("lift"))[("poselift_viewers",)] == 3
 
 
 def test_ages_and_work_by_stage() -> None:
