@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 from pipeline_run import Running, poselift, running
+from service_manager import Service
 from test_metrics import values
 
 from app.ledger import NOT_READY
@@ -91,6 +93,18 @@ def test_a_killed_worker_is_one_restart_and_a_killed_metrics_worker_comes_back(c
         pipeline.process.send_signal(signal.SIGINT)
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
+
+
+def test_as_a_service_it_says_how_it_is_and_leaves_with_the_others(configure, runtime_folder: Path, port: int) -> None:
+    path, _ = configure(capture={"source": "test:64x64@30"}, metrics={"address": f"127.0.0.1:{port}"})
+    with ExitStack() as stack:
+        workers = ("capture", "detect", "lift", "metrics")
+        services = [stack.enter_context(Service(runtime_folder, "-m", "app.cli", "run", worker, "--config", path)) for worker in workers]
+        for service in services:
+            service.until_said("READY=1", "STATUS=running, ")
+        assert asked(port)[("poselift_frames_lifted_total",)] > 0
+        assert poselift("stop", "--config", path).returncode == 0
+        assert [service.left() for service in services] == [0, 0, 0, 0]
 
 
 def test_a_port_in_use_is_one_line(configure) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,10 +19,13 @@ from test_tally import MS, a_pose
 from app.config import Config
 from app.errors import UserError
 from app.ledger import NEWER_FRAME, NOT_READY
+from app.memory_bus import MemoryHub
 from app.messages import Health, Message, Pose2D, Stamp
 from app.metrics import Metrics
 from app.metrics_server import answering
+from app.streams import links
 from app.tally import Tally
+from workers.metrics import run
 
 NAN = float("nan")
 
@@ -185,6 +189,16 @@ def test_who_asks_nothing_or_nonsense_is_let_go_without_a_word(
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             assert answer.status == 200
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_the_package_it_is_said_what_to_type(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("app.metrics", "app.metrics_server"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    config = Config().changed(metrics={"address": f"127.0.0.1:{port}"})
+    bus = MemoryHub(links("live", config.running)).bus("metrics")
+    with pytest.raises(UserError, match=r"prometheus_client is not here; type: pip install 'poselift\[metrics\]'"):
+        run(config, bus)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9570", "127.1.2.3:1", "[::1]:65535"])
