@@ -90,7 +90,7 @@ class Serve:
     def close(self, end: Optional[End]) -> None:
         """Tell the viewers, unless this worker comes back."""
         if end:
-            self._board.publish(end)
+            self._board.end(end)
             self._send()
         self._orders.close()
         self._door.close()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 from app.config import ServeConfig
 from app.ledger import add
-from app.messages import Answer, Control, encode
+from app.messages import Answer, Control, End, encode
 from app.remote.outbox import Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
@@ -111,6 +111,11 @@ class Board:
         data = encode(message)
         for guest in self.guests.values():
             guest.outbox.put(message, data)
+
+    def end(self, message: End) -> None:
+        """The last message to all viewers."""
+        for guest in self.guests.values():
+            guest.outbox.end(message)
 
     def camera(self, camera: Camera) -> None:
         """How the pictures are taken; viewers hear of it where it has changed."""

@@ -72,6 +72,11 @@ class Outbox:
             del self._newest["Pose2D"]  # its keypoints come with the Pose3D
             self._drop("Pose2D")
 
+    def end(self, message: Any) -> None:
+        """The last message: what still waits for room goes nowhere."""
+        self._newest, self._picture, self._told = {}, None, self.drops
+        self.answer(message)
+
     def want(self, size: Size, rate_hz: float) -> None:
         """From now on the viewer gets such pictures, at most so many a second."""
         self._size, self._interval_ns = size, 1e9 / rate_hz if rate_hz > 0 else math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import struct
 from collections.abc import Iterator
 from enum import Enum
@@ -70,7 +71,7 @@ class Door:
                 if error.errno == zmq.EADDRINUSE
                 else "serve.address has to be one of this machine"
             )
-            raise UserError(f"{address}: cannot serve there ({error.strerror}); {remedy}") from None
+            raise UserError(f"{address}: cannot serve there ({os.strerror(error.errno or 0)}); {remedy}") from None
 
     @property
     def sockets(self) -> tuple[Any, ...]:
