@@ -97,12 +97,14 @@ class Loop:
             time.sleep(self._rest_s)
 
     def on_their_way(self, within_s: float) -> Iterator[Message]:
-        """What else comes within this time, as `inputs` gives it: for an order that must not lose what was sent before it."""
-        until_s = time.monotonic() + within_s
-        while (left_s := until_s - time.monotonic()) > 0 and (messages := self.bus.receive(left_s)):
+        """All that was sent until this time from now, as `inputs` gives it: for an order that must not lose what was sent before it."""
+        until_ns = time.monotonic_ns() + round(within_s * 1e9)
+        while messages := self.bus.receive(max(0.0, (until_ns - time.monotonic_ns()) / 1e9)):
             for message in messages:
                 self._account(message)
                 yield message
+            if min(map(_sent_ns, messages)) > until_ns:
+                return
 
     def send(self, message: Numbered, after: Numbered | None = None) -> tuple[str, ...]:
         """Send with this stage's stamp, behind those of the message it answers; returns the takers that had no room."""
@@ -212,3 +214,10 @@ class Loop:
         self._terminated = True
         self._leave_by_s = min(self._leave_by_s, time.monotonic() + LAST_WORK_S)
         signal.alarm(EXIT_WITHIN_S)
+
+
+def _sent_ns(message: Message) -> int:
+    """When a message was sent, by the machine's monotonic clock; 0 where it does not say."""
+    if isinstance(message, (Frame, Pose2D, Pose3D)):
+        return message.trace[-1].done_ns
+    return message.monotonic_ns if isinstance(message, Health) else 0

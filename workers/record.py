@@ -32,7 +32,7 @@ NICENESS = 10
 REST_S = 0.02
 """Waking for every message alone would cost the other workers time; held pictures lie in the ring so much longer."""
 ON_THEIR_WAY_S = 0.1
-"""A recording that is ended takes what still comes for so long: what was sent before the order shall be in it."""
+"""A recording that is ended takes what is sent for so long after the order, so that nothing of before is missed."""
 
 log = logging.getLogger("record")
 
@@ -93,6 +93,8 @@ class Record:
             writer.close()
         except (RecordingFull, OSError) as error:
             return Answer(False, _words(error))
+        if not writer.path.exists():
+            return Answer(False, f"{writer.path}: this recording was removed while it was written")
         since = " since the recorder came back" if self._came_back else ""
         return Answer(True, f"stopped {self._path}, {self._frames} frames{since}")
 
@@ -102,7 +104,7 @@ class Record:
             return False
         try:
             self._writer.write(message)
-        except (RecordingFull, OSError) as error:
+        except (RecordingFull, UserError, OSError) as error:
             self._fail(error)
             return False
         self._frames += isinstance(message, Frame)

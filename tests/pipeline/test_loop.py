@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -291,6 +292,15 @@ def test_orders_are_answered() -> None:
     assert (first.ok, unknown.ok, second.ok) == (True, False, True)
     assert unknown.text == "lift knows no order 'dance'; it knows: stop, status"
     assert not loop.stopping
+
+
+def test_what_is_on_its_way_is_all_that_was_sent_before() -> None:
+    hub = a_hub()
+    loop = Loop(TestBus(hub, "lift"))
+    late = replace(a_pose2d(3), trace=(Stamp("capture", 5, 2**62),))
+    say(hub, "detect", *map(a_pose2d, range(3)), late, a_pose2d(4))
+    assert numbers(list(loop.on_their_way(0.0))) == [0, 1, 2, 3]
+    assert numbers(list(loop.on_their_way(0.0))) == [4]
 
 
 def test_waiting_for_takers() -> None:

@@ -191,6 +191,13 @@ def test_a_folder_that_goes_away_ends_the_recording(settings: Any, a_record: Any
     assert record.start().ok
 
 
+def test_a_file_that_was_removed_is_not_called_a_recording(settings: Any, a_record: Any, tmp_path: Path) -> None:
+    record = a_record(settings(start=True))
+    record.step(session(1)[0])
+    (tmp_path / "rec" / "session.mcap").unlink()
+    assert record.stop() == Answer(False, f"{tmp_path / 'rec' / 'session.mcap'}: this recording was removed while it was written")
+
+
 def refusing(error: Exception) -> Any:
     def refuse(*_: object, **__: object) -> None:
         raise error
