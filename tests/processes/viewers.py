@@ -1,4 +1,4 @@
-"""Viewers for tests: one in this process, and `python viewers.py ADDRESS`, a real process that tells what it sees, line by line."""
+"""Viewers for tests: one in this process, and `python viewers.py ADDRESS KEYS`, a real process that tells what it sees, line by line."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def pixels(picture: Picture) -> Any:
 class Process:
     """A viewer in a process of its own."""
 
-    def __init__(self, address: str, *before: str) -> None:
+    def __init__(self, address: str, keys_folder: str = "", before: tuple[str, ...] = ()) -> None:
         """`before`: a command that runs the process, such as `ip netns exec NAME`."""
         root = Path(__file__).parents[2]
-        command = [*before, sys.executable, __file__, address]
+        command = [*before, sys.executable, __file__, address, keys_folder]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root), str(Path(__file__).parent)))}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
 
@@ -94,9 +94,9 @@ class Process:
             self.process.stdout.close()
 
 
-def tell(address: str) -> None:
+def tell(address: str, keys_folder: str | None) -> None:
     """Look, and print several times a second what was seen meanwhile, and how the connection is."""
-    board = remote(address)
+    board = remote(address, keys_folder)
     board.want(320, 70, 15.0)
     poses = pictures = 0
     while True:
@@ -121,4 +121,4 @@ def tell(address: str) -> None:
 
 
 if __name__ == "__main__":
-    tell(sys.argv[1])
+    tell(sys.argv[1], sys.argv[2] or None)
