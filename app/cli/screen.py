@@ -138,7 +138,7 @@ def health_table(title: str, healths: dict[str, Health], restarts: Mapping[str, 
         if health.recording:
             table.add_row("", f"[red]recording[/red] {health.recording}")
         if health.viewers:
-            table.add_row("", f"{health.viewers} viewers")
+            table.add_row("", f"viewers: {health.viewers}")
         if health.note:
             table.add_row("", f"[yellow]{health.note}[/yellow]")
     return table

@@ -112,3 +112,5 @@ def test_a_status_for_people() -> None:
     health = meter.report("running", 2 * S)
     assert isinstance(health, Health)
     assert status_line(health) == "running, 30.0 /s, age 12.5 ms (p95 12.5); dropped 3 newer_frame, 1 overwritten; half of it"
+    meter.recording = "session.mcap"
+    assert status_line(meter.report("running", 3 * S)).endswith("1 overwritten; recording session.mcap; half of it")

@@ -70,6 +70,12 @@ def test_other_messages_do_not_matter() -> None:
     assert (tally.captured, tally.lifted, len(tally.ages_ns), tally.dropped) == (1, 1, 1, {})
 
 
+def test_recordings_are_told_once_each() -> None:
+    off = Health("record", 1, 1, 1, "running", "", 99, 30.0, 1.0, 1.0, {}, 1)
+    said = (off, replace(off, recording="a.mcap"), replace(off, recording="a.mcap"), off, replace(off, recording="b.mcap"))
+    assert tallied(*said).recordings == ["a.mcap", "b.mcap"]
+
+
 def test_warnings_are_kept_once() -> None:
     assert tallied(End("detect", 0, "the video is cut short"), End("lift", 0, "the video is cut short"), End("x", 0, "")).notes == [
         "the video is cut short"
