@@ -22,6 +22,8 @@ PER_USER = 8
 """So many connections may one key have; the viewer of each is another."""
 DESCRIPTORS = 4096
 """So many files and connections a process that serves may have open: a burst of connections must not keep it from its own files."""
+GONE, NO_INODE = "somebody who has left", -1
+"""Where a connection was over before we could ask whose it is, as with most that libzmq itself turns away."""
 BYTES_RECEIVED = struct.Struct("=128xQ")
 """Where tcpi_bytes_received lies in Linux's struct tcp_info, since Linux 4.1."""
 
@@ -45,8 +47,11 @@ class Connections:
 
     def accepted(self, descriptor: int) -> Optional[str]:
         """There is a new one. The address of one that had to go for it, or None."""
-        with suppress(OSError), _of(descriptor) as kernel:
-            self._open[descriptor] = _Connection(plain(kernel.getpeername()[0]), os.fstat(descriptor).st_ino)
+        try:
+            with _of(descriptor) as kernel:
+                self._open[descriptor] = _Connection(plain(kernel.getpeername()[0]), os.fstat(descriptor).st_ino)
+        except OSError:
+            self._open[descriptor] = _Connection(GONE, NO_INODE)
         unproven = [number for number, connection in self._open.items() if connection.user is None]
         return self._end(unproven[0]) if len(unproven) > UNPROVEN else None
 

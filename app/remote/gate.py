@@ -23,7 +23,7 @@ ZAP = "inproc://zeromq.zap.01"
 BACKLOG = 128
 AT_ONCE = 64
 """Handshakes answered in one go."""
-LOOK_AGAIN_S = 0.25
+LOOK_AGAIN_S = 0.1
 """So often the list of the admitted, and what each connection has sent, are looked at."""
 
 _UNKNOWN = "it has no key, or does not know this board's, or is no poselift"
