@@ -49,11 +49,11 @@ clean:                     ## remove what the other targets made here
 	@touch $@
 
 .venv/tested: .venv/ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,view,dev]'
 	@touch $@
 
 .venv/trained: .venv/tested
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,dev,train]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert,view,dev,train]'
 	@touch $@
 
 # MediaPipe wants numpy 1, and of what it asks for Pose uses this much. Where it cannot be had, what compares with it says so and is left out.

@@ -158,6 +158,24 @@ def export(
 
 
 @cli.command()
+def view(
+    target: Annotated[
+        Optional[str],
+        typer.Argument(metavar="HOST|FILE.mcap", help="A board that serves, or a recording. Default: this machine.", show_default=False),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full-screen", help="Begin with the whole screen.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Open a window: the picture with its keypoints, the people in 3D. Press ? in it for its keys.
+
+    Needs `pip install 'poselift[view]'`, a display and OpenGL. However slow the window is, the board does not wait for it.
+    """
+    from app.cli.view import view
+
+    view(target, full, config)
+
+
+@cli.command()
 def status(config: ConfigOption = None) -> None:
     """Show how the workers on this machine are."""
     from app.cli.status import status

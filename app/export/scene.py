@@ -25,8 +25,8 @@ TURN_S = 24.0
 Points = npt.NDArray[np.float64]
 
 _NECK, _HEAD = H36M_JOINTS.index("neck"), H36M_JOINTS.index("head")
-_FEET = [joint for joint, name in enumerate(H36M_JOINTS) if name.endswith("ankle")]
-_ANKLE_ABOVE_FLOOR, _HEAD_RADIUS = 0.045, 0.062
+FEET = [joint for joint, name in enumerate(H36M_JOINTS) if name.endswith("ankle")]
+ANKLE_ABOVE_FLOOR, HEAD_RADIUS = 0.045, 0.062
 _RADII = {"knee": 0.036, "ankle": 0.029, "elbow": 0.028, "wrist": 0.023, "spine": 0.045, "thorax": 0.045}
 _APART = 0.6  # between people whose place is not known
 
@@ -66,7 +66,7 @@ class Scene:
         else:
             joints[..., 0] += _APART * np.arange(len(joints))[:, None]
         if len(joints):
-            joints[..., 1] -= self._floor.under(float(joints[:, _FEET, 1].max()) + _ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
+            joints[..., 1] -= self._floor.under(float(joints[:, FEET, 1].max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
         return joints
 
     def draw(self, pose: Optional[Pose3D], t_s: float) -> Picture:
@@ -131,7 +131,7 @@ class Scene:
             return mixed(mixed(HELD if held else colour, SHADE, 0.0 if held else dim), BACKGROUND, min(0.45, 0.6 * (depth - near)))
 
         head = (points[_NECK] + points[_HEAD]) / 2
-        solids = [(head, head, _HEAD_RADIUS, TRUNK, confidence[[_NECK, _HEAD]].min())]
+        solids = [(head, head, HEAD_RADIUS, TRUNK, confidence[[_NECK, _HEAD]].min())]
         for (start, end), radius, colour in zip(H36M_BONES, _bone_radii(), H36M_BONE_COLOURS):
             if end != _HEAD:
                 solids.append((points[start], points[end], radius, colour, confidence[[start, end]].min()))

@@ -1,0 +1,59 @@
+"""The viewer's colours, RGB from 0 to 1: those of `app/export/palette.py`, and one for each person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.export import palette
+
+Rgb = tuple[float, float, float]
+
+
+def rgb(colour: palette.Colour) -> Rgb:
+    """A colour of the palette (BGR, 0 to 255) as RGB, 0 to 1."""
+    blue, green, red = colour
+    return red / 255, green / 255, blue / 255
+
+
+BACKGROUND, SHADE, TEXT, HELD = map(rgb, (palette.BACKGROUND, palette.SHADE, palette.TEXT, palette.HELD))
+BRIGHT: Rgb = rgb(palette.TRUNK)
+FLOOR: Rgb = (0.46, 0.55, 0.66)
+LIVE: Rgb = (0.37, 0.80, 0.56)
+WARNING: Rgb = (1.0, 0.72, 0.28)
+RECORDING: Rgb = (1.0, 0.32, 0.30)
+FROZEN: Rgb = rgb(palette.RIGHT)
+
+PEOPLE: tuple[Rgb, ...] = (
+    rgb(palette.RIGHT),
+    rgb(palette.LEFT),
+    (0.47, 0.82, 0.52),
+    (0.94, 0.50, 0.72),
+    (0.95, 0.83, 0.36),
+    (0.66, 0.56, 0.98),
+    (0.79, 0.64, 0.50),
+    (0.95, 0.45, 0.40),
+)
+"""In the order of people's ids, then again from the first."""
+
+_LEFT_LIGHTER, _RIGHT_DARKER = 0.30, 0.24
+
+
+def colour_of(person: int) -> Rgb:
+    """The colour of the person with that id, in the picture and in the scene."""
+    return PEOPLE[person % len(PEOPLE)]
+
+
+def mixed(colour: npt.ArrayLike, other: npt.ArrayLike, share: Any) -> npt.NDArray[np.float32]:
+    """`colour` (float [..., 3]) with that share (0 to 1, of the same leading shape) of `other` in it."""
+    weight = np.asarray(share, np.float32)[..., None]
+    return np.asarray(np.asarray(colour, np.float32) * (1 - weight) + np.asarray(other, np.float32) * weight, np.float32)
+
+
+def sided(colour: npt.ArrayLike, side: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """A person's colour for parts of their own left side (1, lighter), right side (-1, darker) or neither (0)."""
+    sides = np.asarray(side, np.float32)
+    lighter = mixed(colour, BRIGHT, _LEFT_LIGHTER * np.maximum(sides, 0))
+    return mixed(lighter, SHADE, _RIGHT_DARKER * np.maximum(-sides, 0))

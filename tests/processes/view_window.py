@@ -1,0 +1,64 @@
+"""A window of the viewer on a virtual display, in a process of its own: writes its picture, and what should be in it.
+
+`python view_window.py OUT.npz WIDTH HEIGHT KEYS [dot]` shows made-up messages. KEYS are pressed one after the other; with `dot` the
+camera's picture has a dot at one keypoint of each.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.view.camera import project
+from app.view.moments import Shot
+from app.view.overlay import in_panel
+from app.view.show import Show
+from app.view.sources import Live
+from app.view.window import Window
+from bench.made_feed import MadeFeed
+from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
+
+FRAME = 41
+DOT = "left_wrist"
+DOT_BGR, DOT_PX = (255, 0, 255), 18
+
+
+def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> None:
+    source = Live(MadeFeed(), "made up")
+    source.poll = lambda: False  # type: ignore[method-assign]  # what is shown is put in here
+    show = Show(source)
+    for frame in range(FRAME + 1):
+        pose = pose_at(frame)
+        source.moments.add(replace(pose, confidence=np.ones_like(pose.confidence)))
+    picture = picture_of(pose)
+    for x, y, _ in pose.keypoints[:, 9] if dotted else ():
+        cv2.circle(picture, (round(float(x)), round(float(y))), DOT_PX, DOT_BGR, cv2.FILLED)
+    source.moments.add(Shot(FRAME, pose.t_ns, WIDTH_PX, HEIGHT_PX, jpeg_of(picture)))
+    window = Window(show, (width_px, height_px), folder=out.parent)
+    for key in keys.split(","):
+        show.press(key)
+    for tick in range(60):
+        show.step(time.monotonic() + tick / 10)
+    layout = show.layout(*window.canvas.physical_size)
+    assert layout.picture and show.moment and show.moment.pose
+    shown = window.picture()
+    np.savez(
+        out,
+        picture=shown,
+        joints=project(show.director.eye, layout.scene, show.joints),
+        keypoints=in_panel(pose.keypoints[..., :2], WIDTH_PX, HEIGHT_PX, layout.picture),
+        panel=np.array(layout.picture),
+        scene=np.array(layout.scene),
+        unit=layout.unit,
+    )
+    cv2.imwrite(str(out.with_suffix(".png")), shown)
+    window.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], "dot" in sys.argv[5:])
