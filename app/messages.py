@@ -260,11 +260,16 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
         if "convert" in item.metadata:
             return item.metadata["convert"](value)
         if item.name == "trace":
-            return tuple(Stamp(str(stage), int(received), int(done)) for stage, received, done in value)
+            return tuple(Stamp(_shown(str(stage)), int(received), int(done)) for stage, received, done in value)
         if item.type == "dict[str, int]":
-            return {str(reason): int(count) for reason, count in value.items()}
+            return {_shown(str(reason)): int(count) for reason, count in value.items()}
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
     if not isinstance(value, _PLAIN[item.type]):
         raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
-    return value
+    return _shown(value) if isinstance(value, str) else value
+
+
+def _shown(text: str) -> str:
+    """`text` without what would steer the terminal or break the log line that it ends up in."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

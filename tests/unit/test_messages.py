@@ -234,3 +234,11 @@ def test_a_short_message_cannot_make_the_reader_allocate_much() -> None:
         assert tracemalloc.get_traced_memory()[1] < 20 * len(bomb)
     finally:
         tracemalloc.stop()
+
+
+def test_text_that_would_steer_a_terminal_comes_without_what_steers() -> None:
+    text = "\x1b[2J\x1b]0;a title\x07 two\nlines \u202e \u00e9 \u4eba"
+    shown = "\ufffd[2J\ufffd]0;a title\ufffd two\ufffdlines \ufffd \u00e9 \u4eba"
+    health = decode(encode(Health("lift", 1, 2, 3, "running", text, 4, 30.0, 1.0, 1.0, {text: 1}, 5)))
+    assert (health.note, health.drops) == (shown, {shown: 1})
+    assert decode(encode(replace(MESSAGES[0], trace=(Stamp(text, 1, 2),)))).trace[0].stage == shown
