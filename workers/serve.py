@@ -28,7 +28,7 @@ from app.remote.sockets import Door, Letter
 from models.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
 
-NICENESS = 5
+NICENESS = 10
 """Who computes poses comes first, also before those who look at them."""
 ANSWER_WITHIN_S = 10.0
 BAD_MESSAGE = "bad_message"
@@ -73,6 +73,7 @@ class Serve:
         """Hear the viewers, and send what there is room for."""
         for letter in self._door.letters():
             self._hear(letter)
+        self._warn(self._bad.due(time.monotonic()))
         self._look_after_orders()
         now_ns = time.monotonic_ns()
         for guest in list(self._board.guests.values()):
@@ -103,8 +104,7 @@ class Serve:
             self._loop.meter.drop({BAD_MESSAGE: 1})
             if isinstance(error, OtherSchema):
                 self._board.refuse(visitor.peer, str(error))
-            if line := self._bad.add(visitor.address, str(error), time.monotonic()):
-                log.warning("%s", line)
+            self._warn(self._bad.add(visitor.address, str(error), time.monotonic()))
         else:
             if control:
                 self._obey(visitor.peer, control)
@@ -133,6 +133,10 @@ class Serve:
             self._order = None
             self._orders.close()  # what it may still answer is no answer to the next order
             self._orders = Orders(self._config.runtime_path())
+
+    def _warn(self, line: str) -> None:
+        if line:
+            log.warning("%s", line)
 
     def _status(self) -> str:
         healths = (self._healths[worker] for worker in self._config.running if worker in self._healths)

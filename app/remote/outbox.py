@@ -125,10 +125,8 @@ class Outbox:
             return _Next(data, lambda: self._sent_missed(len(data), now_ns))
         return self._piece(self._picture, now_ns) if self._picture else None
 
-    def _piece(self, picture: Picture, now_ns: int) -> Optional[_Next]:
+    def _piece(self, picture: Picture, now_ns: int) -> _Next:
         """The next piece of a picture, whose `offset_bytes` is how much of it was sent."""
-        if not picture.offset_bytes and self._begun - self._taken >= UNTAKEN:
-            return None
         begin, length = picture.offset_bytes, max(PIECE_BYTES, self._window.size_bytes // 4)
         data = encode(replace(picture, jpeg=picture.jpeg[begin : begin + length]))
         return _Next(data, lambda: self._sent_piece(picture, begin + length, len(data), now_ns))
