@@ -265,7 +265,7 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
             return {_shown(str(reason)): int(count) for reason, count in value.items()}
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
-    if not isinstance(value, _PLAIN[item.type]):
+    if not isinstance(value, _PLAIN[item.type]) or (isinstance(value, bool) and item.type != "bool"):  # to Python True is an int
         raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
     return _shown(value) if isinstance(value, str) else value
 

@@ -242,3 +242,10 @@ def test_text_that_would_steer_a_terminal_comes_without_what_steers() -> None:
     health = decode(encode(Health("lift", 1, 2, 3, "running", text, 4, 30.0, 1.0, 1.0, {text: 1}, 5)))
     assert (health.note, health.drops) == (shown, {shown: 1})
     assert decode(encode(replace(MESSAGES[0], trace=(Stamp(text, 1, 2),)))).trace[0].stage == shown
+
+
+@pytest.mark.parametrize(("key", "value"), [("pid", True), ("rate_hz", False), ("note", b"x"), ("state", True)])
+def test_a_truth_is_no_number(key: str, value: Any) -> None:
+    packed = msgpack.unpackb(encode(Health("lift", 1, 2, 3, "running", "", 4, 30.0, 1.0, 1.0, {}, 5)))
+    with pytest.raises(MessageError, match=f"Health.{key} is {type(value).__name__}"):
+        decode(msgpack.packb({**packed, key: value}))
