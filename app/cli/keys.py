@@ -38,7 +38,7 @@ def admit(text: str, control: bool, name: Optional[str], config_path: Optional[P
     if control and role is Role.BOARD:
         raise UserError("--control is for a viewer, and this is a board; leave it out")
     entry = keys.admit(_folder(config_path), role, given if name is None else name, public, Right.CONTROL if control else Right.LOOK)
-    print(f"admitted {_whom(entry)}")
+    print(f"admitted {_whom(entry)}; it may {_may(entry)}")
 
 
 def revoke(who: str, config_path: Optional[Path]) -> None:
@@ -69,9 +69,7 @@ def _say_whom(entries: tuple[Admitted, ...]) -> None:
 
 
 def _whom(entry: Admitted) -> str:
-    return f"the {entry.role.value} {entry.name}, key {keys.key_text(entry.public)[:8]}..." + (
-        f"; it may {_may(entry)}" if entry.role is Role.VIEWER else ""
-    )
+    return f"the {entry.role.value} {entry.name}, key {keys.key_text(entry.public)[:8]}..."
 
 
 def _may(entry: Admitted) -> str:
