@@ -31,7 +31,9 @@ from workers.cards import model_cards
 NICENESS = 10
 """Who computes poses comes first, also before those who look at them."""
 ANSWER_WITHIN_S = 10.0
-BAD_MESSAGE = "bad_message"
+END_WITHIN_S = 0.5
+"""Viewers that have not acknowledged the last message by then do without."""
+BAD_MESSAGE, NO_VIEWERS = "bad_message", "it sends what no viewer says"
 
 log = logging.getLogger("serve")
 
@@ -93,8 +95,17 @@ class Serve:
         if end:
             self._board.end(end)
             self._send()
+            self._until_settled(time.monotonic() + END_WITHIN_S)
         self._orders.close()
         self._door.close()
+
+    def _until_settled(self, until_s: float) -> None:
+        """When we close with something unread, TCP throws away what the other side has not read either: so hear them out."""
+        while not self._board.settled and (left_s := until_s - time.monotonic()) > 0:
+            self._door.wait(left_s)
+            for letter in self._door.letters():
+                self._hear(letter)
+            self._send()
 
     def _hear(self, letter: Letter) -> None:
         visitor = letter.visitor
@@ -102,9 +113,10 @@ class Serve:
             control = self._board.hear(visitor, letter.data, time.monotonic_ns())
         except MessageError as error:
             self._loop.meter.drop({BAD_MESSAGE: 1})
-            if isinstance(error, OtherSchema):
+            known = isinstance(error, OtherSchema)
+            if known:
                 self._board.refuse(visitor.peer, str(error))
-            self._warn(self._bad.add(visitor.address, str(error), time.monotonic()))
+            self._warn(self._bad.add(visitor.address, str(error) if known else NO_VIEWERS, time.monotonic()))
         else:
             if control:
                 self._obey(visitor.peer, control)

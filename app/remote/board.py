@@ -68,6 +68,11 @@ class Board:
         self._replies: dict[bytes, bytes] = {}
 
     @property
+    def settled(self) -> bool:
+        """Whether every viewer has what was sent to it."""
+        return all(guest.outbox.settled for guest in self.guests.values())
+
+    @property
     def drops(self) -> dict[str, int]:
         """What viewers missed since the start, by viewer."""
         for guest in self.guests.values():

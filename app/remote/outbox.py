@@ -54,6 +54,11 @@ class Outbox:
         self._told: dict[str, int] = {}
         self._tell_ns = 0
 
+    @property
+    def settled(self) -> bool:
+        """Whether the viewer has all that was for it alone, and all that was sent."""
+        return not self._urgent and self._window.empty
+
     def answer(self, message: Any) -> None:
         """Something that this viewer alone gets, before everything else."""
         if len(self._urgent) < URGENT:

@@ -61,6 +61,7 @@ class Door:
         self._socket = self._context.socket(zmq.ROUTER)
         _limit(self._socket, MAX_FROM_VIEWER_BYTES)
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
+        self._socket.set(zmq.LINGER, LINGER_MS)
         self._gate.guard(self._socket)
         try:
             self._socket.bind(f"tcp://{address}")
@@ -77,6 +78,10 @@ class Door:
     def sockets(self) -> tuple[Any, ...]:
         """What to poll."""
         return (self._socket, *self._gate.sockets)
+
+    def wait(self, timeout_s: float) -> None:
+        """Until something comes, or the time is over."""
+        self._socket.poll(round(timeout_s * 1000))
 
     def letters(self) -> Iterator[Letter]:
         """What those who are admitted sent, up to a limit. What has several parts is left out: a viewer does not send that."""
@@ -109,7 +114,7 @@ class Door:
     def close(self) -> None:
         """Say what waits, within a moment, and close."""
         self._gate.close()
-        self._socket.close(linger=LINGER_MS)
+        self._socket.close()
         self._context.term()
 
     def _visitor(self, peer: bytes, frame: zmq.Frame) -> Optional[Visitor]:

@@ -32,6 +32,11 @@ class Window:
         self._shrunk_ns = 0
         self._held_up = False
 
+    @property
+    def empty(self) -> bool:
+        """Whether everything has arrived."""
+        return not self._under_way
+
     def room(self) -> bool:
         """Whether one more message may be sent."""
         room = self._under_way_bytes < self.size_bytes

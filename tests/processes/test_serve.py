@@ -171,7 +171,9 @@ def test_what_is_no_viewer_is_refused_counted_and_told_once(serving: Any) -> Non
         pipeline.process.send_signal(signal.SIGINT)
         output = pipeline.output()
     lines = [line for line in output.splitlines() if "serve: refused 127.0.0.1" in line]
-    assert len(lines) == 1 and f"the message has schema {SCHEMA + 1}, this poselift knows {SCHEMA}: update this side" in lines[0], output
+    assert len(lines) == 2, output
+    assert f"the message has schema {SCHEMA + 1}, this poselift knows {SCHEMA}: update this side" in lines[0]
+    assert "it sends what no viewer says" in lines[1]
     assert "Traceback" not in output
 
 
