@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.config import load
 from app.errors import UserError
-from bench import handoff, live, memory, npu, restarts, stepping, throughput, viewers
+from bench import handoff, live, memory, npu, restarts, stepping, throughput, viewers, window
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Setup], Result]] = {
     "npu": npu.measure,
     "viewers": viewers.measure,
     "memory": memory.measure,
+    "viewer": window.measure,
 }
 
 PLAIN_WIDTH = 120
@@ -36,7 +37,7 @@ PLAIN_WIDTH = 120
 def main(
     parts: Annotated[Optional[list[str]], typer.Argument(help=f"Any of: {', '.join(PARTS)}. Default: all.", show_default=False)] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Go through everything as fast as possible; the figures mean nothing.")] = False,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the memory part.")] = memory.MINUTES,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the memory and viewer parts.")] = memory.MINUTES,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of bench.md.")] = Path("out/bench"),
     config: Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults.")] = None,
 ) -> None:

@@ -19,7 +19,7 @@ _TRY = """
 import sys
 try:
     from PySide6.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
-    import vispy.gloo
+    import PySide6.QtOpenGL, vispy.gloo
 except ImportError as error:
     sys.exit(f"library: {error}")
 application = QGuiApplication(["poselift"])

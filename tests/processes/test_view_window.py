@@ -129,14 +129,14 @@ def test_a_recording_opens_and_leaves_when_it_is_told_to(display: dict[str, str]
 _LEAVES = """
 import sys
 import app.view.window as window
-drawn = window.Window.on_draw
-def on_draw(self, event):
-    drawn(self, event)
+drawn = window.Window.paintGL
+def paint(self):
+    drawn(self)
     if self.drawn == 3:
         print("drawn", flush=True)
         import os, signal
         os.kill(os.getpid(), signal.SIGTERM)
-window.Window.on_draw = on_draw
+window.Window.paintGL = paint
 sys.argv = ["poselift", "view", sys.argv[1]]
 from app.cli import main
 main()

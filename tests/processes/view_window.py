@@ -44,7 +44,7 @@ def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> N
         show.press(key)
     for tick in range(60):
         show.step(time.monotonic() + tick / 10)
-    layout = show.layout(*window.canvas.physical_size)
+    layout = show.layout(*window.size_px)
     assert layout.picture and show.moment and show.moment.pose
     shown = window.picture()
     np.savez(
@@ -57,7 +57,8 @@ def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> N
         unit=layout.unit,
     )
     cv2.imwrite(str(out.with_suffix(".png")), shown)
-    window.close()
+    window.leave()
+    window.run()
 
 
 if __name__ == "__main__":

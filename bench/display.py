@@ -1,0 +1,40 @@
+"""A display that is not there: Xvfb, with Mesa's OpenGL in software."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.view.probe import missing
+
+
+class NoDisplay(Exception):
+    """There can be none here; says why."""
+
+
+@contextmanager
+def virtual_display(width_px: int = 3840, height_px: int = 2160) -> Iterator[dict[str, str]]:
+    """The environment of programs that are to open windows there. Raises NoDisplay."""
+    if not shutil.which("Xvfb"):
+        raise NoDisplay("there is no Xvfb here (apt-get install xvfb)")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width_px}x{height_px}x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            number = told.readline().strip()  # comes when it is ready, or nothing when it has ended
+        if not number:
+            raise NoDisplay("Xvfb does not start here")
+        environment = {name: value for name, value in os.environ.items() if name != "WAYLAND_DISPLAY"}
+        environment |= {"DISPLAY": f":{number}", "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb"}
+        why_not = missing(environment)
+        if why_not:
+            raise NoDisplay(why_not)
+        yield environment
+    finally:
+        server.terminate()
+        server.wait()
