@@ -70,6 +70,7 @@ def up(
     serve_at: Annotated[
         Optional[str], typer.Option("--serve-at", metavar="HOST:PORT", help="Serve viewers there, such as at 0.0.0.0:5570.")
     ] = None,
+    view: Annotated[bool, typer.Option("--view", help="Serve as --serve does, and open a window beside the pipeline.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Run every worker on this machine, live, until the source ends or Ctrl-C.
@@ -79,7 +80,7 @@ def up(
     """
     from app.cli.up import up
 
-    up(source, record, seconds, serve, serve_at, config)
+    up(source, record, seconds, serve, serve_at, view, config)
 
 
 @cli.command()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Optional
 
 from app.cli.drive import Run, drive
 from app.cli.screen import LiveTable, say
+from app.cli.view import window
 from app.config import Config, load
 from app.recording import prepare
 from app.redact import display_name
@@ -24,6 +26,7 @@ def up(
     seconds: Optional[float],
     serve: bool,
     serve_at: Optional[str],
+    view: bool,
     config_path: Optional[Path],
 ) -> None:
     """Run until the source ends, the time is over, or Ctrl-C."""
@@ -32,13 +35,14 @@ def up(
         config = config.changed(capture={"source": source})
     if record is not None:
         config = config.changed(record={"folder": str(record.absolute()), "start": True})
-    if serve_at or serve:
+    if serve_at or serve or view:
         config = config.changed(serve={"address": serve_at or config.serve.address or SERVED_AT})
     if config.serve.address:
         parse_address(config.serve.address)
     if config.record.folder and config.record.start:
         prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
-    run = live(config, seconds)
+    with window(config) if view else nullcontext():
+        run = live(config, seconds)
     for line in run.tally.lines():
         print(line)
     for name in run.tally.recordings:

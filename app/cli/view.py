@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
-from app.config import Config, load
+import psutil
+
+from app.config import Config, load, save
 from app.errors import UserError
+from app.remote.address import parse_address
 from app.remote.client import remote
 from app.remote.wire import PORT
 from app.view.probe import missing
@@ -15,6 +23,9 @@ from app.view.recorded import Recorded
 from app.view.sources import Live, Replay, Source
 
 HERE = f"127.0.0.1:{PORT}"
+LEAVES_WITHIN_S = 5.0
+NICENESS = 5
+"""Of a window beside the pipeline: the pipeline goes first."""
 
 
 def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None:
@@ -29,11 +40,11 @@ def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None
     from app.view.show import Show
     from app.view.window import Window
 
-    window = Window(Show(source), full=full)
-    signal.signal(signal.SIGINT, lambda *_: window.leave())
-    signal.signal(signal.SIGTERM, lambda *_: window.leave())
+    shown = Window(Show(source), full=full)
+    signal.signal(signal.SIGINT, lambda *_: shown.leave())
+    signal.signal(signal.SIGTERM, lambda *_: shown.leave())
     try:
-        window.run()
+        shown.run()
     finally:
         source.close()
 
@@ -50,3 +61,28 @@ def opened(target: Optional[str], config: Config) -> Source:
         return Replay(Recorded(path), path.name)
     address = target or config.serve.address or HERE
     return Live(remote(address, config.serve.keys_folder), address)
+
+
+@contextmanager
+def window(config: Config) -> Iterator[None]:
+    """A window onto this machine's pipeline, in a process of its own: it may be closed earlier, and is at the end. Raises UserError."""
+    why_not = missing()
+    if why_not:
+        raise UserError(why_not)
+    host, port = parse_address(config.serve.address or HERE)
+    with tempfile.TemporaryDirectory(prefix="poselift-view-") as folder:
+        save(config, Path(folder) / "config.yaml")
+        target = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        command = [sys.executable, "-m", "app.cli", "view", f"{target}:{port}", "--config", str(Path(folder) / "config.yaml")]
+        # Not of the terminal's group: Ctrl-C is for the pipeline, which ends the window behind it.
+        process = subprocess.Popen(command, start_new_session=True)
+        psutil.Process(process.pid).nice(NICENESS)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(LEAVES_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -11,10 +11,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from view_window import DOT_BGR, DOT_PX
 from virtual_display import virtual_display
 
+from app.cli.view import window
+from app.config import Config
 from app.messages import Frame
 from app.recording import RecordingWriter
 from app.view.colours import BACKGROUND, PEOPLE
@@ -141,6 +144,15 @@ sys.argv = ["poselift", "view", sys.argv[1]]
 from app.cli import main
 main()
 """
+
+
+def test_a_window_beside_the_pipeline_is_gone_with_it(display: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in display.items():
+        monkeypatch.setenv(name, value)
+    with window(Config().changed(serve={"address": "127.0.0.1:5999"})):
+        (process,) = (child for child in psutil.Process().children() if "view" in child.cmdline())
+        assert "127.0.0.1:5999" in process.cmdline()
+    assert not process.is_running()
 
 
 def view(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
