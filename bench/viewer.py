@@ -1,4 +1,7 @@
-"""A viewer without a window: `python -m bench.viewer ADDRESS` decodes everything, and tells twice a second what it received."""
+"""A viewer without a window: `python -m bench.viewer ADDRESS` decodes everything, and tells twice a second what it received.
+
+`python -m bench.viewer alone` decodes as much without a board: what a viewer costs the machine it runs on.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,17 @@ import time
 import cv2
 import numpy as np
 
-from app.messages import Pose3D
+from app.messages import Pose3D, Stamp, decode, encode
 from app.remote.client import remote
 from app.remote.wire import Picture
+from bench.clip import FPS, demo_clip
 
 TELL_S = 0.5
 WIDTH_PX, QUALITY, RATE_HZ = 640, 80, 15.0
 
 
 def look(address: str) -> None:
-    """Until killed. It stands for another machine, so it computes only when nobody else on this one wants to."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    cv2.setNumThreads(1)
+    """Look until killed."""
     board = remote(address)
     board.want(WIDTH_PX, QUALITY, RATE_HZ)
     poses = pictures = 0
@@ -39,5 +41,25 @@ def look(address: str) -> None:
         print(json.dumps({"at_s": time.monotonic(), "poses": poses, "pictures": pictures, "ages_ms": ages_ms}), flush=True)
 
 
+def alone() -> None:
+    """Decode a picture of the demo clip and a pose as often as a viewer does, until killed."""
+    clip = cv2.VideoCapture(str(demo_clip(None)))
+    _, picture = clip.read()
+    height_px = round(picture.shape[0] * WIDTH_PX / picture.shape[1])
+    _, jpeg = cv2.imencode(".jpg", cv2.resize(picture, (WIDTH_PX, height_px)), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    wide, flags = np.zeros((1, 17, 3), np.float32), np.zeros(1, bool)
+    pose = Pose3D(0, 0, 1, 1, np.zeros(1), wide, wide, wide, wide[:, 0], wide[..., 0], flags, flags, trace=(Stamp("capture", 0, 0),) * 3)
+    data, begin_s, poses = encode(pose), time.monotonic(), 0
+    print(json.dumps({"at_s": begin_s, "poses": 1, "pictures": 1, "ages_ms": []}), flush=True)
+    while True:
+        decode(data), decode(data)  # the Pose2D too
+        if poses * RATE_HZ // FPS != (poses - 1) * RATE_HZ // FPS:
+            cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        poses += 1
+        time.sleep(max(0.0, begin_s + poses / FPS - time.monotonic()))
+
+
 if __name__ == "__main__":
-    look(sys.argv[1])
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # it stands for another machine: here it computes when nobody else wants to
+    cv2.setNumThreads(1)
+    alone() if sys.argv[1] == "alone" else look(sys.argv[1])

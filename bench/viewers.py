@@ -21,7 +21,7 @@ from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import Up, up
 from bench.viewer import QUALITY, RATE_HZ, WIDTH_PX
 
-ROUNDS, PHASE_S = 4, 20.0
+ROUNDS, PHASE_S = 4, 15.0
 QUICK_ROUNDS, QUICK_PHASE_S = 1, 6.0
 CALM_S = 2.0
 """What was started or ended just now plays no part."""
@@ -30,21 +30,23 @@ FREE, FROZEN, SLOW = 6, 3, 1
 LINK_BITS_PER_S = 256_000
 GOAL = 0.10
 GOAL_BYTES = 10e6
+NONE, ALONE, VIEWERS = "no viewer", "decoding alone", f"{FREE + FROZEN + SLOW} viewers"
 METHOD = (
-    f"The demo clip live, in a row, through `poselift up` with serve; {ROUNDS} times in turn {PHASE_S:g} s with no viewer and as long with "
-    f"{FREE + FROZEN + SLOW}: each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, "
-    f"{RATE_HZ:g}/s) and decodes them; {FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of "
-    f"{LINK_BITS_PER_S // 1000} kbit/s. They stand for other machines, so they run on this one when nobody else wants to (SCHED_IDLE). "
-    "Age of a pose: from the picture in capture's hand until lift sends it. Checked: somebody is seen in 95 % of the poses, every viewer "
-    "that is neither frozen nor slow receives 90 % of them, the slow one receives poses and pictures, and what the frozen ones miss is "
-    "counted."
+    f"The demo clip live, in a row, through `poselift up` with serve; {ROUNDS} times in turn {PHASE_S:g} s with no viewer, as long with "
+    f"{FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with {FREE + FROZEN + SLOW} viewers: "
+    f"each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, {RATE_HZ:g}/s) and decodes them; "
+    f"{FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of {LINK_BITS_PER_S // 1000} kbit/s. They "
+    "stand for other machines, so they run on this one when nobody else wants to (SCHED_IDLE); what their decoding costs this machine "
+    "all the same, the second row shows. Age of a pose: from the picture in capture's hand until lift sends it. Checked: somebody is seen "
+    "in 95 % of the poses, every viewer that is neither frozen nor slow receives 90 % of them, the slow one receives poses and pictures, "
+    "and what the frozen ones miss is counted."
 )
 
 
 class _Phase(NamedTuple):
     begin_ns: int
     end_ns: int
-    with_viewers: bool
+    kind: str
 
     def holds(self, at_ns: int) -> bool:
         return self.begin_ns <= at_ns < self.end_ns
@@ -119,7 +121,7 @@ class _Watcher:
 def measure(setup: Setup) -> Result:
     """With and without, in turn."""
     rounds, phase_s = (QUICK_ROUNDS, QUICK_PHASE_S) if setup.quick else (ROUNDS, PHASE_S)
-    turns = round(rounds * (2 * phase_s + PATIENCE_S) * FPS / FRAMES)
+    turns = round(rounds * (3 * phase_s + PATIENCE_S) * FPS / FRAMES)
     video = looped(demo_clip(setup.config.models_path()), turns, setup.scratch)
     port, slow_port = _free_port(), _free_port()
     config = setup.config.changed(capture={"source": str(video)}, serve={"address": f"127.0.0.1:{port}", "keys_folder": None})
@@ -130,45 +132,54 @@ def measure(setup: Setup) -> Result:
         watcher.wait(lambda: bool(watcher.poses and watcher.healths), "there are no poses")
         for number in range(rounds):
             watcher.listen(CALM_S)
-            phases.append(_Phase(*watcher.listen(phase_s), False))
-            with _looking(port, slow_port, setup.scratch, number) as (free, frozen, slow):
-                watcher.wait(lambda them=(*free, *frozen, *slow): all(it.sees() for it in them), "a viewer sees nothing")  # type: ignore[misc]
+            phases.append(_Phase(*watcher.listen(phase_s), NONE))
+            with _processes(["alone"] * (FREE + SLOW), setup.scratch, number) as them:
+                watcher.wait(lambda them=them: all(it.sees() for it in them), "a process decodes nothing")  # type: ignore[misc]
+                watcher.listen(CALM_S)
+                phases.append(_Phase(*watcher.listen(phase_s), ALONE))
+            addresses = [f"127.0.0.1:{each}" for each in [port] * (FREE + FROZEN) + [slow_port] * SLOW]
+            with _processes(addresses, setup.scratch, number) as them:
+                free, frozen, slow = them[:FREE], them[FREE : FREE + FROZEN], them[FREE + FROZEN :]
+                watcher.wait(lambda them=them: all(it.sees() for it in them), "a viewer sees nothing")  # type: ignore[misc]
                 for viewer in frozen:
                     viewer.process.send_signal(signal.SIGSTOP)
                 watcher.listen(CALM_S)
-                phases.append(_Phase(*watcher.listen(phase_s), True))
-                for name, them in (("free", free), ("slow", slow)):
-                    seen[name] += [_Seen(*it.within(phases[-1])) for it in them]
+                phases.append(_Phase(*watcher.listen(phase_s), VIEWERS))
+                for name, those in (("free", free), ("slow", slow)):
+                    seen[name] += [_Seen(*it.within(phases[-1])) for it in those]
         pipeline.stop()
         watcher.listen(PATIENCE_S)
         return _result(phases, watcher, seen)
 
 
 def _result(phases: list[_Phase], watcher: _Watcher, seen: dict[str, list[_Seen]]) -> Result:
-    found = {with_viewers: _poses(watcher.poses, phases, with_viewers) for with_viewers in (False, True)}
-    ages = {with_viewers: milliseconds([_age_ns(pose) for pose in poses], 50, 95, 99) for with_viewers, poses in found.items()}
-    memory = {with_viewers: _memory(watcher.healths, phases, with_viewers) for with_viewers in (False, True)}
+    kinds = (NONE, ALONE, VIEWERS)
+    found = {kind: _poses(watcher.poses, phases, kind) for kind in kinds}
+    ages = {kind: milliseconds([_age_ns(pose) for pose in poses], 50, 95, 99) for kind, poses in found.items()}
+    memory = {kind: _memory(watcher.healths, phases, kind) for kind in kinds}
     _check(found, phases, watcher, seen)
-    seconds = {
-        with_viewers: sum(it.end_ns - it.begin_ns for it in phases if it.with_viewers is with_viewers) / 1e9 for with_viewers in found
-    }
+    seconds = {kind: sum(it.end_ns - it.begin_ns for it in phases if it.kind == kind) / 1e9 for kind in kinds}
     rows = [
         (
-            f"{FREE + FROZEN + SLOW} viewers" if with_viewers else "no viewer",
-            *(f"{age:.2f} ms" for age in ages[with_viewers]),
-            f"{len(poses) / seconds[with_viewers]:.2f} /s",
-            f"{np.median(memory[with_viewers]) / 1e6:.1f} MB",
-            f"{max(memory[with_viewers]) / 1e6:.1f} MB",
+            kind,
+            *(f"{age:.2f} ms" for age in ages[kind]),
+            f"{len(found[kind]) / seconds[kind]:.2f} /s",
+            f"{np.median(memory[kind]) / 1e6:.1f} MB",
+            f"{max(memory[kind]) / 1e6:.1f} MB",
         )
-        for with_viewers, poses in found.items()
+        for kind in kinds
     ]
     columns = ("with", "age p50", "p95", "p99", "poses", "serve's memory, median", "most")
-    length_s = seconds[True] / (len(phases) // 2)
-    kinds = [_row(name, them, length_s) for name, them in ((f"one of the {FREE}", seen["free"]), ("that on the slow link", seen["slow"]))]
-    change = ages[True][1] / ages[False][1] - 1
-    grown = memory[True][-1] - memory[True][0] if len(memory[True]) > 1 else 0.0
+    length_s = seconds[VIEWERS] / (len(phases) // 3)
+    received = [
+        _row(name, them, length_s) for name, them in ((f"one of the {FREE}", seen["free"]), ("that on the slow link", seen["slow"]))
+    ]
+    changes = [ages[VIEWERS][1] / ages[kind][1] - 1 for kind in (NONE, ALONE)]
+    grown = memory[VIEWERS][-1] - memory[VIEWERS][0] if len(memory[VIEWERS]) > 1 else 0.0
+    what = "age of the board's poses, p95: with viewers against"
     goals = [
-        Goal("age of the board's poses, p95: with viewers against none", f"{change:+.1%}", f"under {GOAL:.0%} more", change < GOAL),
+        Goal(f"{what} none", f"{changes[0]:+.1%}", f"under {GOAL:.0%} more", changes[0] < GOAL),
+        Goal(f"{what} their decoding alone", f"{changes[1]:+.1%}", f"under {GOAL:.0%} more", changes[1] < GOAL),
         Goal(
             "serve's memory: from first to last with viewers",
             f"{grown / 1e6:+.1f} MB",
@@ -176,7 +187,7 @@ def _result(phases: list[_Phase], watcher: _Watcher, seen: dict[str, list[_Seen]
             grown < GOAL_BYTES,
         ),
     ]
-    return Result(METHOD, [Grid(columns, rows), Grid(("viewer", "poses", "pictures", "age when received, p50", "p95"), kinds)], goals)
+    return Result(METHOD, [Grid(columns, rows), Grid(("viewer", "poses", "pictures", "age when received, p50", "p95"), received)], goals)
 
 
 def _row(name: str, them: list[_Seen], length_s: float) -> tuple[str, ...]:
@@ -185,12 +196,12 @@ def _row(name: str, them: list[_Seen], length_s: float) -> tuple[str, ...]:
     return (name, f"{poses:.1f} /s", f"{pictures:.1f} /s", f"{p50_ms:.0f} ms", f"{p95_ms:.0f} ms")
 
 
-def _check(found: dict[bool, list[Pose3D]], phases: list[_Phase], watcher: _Watcher, seen: dict[str, list[_Seen]]) -> None:
+def _check(found: dict[str, list[Pose3D]], phases: list[_Phase], watcher: _Watcher, seen: dict[str, list[_Seen]]) -> None:
     for poses in found.values():
         seen_in = sum(bool((~pose.held).any()) for pose in poses)
         require(seen_in >= SEEN * len(poses), f"viewers: somebody is seen in {seen_in} of {len(poses)} poses only")
-    number = len(phases) // 2
-    sent = len(found[True]) / number
+    number = len(phases) // 3
+    sent = len(found[VIEWERS]) / number
     for it in seen["free"]:
         require(
             it.poses > 0.9 * sent - FPS and it.pictures > 0, f"viewers: one received {it.poses} poses of {sent:.0f}, {it.pictures} pictures"
@@ -201,8 +212,8 @@ def _check(found: dict[bool, list[Pose3D]], phases: list[_Phase], watcher: _Watc
     require(missed > FROZEN * number * FPS, f"viewers: only {missed} messages that viewers missed were counted")
 
 
-def _poses(poses: list[Pose3D], phases: list[_Phase], with_viewers: bool) -> list[Pose3D]:
-    wanted = [phase for phase in phases if phase.with_viewers is with_viewers]
+def _poses(poses: list[Pose3D], phases: list[_Phase], kind: str) -> list[Pose3D]:
+    wanted = [phase for phase in phases if phase.kind == kind]
     return [pose for pose in poses if any(phase.holds(pose.trace[-1].done_ns) for phase in wanted)]
 
 
@@ -210,19 +221,17 @@ def _age_ns(pose: Pose3D) -> int:
     return pose.trace[-1].done_ns - pose.trace[0].received_ns
 
 
-def _memory(healths: list[Health], phases: list[_Phase], with_viewers: bool) -> list[float]:
+def _memory(healths: list[Health], phases: list[_Phase], kind: str) -> list[float]:
     """Of serve, in order, bytes."""
-    wanted = [phase for phase in phases if phase.with_viewers is with_viewers]
+    wanted = [phase for phase in phases if phase.kind == kind]
     return [float(it.memory_bytes) for it in healths if any(phase.holds(it.monotonic_ns) for phase in wanted)]
 
 
 @contextmanager
-def _looking(port: int, slow_port: int, scratch: Path, number: int) -> Iterator[tuple[list[_Viewer], list[_Viewer], list[_Viewer]]]:
-    """Viewers that are free, that will be frozen, and that are behind the slow link."""
-    ports = [port] * (FREE + FROZEN) + [slow_port] * SLOW
-    viewers = [_Viewer(f"127.0.0.1:{each}", scratch / f"viewer-{number}-{index}") for index, each in enumerate(ports)]
+def _processes(addresses: list[str], scratch: Path, number: int) -> Iterator[list[_Viewer]]:
+    viewers = [_Viewer(address, scratch / f"viewer-{number}-{index}") for index, address in enumerate(addresses)]
     try:
-        yield viewers[:FREE], viewers[FREE : FREE + FROZEN], viewers[FREE + FROZEN :]
+        yield viewers
     finally:
         for viewer in viewers:
             viewer.process.kill()
