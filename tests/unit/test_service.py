@@ -65,8 +65,8 @@ def refusal(call: Callable[[], None]) -> str:
 
 
 def test_the_services_of_a_system_with_a_recorder_and_an_npu() -> None:
-    settings = {"record": {"folder": "/data/rec"}, "serve": {"address": "127.0.0.1:5570"}, "metrics": METRICS, "npu": {"folder": "/opt/om", "device": 2}}
-    config = Config().changed(**settings)
+    serve, npu = {"address": "127.0.0.1:5570"}, {"folder": "/opt/om", "device": 2}
+    config = Config().changed(record={"folder": "/data/rec"}, serve=serve, metrics=METRICS, npu=npu)
     files = made(config, path=Path("/etc/pose lift%.yaml"), groups=("video", "HwHiAiUser"), cann={"ASCEND_OPP_PATH": "/a b"})
     assert set(files) == {*EVERY} - {instance("serve"), instance("metrics")}, "there is nothing particular to these"
     assert not re.search("@[A-Z]+@", "".join(files.values()))
