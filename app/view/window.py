@@ -116,7 +116,7 @@ class Window(QOpenGLWindow):
 
     def keyPressEvent(self, event: Any) -> None:
         """A key."""
-        name = _KEYS.get(Qt.Key(event.key()), event.text().upper())
+        name = _KEYS.get(event.key(), event.text().upper())
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         action = self.content.press(name, shift)
         if action:

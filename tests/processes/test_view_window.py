@@ -117,28 +117,37 @@ def test_who_is_far_from_the_window_is_not_in_it(display: dict[str, str], tmp_pa
     assert (front["picture"] != top["picture"]).any(-1).mean() > 0.02
 
 
-def test_a_recording_opens_and_leaves_when_it_is_told_to(display: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_by", ["signal", "key"])
+def test_a_recording_opens_and_leaves_when_it_is_told_to(display: dict[str, str], tmp_path: Path, told_by: str) -> None:
     with RecordingWriter(tmp_path / "session.mcap", {}) as writer:
-        for number in range(3):
+        for number in (0, 1, 1800):
             pose = pose_at(number)
             jpeg = jpeg_of(picture_of(pose))
             writer.write(Frame(number, pose.t_ns, WIDTH_PX, HEIGHT_PX, 30.0, 0, 0, 0, "jpeg", jpeg, 1, ()))
             writer.write(pose)
-    command = [sys.executable, "-c", _LEAVES, str(tmp_path / "session.mcap")]
+    command = [sys.executable, "-c", _LEAVES, str(tmp_path / "session.mcap"), told_by]
     done = subprocess.run(command, env=display, capture_output=True, text=True)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "drawn", "")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "drawn, paused, drawn", "")
 
 
 _LEAVES = """
-import sys
+import os, signal, sys
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent
 import app.view.window as window
+told_by = sys.argv.pop()
 drawn = window.Window.paintGL
 def paint(self):
     drawn(self)
     if self.drawn == 3:
-        print("drawn", flush=True)
-        import os, signal
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.always = True
+        press(self, Qt.Key.Key_Space, " ")
+        print("drawn", "paused" if self.content.playhead.still else "playing", sep=", ", end=", ")
+    if self.drawn == 6:
+        print("drawn")
+        os.kill(os.getpid(), signal.SIGTERM) if told_by == "signal" else press(self, Qt.Key.Key_Q, "q")
+def press(self, key, text):
+    QGuiApplication.sendEvent(self, QKeyEvent(QKeyEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier, text))
 window.Window.paintGL = paint
 sys.argv = ["poselift", "view", sys.argv[1]]
 from app.cli import main
