@@ -130,6 +130,22 @@ def test_a_recording_opens_and_leaves_when_it_is_told_to(display: dict[str, str]
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "drawn, paused, drawn", "")
 
 
+def test_qt_does_not_use_up_none(display: dict[str, str]) -> None:
+    """Before Python 3.12 None is counted, and a binding that gives it back too often ends the process in the middle of a long look."""
+    done = subprocess.run([sys.executable, "-c", _NONE], env=display, capture_output=True, text=True)
+    assert done.returncode == 0 and int(done.stdout) > -100, done.stdout + done.stderr
+
+
+_NONE = """
+import sys
+from PySide6.QtGui import QGuiApplication, QWindow
+application, window = QGuiApplication([]), QWindow()
+before = sys.getrefcount(None)
+for _ in range(1000):
+    window.setTitle("poselift")
+print(sys.getrefcount(None) - before)
+"""
+
 _LEAVES = """
 import os, signal, sys
 from PySide6.QtCore import Qt
