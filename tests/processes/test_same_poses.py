@@ -39,7 +39,8 @@ def by_hand(config: Config, pictures: Path, times_ns: list[int]) -> list[tuple[A
 
 
 def test_live_file_and_replay_agree(configure, clip_pictures: Path, tmp_path: Path) -> None:
-    path, config = configure(record={"pictures": "png", "min_free_mb": 0})
+    room = {"capture": {"ring_slots": 64}, "bus": {"queue": 100}}  # for all pictures: a busy machine's recorder must not miss any
+    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, **room)
     live = poselift("up", clip_pictures, "--record", tmp_path / "live", "--config", path)
     assert live.returncode == 0, live.stderr
     session = tmp_path / "live" / "session.mcap"
