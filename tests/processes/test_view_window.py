@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,10 @@ def test_a_window_beside_the_pipeline_is_gone_with_it(display: dict[str, str], m
     for name, value in display.items():
         monkeypatch.setenv(name, value)
     with window(Config().changed(serve={"address": "127.0.0.1:5999"})):
-        (process,) = (child for child in psutil.Process().children() if "view" in child.cmdline())
+        process, deadline = None, time.monotonic() + 30
+        while process is None:  # a process has no command line yet for a moment after it was started
+            assert time.monotonic() < deadline, "no window was started"
+            process = next((child for child in psutil.Process().children() if "view" in child.cmdline()), None)
         assert "127.0.0.1:5999" in process.cmdline()
     assert not process.is_running()
 
