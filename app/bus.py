@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ POLL_MS = 100
 AT_ONCE = 64
 RECONNECT_MS = 20
 """After so long a taker looks again for a sender that is gone; its queues sooner, to be there when it is announced."""
+HEAD_START_S = 0.003
+"""Between a message's coming and the end of the rest of those who wait for it."""
 MAX_PATH = 100
 """A Unix socket's path has at most 107 bytes."""
 
@@ -43,6 +46,9 @@ class Bus(Protocol):
 
     def receive(self, timeout_s: float) -> list[Message]:
         """What has come, in the way this worker takes each stream; empty after the time-out."""
+
+    def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
+        """Leave alone what comes, for a time, or until a message of one of these types is there and those in a hurry have it."""
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.
@@ -87,6 +93,7 @@ class ZmqBus:
         }
         self._control = self._bind(zmq.ROUTER, f"{worker}.Control")
         self._inputs: dict[zmq.Socket[bytes], Take] = {}
+        self._kinds: dict[zmq.Socket[bytes], type[Message]] = {}
         self._feeds: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._control, zmq.POLLIN)
@@ -110,6 +117,7 @@ class ZmqBus:
             self._poller.register(feed, zmq.POLLIN)  # also where nothing comes by it: a socket that nobody polls is not announced again
             if not pull:
                 self._inputs[feed] = link.take
+            self._kinds[pull or feed] = link.message
 
     def receive(self, timeout_s: float) -> list[Message]:
         """What has come, of a NEWEST stream the newest alone (and its End behind it); empty after the time-out."""
@@ -122,6 +130,17 @@ class ZmqBus:
                     self._feeds[socket].unsubscribe(_announcement(self.worker))
                 messages += come
         return messages
+
+    def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
+        """Leave alone what comes, for a time, or until a message of one of these types is there and those in a hurry have it."""
+        poller = zmq.Poller()
+        for socket, kind in self._kinds.items():
+            if kind in until:
+                poller.register(socket, zmq.POLLIN)
+        if not poller.sockets:
+            time.sleep(rest_s)
+        elif poller.poll(round(rest_s * 1000)):
+            time.sleep(HEAD_START_S)
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from app.bus import Bus
 from app.health import Meter
@@ -31,6 +31,18 @@ EXIT_WITHIN_S = 8
 Numbered = Union[Frame, Pose2D, Pose3D]
 
 
+class Rest(NamedTuple):
+    """What a worker does before it takes the next messages, so that they come several at a time: to wake for each would cost the others."""
+
+    most_s: float
+    until: tuple[type[Message], ...] = ()
+    """One of these types ends it."""
+
+
+OUT_OF_THE_WAY = Rest(0.04, (Pose3D,))
+"""The pose is computed in peace: what comes meanwhile is taken when it is there, or after this time."""
+
+
 class Loop:
     """One worker's loop around its end of the bus.
 
@@ -38,10 +50,10 @@ class Loop:
     no End to those behind it: it may come back.
     """
 
-    def __init__(self, bus: Bus, rest_s: float = 0.0) -> None:
-        """`rest_s`: for a worker that is in no hurry, the pause before it takes the next messages, so that they come several at a time."""
+    def __init__(self, bus: Bus, rest: Rest | None = None) -> None:
+        """`rest` is for a worker that is in no hurry."""
         self.bus = bus
-        self._rest_s = rest_s
+        self._rest = rest
         self.incarnation = time.time_ns()
         self.meter = Meter(bus.worker, self.incarnation, time.monotonic_ns())
         self.frames_captured = 0
@@ -94,7 +106,8 @@ class Loop:
             self.turn()
             if time.monotonic() > self._leave_by_s:
                 break
-            time.sleep(self._rest_s)
+            if self._rest:
+                self.bus.rest(self._rest.most_s, self._rest.until)
 
     def on_their_way(self, within_s: float) -> Iterator[Message]:
         """All that was sent until this time from now, as `inputs` gives it: for an order that must not lose what was sent before it."""

@@ -58,6 +58,9 @@ class MemoryBus:
             messages += [message for message in waiting if isinstance(message, End)]
         return messages
 
+    def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
+        """Nobody else runs meanwhile."""
+
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Put the message into every taker's queue."""
         self._ended = self._ended or isinstance(message, End)

@@ -21,7 +21,8 @@ from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import Up, up
 from bench.viewer import QUALITY, RATE_HZ, WIDTH_PX
 
-ROUNDS, PHASE_S = 4, 15.0
+ROUNDS, PHASE_S = 6, 2 * FRAMES / FPS
+"""A phase is twice the clip: all see the same pictures."""
 QUICK_ROUNDS, QUICK_PHASE_S = 1, 6.0
 CALM_S = 2.0
 """What was started or ended just now plays no part."""
@@ -32,14 +33,14 @@ GOAL = 0.10
 GOAL_BYTES = 10e6
 NONE, ALONE, VIEWERS = "no viewer", "decoding alone", f"{FREE + FROZEN + SLOW} viewers"
 METHOD = (
-    f"The demo clip live, in a row, through `poselift up` with serve; {ROUNDS} times in turn {PHASE_S:g} s with no viewer, as long with "
-    f"{FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with {FREE + FROZEN + SLOW} viewers: "
-    f"each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, {RATE_HZ:g}/s) and decodes them; "
-    f"{FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of {LINK_BITS_PER_S // 1000} kbit/s. They "
-    "stand for other machines, so they run on this one when nobody else wants to (SCHED_IDLE); what their decoding costs this machine "
-    "all the same, the second row shows. Age of a pose: from the picture in capture's hand until lift sends it. Checked: somebody is seen "
-    "in 95 % of the poses, every viewer that is neither frozen nor slow receives 90 % of them, the slow one receives poses and pictures, "
-    "and what the frozen ones miss is counted."
+    f"The demo clip live, in a row, through `poselift up` with serve; {ROUNDS} times in turn {PHASE_S:.1f} s (the clip twice) with no "
+    f"viewer, as long with {FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with "
+    f"{FREE + FROZEN + SLOW} viewers: each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, "
+    f"{RATE_HZ:g}/s) and decodes them; {FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of "
+    f"{LINK_BITS_PER_S // 1000} kbit/s. They stand for other machines, so they run on this one when nobody else wants to (SCHED_IDLE); "
+    "what their decoding costs this machine all the same, the second row shows. Age of a pose: from the picture in capture's hand until "
+    "lift sends it. Checked: somebody is seen in 95 % of the poses, every viewer that is neither frozen nor slow receives 90 % of them, "
+    "the slow one receives poses and pictures, and what the frozen ones miss is counted."
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.bus import Bus
 from app.config import Config
 from app.errors import UserError
-from app.loop import Loop
+from app.loop import Loop, Rest
 from app.messages import Pose2D, Pose3D
 from models.backend import Model, open_model
 from models.lifter import Lifter
@@ -16,7 +16,7 @@ from models.lifter_metadata import LifterMetadata
 from models.whole_sequence import WholeSequence
 from workers.networks import Timed, open_network
 
-REST_S = 0.02
+FROM_FILE = Rest(0.02)
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
 
 
@@ -78,7 +78,7 @@ def new_whole(network: Model, config: Config, flip: bool) -> WholeSequence | Non
 
 def run(config: Config, bus: Bus) -> None:
     """Every Pose2D, in order."""
-    loop = Loop(bus, rest_s=0.0 if config.live else REST_S)
+    loop = Loop(bus, None if config.live else FROM_FILE)
     loop.on_signals()
     with closing(Timed(open_lifter(config), loop.meter)) as network, closing(new_lift(network, config)) as lift:
         loop.wait_for_takers(config.bus.wait_for_takers_s)

@@ -7,13 +7,13 @@ import os
 from app.bus import Bus
 from app.config import Config
 from app.errors import UserError
-from app.loop import Loop
+from app.loop import Loop, Rest
 from app.messages import Pose2D, Pose3D
 
 NICENESS = 10
 """Nobody waits for this."""
-REST_S = 0.1
-"""Prometheus asks every few seconds; to wake for every message alone would cost the other workers time."""
+RARELY = Rest(0.1)
+"""Prometheus asks every few seconds."""
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -28,7 +28,7 @@ def run(config: Config, bus: Bus) -> None:
     os.nice(NICENESS)
     metrics = Metrics()
     with answering(address, metrics.registry):
-        loop = Loop(bus, REST_S)
+        loop = Loop(bus, RARELY)
         loop.on_signals()
         for message in loop.inputs():
             metrics.add(message)

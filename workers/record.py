@@ -17,7 +17,7 @@ from app.config import Config, redacted
 from app.errors import UserError
 from app.frames import Overwritten, RingReader
 from app.ledger import OVERWRITTEN
-from app.loop import Loop
+from app.loop import OUT_OF_THE_WAY, Loop, Rest
 from app.messages import Answer, End, Frame, Health, Message
 from app.orders import RECORD_START, RECORD_STOP
 from app.pixels import with_pixels
@@ -29,8 +29,8 @@ DISK_FAILED = "disk_failed"
 OFF = "recording is off; poselift record start begins one"
 NICENESS = 10
 """Compressing a picture takes as long as detecting in it; a recorder must not be in the way of those behind the newest frame."""
-REST_S = 0.02
-"""Waking for every message alone would cost the other workers time; held pictures lie in the ring so much longer."""
+FROM_FILE = Rest(0.02)
+"""Nobody waits for a recording; held pictures lie in the ring so much longer."""
 ON_THEIR_WAY_S = 0.1
 """A recording that is ended takes what is sent for so long after the order, so that nothing of before is missed."""
 
@@ -154,7 +154,7 @@ class Record:
 
 def run(config: Config, bus: Bus) -> None:
     """Everything that anybody sends, as it comes; frames with their pictures compressed."""
-    loop = Loop(bus, REST_S)
+    loop = Loop(bus, OUT_OF_THE_WAY if config.live else FROM_FILE)
     loop.on_signals()
     cv2.setNumThreads(1)
     os.nice(NICENESS)

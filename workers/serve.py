@@ -15,7 +15,7 @@ from app.bus import Bus, Orders
 from app.config import Config
 from app.frames import Overwritten, Picture, RingReader
 from app.ledger import OVERWRITTEN
-from app.loop import Loop
+from app.loop import OUT_OF_THE_WAY, Loop
 from app.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema, Pose3D
 from app.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from app.remote import wire
@@ -24,6 +24,7 @@ from app.remote.board import Board, Facts
 from app.remote.keys import folder_for
 from app.remote.outbox import Size
 from app.remote.refusals import Refusals
+from app.remote.showing import Showing
 from app.remote.sockets import Door, Letter
 from models.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
@@ -56,19 +57,21 @@ class Serve:
         self._orders = Orders(config.runtime_path())
         self._order: Optional[_Order] = None
         self._bad = Refusals()
-        self._frame: Optional[Frame] = None
+        self._showing = Showing(config.capture.ring_slots // 2)
         self._healths: dict[str, Health] = {}
         loop.bus.wake_for(self._door.sockets)
 
     def step(self, message: Message) -> None:
         """A message from the bus."""
         if isinstance(message, Frame):
-            self._frame = message
+            self._showing.put(message, time.monotonic_ns())
             self._board.camera(_camera(self._config, message))
         elif not isinstance(message, End):  # who works on has to say more
             self._board.publish(message)
             self._send()
-        if isinstance(message, Health):
+        if isinstance(message, Pose3D):
+            self._showing.posed(message.frame)
+        elif isinstance(message, Health):
             self._healths[message.worker] = message
 
     def turn(self) -> None:
@@ -159,8 +162,8 @@ class Serve:
         self._board.send(self._door.send, time.monotonic_ns())
 
     def _show(self, now_ns: int) -> None:
-        """The newest frame to those who want it now: each size is compressed once."""
-        frame, self._frame = self._frame, None
+        """A frame to those who want it now: each size is compressed once."""
+        frame = self._showing.take(now_ns)
         if frame is None:
             return
         for size, outboxes in self._board.due(now_ns).items():
@@ -177,13 +180,13 @@ class Serve:
 
 def run(config: Config, bus: Bus) -> None:
     """As it comes, and as far as each viewer keeps up."""
-    loop = Loop(bus)
+    loop = Loop(bus, OUT_OF_THE_WAY)
     loop.on_signals()
     cv2.setNumThreads(1)
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
+    os.nice(NICENESS)  # of this thread, and of those that it starts: before there are sockets
     serve = Serve(config, loop, RingReader(config.runtime_path(), bus.worker), address)
-    os.nice(NICENESS)
     log.info("serving viewers at %s", address)
     loop.beside = serve.turn
     for message in loop.inputs():

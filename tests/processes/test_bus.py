@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import zmq
 
-from app.bus import MAX_PATH, Watch, ZmqBus, order, subscribe
+import app.bus
+from app.bus import HEAD_START_S, MAX_PATH, Watch, ZmqBus, order, subscribe
 from app.errors import UserError
 from app.loop import Loop
 from app.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
@@ -178,6 +179,24 @@ def test_what_waits_comes_several_at_a_time_and_in_order(connect: Connect) -> No
         batches.append(lift.receive(PATIENCE_S))
     assert [message.frame for batch in batches for message in batch] == list(range(100))
     assert 1 < max(map(len, batches)) <= 64
+
+
+def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    lift, record = connect("lift", workers=WORKERS[:4]), connect("record", workers=WORKERS[:4])
+    eventually(lambda: "record" in lift.takers())
+    slept: list[float] = []
+    monkeypatch.setattr(app.bus.time, "sleep", slept.append)
+    lift.send(a_health("lift"), patient)
+    record.rest(0.05, (Pose3D,))
+    assert slept == [], "nothing that ends the rest came"
+    lift.send(a_pose3d(1), patient)
+    record.rest(PATIENCE_S * 1000, (Pose3D,))
+    assert slept == [HEAD_START_S], "those in a hurry have it first"
+    record.rest(12.5, ())
+    assert slept == [HEAD_START_S, 12.5]
+    monkeypatch.undo()
+    messages = taken(record, lambda messages: len(messages) == 2)
+    assert {type(message) for message in messages} == {Health, Pose3D}, "what came meanwhile is taken afterwards"
 
 
 def test_live_a_full_queue_drops_and_names_the_taker(connect: Connect) -> None:
