@@ -18,6 +18,8 @@ LEEWAY = 0.25
 """Of what is seen: somebody that far from the middle is caught up with twice as fast, further away faster still."""
 MIDDLE_M = 0.86
 """Of a body above the ground."""
+OFF_GROUND_M = 0.35
+"""Who jumps or bends moves within what is seen; who is higher above the ground, as on a roof, takes it along."""
 ROOM_M = 1.14
 """Around a body's middle there is room for all of it."""
 FAR_AWAY_M = 2.5
@@ -90,7 +92,7 @@ class Director:
             roots = roots[pose.person.tolist().index(int(self.followed or 0))][None]
         low, high = roots.min(0), roots.max(0)
         goal = (low + high) / 2
-        goal[1] = self.ground_m - MIDDLE_M
+        goal[1] = np.clip(self.ground_m - MIDDLE_M, goal[1] - OFF_GROUND_M, goal[1] + OFF_GROUND_M)
         reach = ROOM_M + 0.7 * float(np.hypot(*(high - low)[[0, 2]])) / 2
         if self._middle is None or np.abs(goal - self._middle).max() > FAR_AWAY_M:
             self._middle, self._reach = goal, reach

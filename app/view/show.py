@@ -24,6 +24,8 @@ SAID_S = 3.5
 """An answer is shown so long."""
 REFRESH_S = 0.25
 """Figures change so often at most: they are to be read."""
+OTHER_GROUND_M = 0.8
+"""Somebody else whose feet are so far from the ground stands on another one."""
 WINDOW_ACTIONS = {"S": "screenshot", "F": "fullscreen", "Q": "quit", "ESCAPE": "leave"}
 VIEWS = {"1": "front", "2": "side", "3": "top", "4": "follow"}
 
@@ -44,6 +46,7 @@ class Show:
         self.stale = False
         self._floor, self._figures, self._places = Floor(), Figures(), Places()
         self._ground_m = self.director.ground_m
+        self._standing: set[int] = set()
         self._facts = Facts(source.name, "connecting" if source.follows else "playing")
         self._people: list[Tracked] = []
         self._says: tuple[str, float] = ("", 0.0)
@@ -185,9 +188,16 @@ class Show:
         places = self._places.of(lately)
         self.joints, self.trail = places[-1], trails(lately, places, pose.t_ns)
         if len(self.joints):
-            self._ground_m = self._floor.under(lowest(self.joints), pose.t_ns / 1e9)
+            self._stand(set(pose.person.tolist()), lowest(self.joints), pose.t_ns / 1e9)
         if not self.playhead.still:
             self._figures.shown(now_s, self.source.age_ns(pose))
+
+    def _stand(self, people: set[int], lowest_m: float, t_s: float) -> None:
+        """Put the ground under the people. Where there are only others than before it may be another one."""
+        if people.isdisjoint(self._standing) and abs(lowest_m - self._ground_m) > OTHER_GROUND_M:
+            self._floor = Floor()
+        self._standing = people
+        self._ground_m = self._floor.under(lowest_m, t_s)
 
     def _refreshed(self, now_s: float) -> bool:
         """Bring figures and words up to date, now and then; whether they changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from app.messages import Answer, End
 from app.remote.viewer import Link
 from app.remote.wire import Picture
+from app.view.bodies import lowest
+from app.view.camera import project
 from app.view.layout import arrange
 from app.view.page import Label, Line, compose
 from app.view.show import Show
@@ -167,6 +170,33 @@ def test_pictures_are_asked_for_once_a_size_and_not_at_all_where_none_is_shown()
     for wide in (800, 800, 640, 0):
         source.want(wide)
     assert [(wide, rate > 0) for wide, _, rate in feed.wants] == [(800, True), (640, True), (1, False)]
+
+
+@pytest.mark.parametrize("up_m", [3.0, -3.0])
+def test_somebody_else_on_a_roof_is_seen_with_the_ground_under_their_feet(up_m: float) -> None:
+    show, feed = running(people=1)
+    for frame in range(30, 75):
+        pose = pose_at(frame, 1)
+        pose = replace(pose, person=pose.person + 7, root_m=pose.root_m - np.array([0, up_m, 0], np.float32))
+        feed.coming = [pose]
+        show.step(frame / 30)
+        if frame == 31:
+            assert abs(show.director.ground_m - lowest(show.joints)) < 0.1
+    panel = show.layout(1280, 720).scene
+    x_px, y_px, _ = project(show.director.eye, panel, show.joints.reshape(-1, 3)).T
+    assert all(panel.holds(x, y) for x, y in zip(x_px, y_px))
+
+
+def test_one_person_who_climbs_is_not_lost_from_sight() -> None:
+    show, feed = running(people=1)
+    for frame in range(30, 120):
+        pose = pose_at(frame, 1)
+        up_m = min((frame - 30) / 30, 2.5)
+        feed.coming = [replace(pose, root_m=pose.root_m - np.array([0, up_m, 0], np.float32))]
+        show.step(frame / 30)
+        panel = show.layout(1280, 720).scene
+        x_px, y_px, _ = project(show.director.eye, panel, show.joints[:, 0]).T
+        assert panel.holds(float(x_px[0]), float(y_px[0])), frame
 
 
 def test_nothing_new_is_not_drawn_again() -> None:
