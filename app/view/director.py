@@ -22,8 +22,8 @@ OFF_GROUND_M = 0.35
 """Who jumps or bends moves within what is seen; who is higher above the ground, as on a roof, takes it along."""
 ROOM_M = 1.14
 """Around a body's middle there is room for all of it."""
-FAR_AWAY_M = 2.5
-"""Somebody else appears so far away: the eye goes there at once."""
+FAR_AWAY_M, OTHERS_AWAY_M = 2.5, 0.7
+"""Whoever is so far away all of a sudden is not travelled to: the eye is there at once. Somebody else, the nearer one."""
 
 
 class Director:
@@ -38,6 +38,7 @@ class Director:
         self._shift = np.zeros(3)
         self._middle: Optional[np.ndarray[tuple[int], np.dtype[np.float64]]] = None
         self._reach = ROOM_M
+        self._people: set[int] = set()
         self.eye = preset(self.view, (0.0, self.ground_m - MIDDLE_M, 4.0), ROOM_M)
 
     def choose(self, view: str) -> None:
@@ -71,21 +72,23 @@ class Director:
 
     def step(self, pose: Optional[Pose3D], joints: Floats, ground_m: float, seconds: float) -> bool:
         """Go on for so long, with the people as they are now (`joints` as `bodies.placed`); whether the eye moved."""
-        first = self._middle is None
+        cut = False
         if len(joints):
             self.ground_m = ground_m
-            self._attend(pose, joints, seconds)
+            cut = self._attend(pose, joints, seconds)
         middle = self._middle if self._middle is not None else np.array(self.eye.target)
         goal = preset(self.view, _place(middle + self._shift), self._reach)
         distance = float(np.clip(goal.distance_m * self._zoom, NEAREST_M, FURTHEST_M))
         goal = Eye(goal.target, self._turn[0], self._turn[1], distance)
         if arrived(self.eye, goal):
             return False
-        self.eye = goal if first and self._middle is not None else towards(self.eye, goal, seconds)
+        self.eye = goal if cut else towards(self.eye, goal, seconds)
         return True
 
-    def _attend(self, pose: Optional[Pose3D], joints: Floats, seconds: float) -> None:
-        """The middle and the extent of those who are to be seen."""
+    def _attend(self, pose: Optional[Pose3D], joints: Floats, seconds: float) -> bool:
+        """The middle and the extent of those who are to be seen; whether they are somewhere else than those before."""
+        people = set(pose.person.tolist()) if pose else set()
+        strangers, self._people = people.isdisjoint(self._people), people
         roots = joints[:, 0].astype(np.float64)
         follows = pose is not None and self.view == "follow" and self.followed in pose.person.tolist()
         if follows and pose is not None:
@@ -94,13 +97,15 @@ class Director:
         goal = (low + high) / 2
         goal[1] = np.clip(self.ground_m - MIDDLE_M, goal[1] - OFF_GROUND_M, goal[1] + OFF_GROUND_M)
         reach = ROOM_M + 0.7 * float(np.hypot(*(high - low)[[0, 2]])) / 2
-        if self._middle is None or np.abs(goal - self._middle).max() > FAR_AWAY_M:
+        away_m = np.inf if self._middle is None else float(np.abs(goal - self._middle).max())
+        if self._middle is None or away_m > (OTHERS_AWAY_M if strangers else FAR_AWAY_M):
             self._middle, self._reach = goal, reach
-            return
-        off = float(np.abs(goal - self._middle).max()) / reach
+            return True
+        off = away_m / reach
         settles_s = (FOLLOWS_S if follows else CALM_S) / (1 + (off / LEEWAY) ** 2)
         self._middle = self._middle + (1 - np.exp(-seconds / settles_s)) * (goal - self._middle)
         self._reach += float(1 - np.exp(-seconds / CALM_S)) * (reach - self._reach)
+        return False
 
 
 def _place(point: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Place:

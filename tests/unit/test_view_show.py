@@ -180,11 +180,10 @@ def test_somebody_else_on_a_roof_is_seen_with_the_ground_under_their_feet(up_m: 
         pose = replace(pose, person=pose.person + 7, root_m=pose.root_m - np.array([0, up_m, 0], np.float32))
         feed.coming = [pose]
         show.step(frame / 30)
-        if frame == 31:
-            assert abs(show.director.ground_m - lowest(show.joints)) < 0.1
-    panel = show.layout(1280, 720).scene
-    x_px, y_px, _ = project(show.director.eye, panel, show.joints.reshape(-1, 3)).T
-    assert all(panel.holds(x, y) for x, y in zip(x_px, y_px))
+        assert abs(show.director.ground_m - lowest(show.joints)) < 0.2
+        panel = show.layout(1280, 720).scene
+        x_px, y_px, _ = project(show.director.eye, panel, show.joints.reshape(-1, 3)).T
+        assert all(panel.holds(x, y) for x, y in zip(x_px, y_px)), f"from their first frame on, not only after {frame - 30}"
 
 
 def test_one_person_who_climbs_is_not_lost_from_sight() -> None:
