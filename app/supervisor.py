@@ -18,7 +18,7 @@ from app.errors import UserError
 from app.loop import EXIT_WITHIN_S
 from app.messages import Health, Message, Pose2D, Pose3D
 from app.process import SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
-from app.streams import WATCH, links
+from app.streams import WATCH, is_onlooker, links
 
 USER_ERROR = 2
 """Exit code of a worker that cannot run before the user mends something."""
@@ -36,6 +36,8 @@ class Child:
         self.restarted = 0
         self.finished = False
         self.heard_s: float | None = None
+        self.again_s = 0.0
+        """Once it has left, it is not looked after before this time."""
         self.last_line = ""
         self._rest = b""
         self.process: subprocess.Popen[bytes]
@@ -78,8 +80,8 @@ class Child:
 class Supervisor:
     """All workers of one run. Use it in a `with`; call `step` often, until `done`.
 
-    Live, a worker that dies is started again, unless it does so too often. From a file its death ends the run: its state is gone, so what
-    came after would not be the same.
+    Live, a worker that dies is started again. One that does so too often ends the run, or, if it only looks on, is left alone for a while.
+    From a file its death ends the run: its state is gone, so what came after would not be the same.
     """
 
     def __init__(self, config: Config, say: Callable[[str], None]) -> None:
@@ -155,7 +157,8 @@ class Supervisor:
             self._say_lines(child)
             if not child.finished and child.process.poll() is not None:
                 self._say_lines(child)
-                self._left(child, now_s)
+                if self._draining or now_s >= child.again_s:
+                    self._left(child, now_s)
             elif not child.finished and child.heard_s and now_s - child.heard_s > self.config.supervisor.silent_timeout_s:
                 self._say(f"{child.worker} has said nothing for {self.config.supervisor.silent_timeout_s:g} s; killing it")
                 child.heard_s = None
@@ -196,9 +199,14 @@ class Supervisor:
         while now_s - child.restarts[0] > settings.restart_window_s:
             child.restarts.popleft()
         if len(child.restarts) > settings.max_restarts:
-            times = f"{len(child.restarts)} times in {settings.restart_window_s:g} s"
-            self.stop(f"{child.worker} died {times}, giving up; its last words: {child.last_line or child.cause()}")
-            self._finish(child)
+            times = f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s"
+            last = f"its last words: {child.last_line or child.cause()}"
+            if is_onlooker(child.worker):
+                self._say(f"{times}; the others go on without it for as long; {last}")
+                child.again_s = now_s + settings.restart_window_s
+            else:
+                self.stop(f"{times}, giving up; {last}")
+                self._finish(child)
             return
         child.restarted += 1
         self._say(f"{child.worker} died ({child.cause()}); starting it again")

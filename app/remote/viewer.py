@@ -33,6 +33,8 @@ REOPEN_S = 3.0
 FIRST_PINGS = 8
 """So many Pings follow each other quickly, as an estimate of the clock is wanted at once."""
 FIRST_PING_S = 0.05
+TAKEN_NS = 10_000_000
+"""It is told no more often than this what has arrived: a pose and its picture come close together, and every word costs the board."""
 
 
 class Link(NamedTuple):
@@ -69,6 +71,7 @@ class Viewer:
         self._hello_due_ns, self._ping_due_ns, self._pings = now_ns, now_ns, 0
         self._wanted: Optional[Want] = None
         self._taken = self._told = Taken(0, 0, 0)
+        self._tell_ns = now_ns
         self._piece: Optional[Picture] = None
         self._why, self._was_refused = "", False
 
@@ -109,8 +112,8 @@ class Viewer:
         if self._wanted != self._want:
             self._wanted = self._want
             said.append(self._want)
-        if self._told != self._taken:
-            self._told = self._taken
+        if self._told != self._taken and now_ns >= self._tell_ns:
+            self._told, self._tell_ns = self._taken, now_ns + TAKEN_NS
             said.append(self._taken)
         said += self._orders
         self._orders = []
@@ -118,7 +121,9 @@ class Viewer:
 
     def due_ns(self) -> int:
         """When `to_say` has something again, if nothing is heard."""
-        return self._ping_due_ns if self._taken.session else self._hello_due_ns
+        if not self._taken.session:
+            return self._hello_due_ns
+        return min(self._ping_due_ns, self._tell_ns) if self._told != self._taken else self._ping_due_ns
 
     def hear(self, data: bytes, now_ns: int) -> Optional[FromBoard]:
         """A message has come; it, where it is of interest to people, a picture when it is whole."""

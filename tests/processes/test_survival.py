@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from pipeline_run import PATIENCE_S, poselift, running, running_lift
+from viewers import free_port
 
+import app.supervisor
 from app.messages import Frame, Health, Pose3D
 from app.recording import parts, read
+from app.supervisor import Supervisor
 from app.tally import Tally
 
 WORKERS = ("capture", "detect", "lift", "record")
@@ -131,6 +136,40 @@ def test_what_dies_again_and_again_is_given_up(configure, tmp_path: Path) -> Non
         output = pipeline.output()
     assert pipeline.process.returncode == 1
     assert "lift died 3 times in 60 s, giving up" in output
+
+
+def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(configure, monkeypatch) -> None:
+    rest_s, skew_s, said = 1000.0, [0.0], []
+    settings = {"max_restarts": 1, "restart_window_s": rest_s, "silent_timeout_s": 10 * rest_s}
+    source, address = {"source": "test:320x240@30"}, {"address": f"127.0.0.1:{free_port()}"}
+    _, config = configure(mode="live", capture=source, serve=address, supervisor=settings)
+    monkeypatch.setattr(app.supervisor, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + skew_s[0]))
+    with Supervisor(config, said.append) as supervisor:
+        serve, messages = supervisor.children["serve"], []
+
+        def until(what) -> None:
+            end_s = time.monotonic() + PATIENCE_S
+            while not what():
+                assert time.monotonic() < end_s, said
+                messages.extend(supervisor.step())
+                time.sleep(0.01)
+
+        for _ in range(2):
+            until(lambda: serve.heard_s)
+            pid = serve.process.pid
+            serve.process.kill()
+            until(lambda pid=pid: serve.process.pid != pid or serve.again_s)
+        assert any(line.startswith("serve died 2 times in 1000 s; the others go on without it for as long") for line in said), said
+        here = len(messages)
+        until(lambda: sum(isinstance(message, Pose3D) for message in messages[here:]) > 10)
+        assert serve.process.pid == pid and not supervisor.failure
+        skew_s[0] = rest_s + 1
+        until(lambda: serve.process.pid != pid and serve.heard_s)
+        serve.again_s = skew_s[0] + 2 * time.monotonic()
+        serve.process.kill()
+        supervisor.stop()
+        until(lambda: supervisor.done)
+    assert supervisor.failure is None
 
 
 def test_programs_read_poses_while_it_runs(configure) -> None:

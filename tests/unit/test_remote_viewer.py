@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from app.messages import SCHEMA, Answer, Control, End, encode
-from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, Viewer
+from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Viewer
 from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 S = 10**9
@@ -82,6 +82,11 @@ def test_what_has_come_is_acknowledged(welcomed: Talk) -> None:
     assert welcomed.viewer.missed == {"no_room:Pose3D": 2}
     assert Taken(1, 3, 0) in welcomed.after(0)
     assert Taken not in [type(message) for message in welcomed.after(0)]
+    told_ns = welcomed.now_ns
+    welcomed.hear(Missed({"no_room:Pose3D": 2}))
+    assert Taken(1, 4, 0) not in welcomed.after(0), "not again so soon"
+    assert welcomed.viewer.due_ns() == told_ns + TAKEN_NS
+    assert Taken(1, 4, 0) in welcomed.after(TAKEN_NS / S)
 
 
 def test_what_is_wanted_is_said_to_every_new_board(welcomed: Talk) -> None:
