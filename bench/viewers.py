@@ -37,7 +37,7 @@ METHOD = (
     f"viewer, as long with {FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with "
     f"{FREE + FROZEN + SLOW} viewers: each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, "
     f"{RATE_HZ:g}/s) and decodes them; {FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of "
-    f"{LINK_BITS_PER_S // 1000} kbit/s. They stand for other machines, so they run on this one when nobody else wants to (SCHED_IDLE); "
+    f"{LINK_BITS_PER_S // 1000} kbit/s. They and the link stand for what is elsewhere, so they run when nobody else here wants to (SCHED_IDLE); "
     "what their decoding costs this machine all the same, the second row shows. Age of a pose: from the picture in capture's hand until "
     "lift sends it. Checked: somebody is seen in 95 % of the poses, every viewer that is neither frozen nor slow receives 90 % of them, "
     "the slow one receives poses and pictures, and what the frozen ones miss is counted."
