@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import pytest
+from intruder import introduce, make_keys
 from pipeline_run import write_config
 
 from app.config import Config, load
@@ -34,6 +35,20 @@ def configure(runtime_folder: Path, tmp_path: Path, pulled: None) -> Any:
         return path, load(path)
 
     return make
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """The folder of a board's keys."""
+    return make_keys(tmp_path / "board", "atlas")
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, board: Path) -> Path:
+    """The folder of a laptop's keys, which board and laptop have admitted of each other."""
+    folder = make_keys(tmp_path / "laptop", "laptop")
+    introduce(board, folder)
+    return folder
 
 
 @pytest.fixture

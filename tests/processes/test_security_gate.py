@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
-from intruder import Keeper, frame, greeting, heard, introduce, keeping, make_keys, ready, tcp, wires
+from intruder import Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
 
 from app.errors import UserError
 from app.remote import gate, keys
@@ -21,18 +21,6 @@ ROOM_BYTES = 64 << 20
 """What an attack may cost: buffers, and what the allocator keeps."""
 WHO = ("127.0.0.1", "somebody who has left")
 """Whom libzmq turns away at once may be gone before it can be asked for its address."""
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Path:
-    return make_keys(tmp_path / "board", "atlas")
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, board: Path) -> Path:
-    folder = make_keys(tmp_path / "laptop", "laptop")
-    introduce(board, folder)
-    return folder
 
 
 @pytest.fixture

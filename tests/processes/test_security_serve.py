@@ -29,18 +29,6 @@ FUZZ = 5_000
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Path:
-    return make_keys(tmp_path / "board", "atlas")
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, board: Path) -> Path:
-    folder = make_keys(tmp_path / "laptop", "laptop")
-    introduce(board, folder)
-    return folder
-
-
-@pytest.fixture
 def serving(configure: Any, board: Path, laptop: Path) -> Iterator[tuple[Running, int]]:
     """A pipeline that serves with the board's keys, and its port."""
     port = free_port()
