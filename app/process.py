@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,6 +25,10 @@ from app.streams import links
 SUPERVISOR = "POSELIFT_SUPERVISOR"
 """Environment variable: process id of the supervisor, without which a worker does not go on."""
 SUPERVISOR_LOCK = "up"
+OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
+"""For `subprocess.Popen`: a group of processes that a terminal's Ctrl-C does not reach. Not a session of its own: Linux shares its cores
+among sessions first (sched_autogroup_enabled), and niceness counts only within one."""
+NICENESS = 10
 LOCK_PATIENCE_S = 0.2
 """Whoever only asks whether a lock is held has it for a moment."""
 PR_SET_PDEATHSIG = 1
@@ -115,6 +120,11 @@ def end_with_supervisor() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(supervisor):  # it died before the line above
         sys.exit(1)
+
+
+def stand_back() -> None:
+    """Have this process, and the threads that it starts from now on, compute when who computes poses does not."""
+    os.nice(NICENESS)
 
 
 def keep_freed_memory() -> None:

@@ -89,11 +89,15 @@ def links(mode: str, workers: tuple[str, ...]) -> tuple[Link, ...]:
     )
 
 
+def only_takes(worker: str) -> bool:
+    """Whether nobody takes anything from this worker but how it is."""
+    return not any(worker in stream.senders for stream in STREAMS if stream.message is not Health)
+
+
 def is_onlooker(worker: str) -> bool:
     """Whether nobody misses anything where this worker is not there: nobody takes anything from it but how it is, or waits for it."""
-    works = any(worker in stream.senders for stream in STREAMS if stream.message is not Health)
     waited_for = any(take.get(worker, Take.FEED) is not Take.FEED for stream in STREAMS for take in (stream.live, stream.file))
-    return not works and not waited_for
+    return only_takes(worker) and not waited_for
 
 
 def recorded() -> tuple[type[Message], ...]:

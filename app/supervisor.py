@@ -17,7 +17,7 @@ from app.config import Config, save
 from app.errors import UserError
 from app.loop import EXIT_WITHIN_S
 from app.messages import Health, Message, Pose2D, Pose3D
-from app.process import SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
+from app.process import OWN_GROUP, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
 from app.streams import WATCH, is_onlooker, links
 
 USER_ERROR = 2
@@ -48,7 +48,7 @@ class Child:
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         self.heard_s = None
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, **OWN_GROUP
         )
         assert self.process.stderr is not None
         os.set_blocking(self.process.stderr.fileno(), False)

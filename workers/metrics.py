@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from app.bus import Bus
 from app.config import Config
 from app.errors import UserError
 from app.loop import Loop, Rest
 from app.messages import Pose2D, Pose3D
 
-NICENESS = 10
-"""Nobody waits for this."""
 RARELY = Rest(0.1)
 """Prometheus asks every few seconds."""
 
@@ -25,7 +21,6 @@ def run(config: Config, bus: Bus) -> None:
         from app.metrics_server import answering
     except ModuleNotFoundError as error:  # an extra
         raise UserError(f"metrics.address is set, and {error.name} is not here; type: pip install 'poselift[metrics]'") from None
-    os.nice(NICENESS)
     metrics = Metrics()
     with answering(address, metrics.registry):
         loop = Loop(bus, RARELY)

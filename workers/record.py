@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -27,8 +26,6 @@ from app.recording_state import RecordingState
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
 OFF = "recording is off; poselift record start begins one"
-NICENESS = 10
-"""Compressing a picture takes as long as detecting in it; a recorder must not be in the way of those behind the newest frame."""
 FROM_FILE = Rest(0.02)
 """Nobody waits for a recording; held pictures lie in the ring so much longer."""
 ON_THEIR_WAY_S = 0.1
@@ -157,7 +154,6 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus, OUT_OF_THE_WAY if config.live else FROM_FILE)
     loop.on_signals()
     cv2.setNumThreads(1)
-    os.nice(NICENESS)
     record = Record(config)
     desk = Desk(record, Pictures(config, RingReader(config.runtime_path(), bus.worker), loop), loop)
     if config.live:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
 from importlib.metadata import version
@@ -29,8 +28,6 @@ from app.remote.sockets import Door, Letter
 from models.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
 
-NICENESS = 10
-"""Who computes poses comes first, also before those who look at them."""
 ANSWER_WITHIN_S = 10.0
 END_WITHIN_S = 0.5
 """Viewers that have not acknowledged the last message by then do without."""
@@ -185,7 +182,6 @@ def run(config: Config, bus: Bus) -> None:
     cv2.setNumThreads(1)
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
-    os.nice(NICENESS)  # of this thread, and of those that it starts: before there are sockets
     serve = Serve(config, loop, RingReader(config.runtime_path(), bus.worker), address)
     log.info("serving viewers at %s", address)
     loop.beside = serve.turn

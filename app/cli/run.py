@@ -10,8 +10,8 @@ from typing import Optional
 
 from app.config import load
 from app.errors import UserError
-from app.process import connect, end_with_supervisor, keep_freed_memory, lock, log_to_stderr, make_folder
-from app.streams import WORKERS
+from app.process import connect, end_with_supervisor, keep_freed_memory, lock, log_to_stderr, make_folder, stand_back
+from app.streams import WORKERS, only_takes
 from models.errors import DeviceError, ModelError
 
 
@@ -27,6 +27,8 @@ def run(worker: str, config_path: Optional[Path]) -> None:
         needs = {"record": "record.folder", "serve": "serve.address, in live mode", "metrics": "metrics.address, in live mode"}
         raise UserError(f"{worker} does not run with this config: it needs {needs.get(worker, 'a place in workers')}")
     lock(make_folder(config), worker)
+    if only_takes(worker):
+        stand_back()
     try:
         bus = connect(config, worker)
         import_module(f"workers.{worker}").run(config, bus)

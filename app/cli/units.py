@@ -9,12 +9,14 @@ from typing import Optional
 import app
 from app.config import Config
 from app.messages import Health
-from app.streams import WORKERS, links
+from app.streams import WORKERS, links, only_takes
 
 TEMPLATES = Path(app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""
 SERVICE, TARGET = "poselift@.service", "poselift.target"
 SYSTEM, CANN = f"{SERVICE}.d/system.conf", f"{SERVICE}.d/cann.conf"
+LIGHT = 10
+"""Share of the cores of who only takes, of 100: what niceness does between the processes of one service, this does between services."""
 RUNTIME_FOLDER, STATE_FOLDER = Path("/run/poselift"), Path("/var/lib/poselift")
 """What RuntimeDirectory= and StateDirectory= in system.conf make."""
 NPU_DEVICES = (
@@ -100,7 +102,9 @@ def _particular(config: Config, worker: str, system: bool) -> list[str]:
     )
     lines = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
     lines = ["[Unit]", *lines] if lines else []
+    if only_takes(worker):
+        lines += ["[Service]", f"CPUWeight={LIGHT}"]
     folder = Path(config.record.folder or STATE_FOLDER)
     if system and worker == "record" and not within(folder, STATE_FOLDER):
-        lines += ["[Service]", f"ReadWritePaths={quoted(str(folder))}"]
+        lines += [f"ReadWritePaths={quoted(str(folder))}"]
     return lines

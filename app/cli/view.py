@@ -15,6 +15,7 @@ import psutil
 
 from app.config import Config, load, save
 from app.errors import UserError
+from app.process import OWN_GROUP
 from app.remote.address import parse_address
 from app.remote.client import remote
 from app.remote.wire import PORT
@@ -75,7 +76,7 @@ def window(config: Config) -> Iterator[None]:
         target = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         command = [sys.executable, "-m", "app.cli", "view", f"{target}:{port}", "--config", str(Path(folder) / "config.yaml")]
         # Not of the terminal's group: Ctrl-C is for the pipeline, which ends the window behind it.
-        process = subprocess.Popen(command, start_new_session=True)
+        process = subprocess.Popen(command, **OWN_GROUP)
         psutil.Process(process.pid).nice(NICENESS)
         try:
             yield

@@ -15,11 +15,17 @@ from viewers import free_port
 
 import app.supervisor
 from app.messages import Frame, Health, Pose3D
+from app.process import NICENESS
 from app.recording import parts, read
 from app.supervisor import Supervisor
 from app.tally import Tally
 
 WORKERS = ("capture", "detect", "lift", "record")
+
+
+def queues(pid: int) -> list[int]:
+    """The threads of a process that pass messages on."""
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().startswith("ZMQ")]
 
 
 @pytest.mark.parametrize("victim", WORKERS)
@@ -170,6 +176,21 @@ def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(con
         supervisor.stop()
         until(lambda: supervisor.done)
     assert supervisor.failure is None
+
+
+def test_niceness_counts_between_the_workers(configure, tmp_path: Path) -> None:
+    """Linux shares cores among sessions before it looks at niceness; and Ctrl-C reaches a terminal's group."""
+    address = {"address": f"127.0.0.1:{free_port()}"}
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, serve=address)
+    with running(config, path, "test:320x240@30") as pipeline:
+        pids = {worker: pipeline.pid(worker) for worker in (*WORKERS, "serve")}
+        session, group = os.getsid(pipeline.process.pid), os.getpgid(pipeline.process.pid)
+        assert {worker: os.getsid(pid) for worker, pid in pids.items()} == dict.fromkeys(pids, session)
+        assert group not in {os.getpgid(pid) for pid in pids.values()}
+        base = psutil.Process(pipeline.process.pid).nice()
+        least = min(base + NICENESS, 19)
+        niceness = {worker: {os.getpriority(os.PRIO_PROCESS, thread) for thread in (pid, *queues(pid))} for worker, pid in pids.items()}
+        assert niceness == {worker: {least if worker in ("record", "serve") else base} for worker in pids}
 
 
 def test_programs_read_poses_while_it_runs(configure) -> None:

@@ -226,7 +226,6 @@ class Driven(MemoryBus):
 def test_the_worker_takes_only_while_recording_is_on_and_drops_nothing_while_it_is_off(
     settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.record.os.nice", lambda by: 0)
     monkeypatch.setattr(Loop, "on_signals", lambda self: None)
     hub = MemoryHub(links("live", ("detect", "record")))
     detect = hub.bus("detect")
@@ -260,7 +259,6 @@ def test_the_worker_takes_only_while_recording_is_on_and_drops_nothing_while_it_
 
 
 def test_a_worker_from_a_file_takes_no_such_orders(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.record.os.nice", lambda by: 0)
     monkeypatch.setattr(Loop, "on_signals", lambda self: None)
     hub = MemoryHub(links("file", ("detect", "record")))
     hub.controls["record"] = hub.bus("record")._control

@@ -68,7 +68,9 @@ def test_the_services_of_a_system_with_a_recorder_and_an_npu() -> None:
     serve, npu = {"address": "127.0.0.1:5570"}, {"folder": "/opt/om", "device": 2}
     config = Config().changed(record={"folder": "/data/rec"}, serve=serve, metrics=METRICS, npu=npu)
     files = made(config, path=Path("/etc/pose lift%.yaml"), groups=("video", "HwHiAiUser"), cann={"ASCEND_OPP_PATH": "/a b"})
-    assert set(files) == {*EVERY} - {instance("serve"), instance("metrics")}, "there is nothing particular to these"
+    assert set(files) == {*EVERY}
+    light = {worker for worker in WORKERS if values(files[instance(worker)], "CPUWeight")}
+    assert light == {"record", "serve", "metrics"}
     assert not re.search("@[A-Z]+@", "".join(files.values()))
     assert values(files[SERVICE], "ExecStart") == [f'{SCRIPT} run %i --config "/etc/pose lift%%.yaml"']
     assert values(files[TARGET], "Wants") == [" ".join(f"poselift@{worker}.service" for worker in WORKERS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.messages import TYPES, Answer, Control, End, Frame, Health, Pose2D, Pose3D
-from app.streams import STREAMS, WATCH, WORKERS, Link, Take, links, recorded
+from app.streams import STREAMS, WATCH, WORKERS, Link, Take, is_onlooker, links, only_takes, recorded
 
 MODES = ("live", "file")
 
@@ -99,6 +99,11 @@ def test_a_frame_comes_to_the_recording_by_every_stage(mode: str) -> None:
 def test_everything_that_is_said_is_recorded() -> None:
     assert set(recorded()) == {Frame, Pose2D, Pose3D, Health, End}
     assert {stream.message for stream in STREAMS if "record" not in stream.file} == set()
+
+
+def test_who_gives_nothing_stands_back_and_who_is_not_waited_for_either_only_looks_on() -> None:
+    assert {worker for worker in WORKERS if only_takes(worker)} == {"record", "serve", "metrics"}
+    assert {worker for worker in WORKERS if is_onlooker(worker)} == {"serve", "metrics"}
 
 
 def test_a_link_says_who_sends_what_to_whom() -> None:
