@@ -163,7 +163,7 @@ class Serve:
         frame = self._showing.take(now_ns)
         if frame is None:
             return
-        for size, outboxes in self._board.due(now_ns).items():
+        for size, outboxes in self._board.due(frame.trace[0].received_ns).items():
             try:
                 with self._ring.picture(frame) as pixels:
                     picture = _compressed(frame, pixels, size)

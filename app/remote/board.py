@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 from app.config import ServeConfig
 from app.ledger import add
 from app.messages import Answer, Control, End, encode
+from app.remote.cadence import Cadence
 from app.remote.outbox import Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
@@ -66,6 +68,7 @@ class Board:
         self._drops: dict[str, int] = {}
         self._names: set[str] = set()
         self._replies: dict[bytes, bytes] = {}
+        self._cadences: dict[float, Cadence] = {}
 
     @property
     def settled(self) -> bool:
@@ -136,11 +139,17 @@ class Board:
             guest.outbox.answer(self._welcome(guest))
 
     def due(self, now_ns: int) -> dict[Size, list[Outbox]]:
-        """A frame has come: who is to see it, by what size of picture."""
+        """A frame came at that time: who is to see it, by what size of picture.
+
+        Those who want equally many see the same frames: for each other frame that is to be seen, there is one more to compress.
+        """
+        outboxes = [guest.outbox for guest in self.guests.values() if guest.outbox.interval_ns < math.inf]
+        self._cadences = {it.interval_ns: self._cadences.get(it.interval_ns) or Cadence(it.interval_ns) for it in outboxes}
+        turns = {interval_ns for interval_ns, cadence in self._cadences.items() if cadence.takes(now_ns)}
         wanted: dict[Size, list[Outbox]] = {}
-        for guest in self.guests.values():
-            if size := guest.outbox.due(now_ns):
-                wanted.setdefault(size, []).append(guest.outbox)
+        for outbox in outboxes:
+            if outbox.interval_ns in turns and (size := outbox.due(now_ns)):
+                wanted.setdefault(size, []).append(outbox)
         return wanted
 
     def send(self, send: Callable[[bytes, bytes], bool], now_ns: int) -> None:

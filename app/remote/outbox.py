@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from app.ledger import add
 from app.messages import Health, Pose2D, Pose3D, encode
+from app.remote.cadence import EARLY_NS
 from app.remote.window import Window
 from app.remote.wire import Missed, Picture, Taken, Welcome
 
@@ -49,8 +50,9 @@ class Outbox:
         self._newest: dict[str, tuple[bytes, int]] = {}
         self._picture: Optional[Picture] = None
         self._begun = self._taken = 0
-        self._size, self._interval_ns = Size(0, 0), math.inf
-        self._last_ns, self._due_ns = 0, 0.0
+        self.interval_ns = math.inf
+        """Between two pictures, as the viewer wants it."""
+        self._size, self._last_ns = Size(0, 0), -math.inf
         self._told: dict[str, int] = {}
         self._tell_ns = 0
 
@@ -84,15 +86,15 @@ class Outbox:
 
     def want(self, size: Size, rate_hz: float) -> None:
         """From now on the viewer gets such pictures, at most so many a second."""
-        self._size, self._interval_ns = size, 1e9 / rate_hz if rate_hz > 0 else math.inf
-        self._due_ns = min(self._due_ns, self._last_ns + self._interval_ns)
+        self._size, self.interval_ns = size, 1e9 / rate_hz if rate_hz > 0 else math.inf
 
     def due(self, now_ns: int) -> Optional[Size]:
-        """Of which size it wants the frame that has just come; None where it wants none, or has no credit for it, which is counted."""
-        if self._interval_ns == math.inf or now_ns < self._due_ns:
+        """Of which size it wants a frame, now that it is its turn; None where it has no credit for it, which is counted.
+
+        None too where the last one was just now, however often it asks anew.
+        """
+        if now_ns - self._last_ns < self.interval_ns - 2 * EARLY_NS:
             return None
-        in_step_ns = self._due_ns + self._interval_ns
-        self._due_ns = in_step_ns if in_step_ns > now_ns else now_ns + self._interval_ns
         self._last_ns = now_ns
         under_way = self._begun - self._taken
         if (self._picture and self._picture.offset_bytes) or under_way >= UNTAKEN:

@@ -86,16 +86,16 @@ def test_a_viewer_goes_on_by_itself_when_serve_was_killed(serving: Any) -> None:
 
 
 def test_a_frozen_viewer_costs_the_others_nothing(serving: Any) -> None:
-    pipeline, address = serving("test:640x480@30")
+    pipeline, address = serving("test:640x480@15")
     frozen = Process(address)
     try:
         frozen.until(lambda seen: seen["poses"] > 10 and seen["pictures"] > 2, "poses and pictures")
         with looking(address) as eye:
-            eye.remote.want(640, 80, 15.0)
+            eye.remote.want(640, 80, 7.5)
             eye.more(Picture, 5)
             before = pipeline.until(healths, "health")[-1].memory_bytes
             frozen.process.send_signal(signal.SIGSTOP)
-            more = [message.frame for message in eye.more(Pose3D, 120)]
+            more = [message.frame for message in eye.more(Pose3D, 60)]
             assert eye.remote.missed.get("no_room:Pose3D", 0) <= 3, "what the frozen one misses is not this one's"
             assert len(more) > 0.9 * (more[-1] - more[0])
             name = f"no_room:{socket.gethostname()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,34 +180,52 @@ def test_those_who_want_the_same_share_one_picture(talk: Talk) -> None:
     assert talk.board.due(talk.now_ns + S // 1000) == {}, "not more often than wanted"
 
 
-def test_pictures_come_as_often_as_wanted() -> None:
-    outbox = Outbox()
-    outbox.want(Size(640, 80), 10.0)
-    due = []
-    for number in range(300):
-        now_ns = 5 * S + number * S // 30
-        if outbox.due(now_ns):
-            due.append(now_ns)
-            outbox.show(Picture(number, 0, 640, 480, 3, 0, b"abc", ()))
-            outbox.send(lambda _: True, now_ns)
-            outbox.taken(Taken(1, len(due), len(due)), now_ns)
-    assert 98 <= len(due) <= 102
+def pictures(talk: Talk, frames: range, rates_hz: dict[bytes, float], jitter_ms: int = 0) -> dict[bytes, list[int]]:
+    """The frames of a 30 fps camera, late by up to the jitter, that each viewer is shown who asks so each time and takes all at once."""
+    shown: dict[bytes, list[int]] = {peer: [] for peer in rates_hz}
+    late = random.Random(7)
+    for number in frames:
+        talk.now_ns = 5 * S + number * S // 30 + late.randint(0, jitter_ms * S // 1000)
+        for peer, rate_hz in rates_hz.items():
+            if peer not in talk.board.guests:
+                talk.hello(peer)
+            talk.say(peer, Want(640, 80, rate_hz))
+        for outboxes in talk.board.due(talk.now_ns).values():
+            for outbox in outboxes:
+                outbox.show(Picture(number, 0, 640, 480, 3, 0, b"abc", ()))
+        for peer, messages in talk.sent().items():
+            shown[peer] += [it.frame for it in messages if isinstance(it, Picture)]
+            guest = talk.board.guests[peer]
+            guest.outbox.taken(Taken(guest.session, guest.outbox._window.sent, guest.outbox._begun), talk.now_ns)
+    return shown
 
 
-def test_asking_again_brings_no_more_pictures_and_asking_for_more_brings_them_at_once() -> None:
-    outbox = Outbox()
-    due = []
-    for number in range(90):
-        now_ns = 5 * S + number * S // 30
-        outbox.want(Size(640, 80), 1.0 if number < 60 else 10.0)
-        if outbox.due(now_ns):
-            due.append(number)
-    assert due[:3] == [0, 30, 60] and 9 <= len(due[3:]) <= 10
+@pytest.mark.parametrize("jitter_ms", [0, 11])
+def test_pictures_come_as_often_as_wanted_and_regularly(talk: Talk, jitter_ms: int) -> None:
+    shown = pictures(talk, range(300), {b"1": 10.0, b"2": 15.0, b"3": 12.0}, jitter_ms)
+    assert shown[b"1"] == [*range(0, 300, 3)] and shown[b"2"] == [*range(0, 300, 2)]
+    assert 115 <= len(shown[b"3"]) <= 121
+
+
+def test_those_who_want_equally_many_see_the_same_frames(talk: Talk) -> None:
+    before = pictures(talk, range(31), {b"1": 15.0})[b"1"]
+    shown = pictures(talk, range(31, 91), {b"1": 15.0, b"2": 15.0})
+    assert before[-1] == 30 and shown[b"1"] == shown[b"2"] == [*range(32, 91, 2)]
+
+
+def test_asking_again_brings_no_more_pictures_and_asking_for_more_brings_them_at_once(talk: Talk) -> None:
+    assert pictures(talk, range(60), {b"1": 1.0})[b"1"] == [0, 30]
+    assert pictures(talk, range(60, 90), {b"1": 10.0})[b"1"] == [*range(60, 90, 3)]
+
+
+def test_asking_for_a_little_more_and_less_in_turn_brings_no_more(talk: Talk) -> None:
+    shown = [number for each in range(90) for number in pictures(talk, range(each, each + 1), {b"1": 15.0 - each % 2 / 100})[b"1"]]
+    assert shown == [*range(0, 90, 2)]
 
 
 def test_what_cannot_have_been_taken_is_not_believed() -> None:
     outbox = Outbox()
-    outbox.want(Size(640, 80), 1000.0)
+    outbox.want(Size(640, 80), 10.0)
     shown = 0
     for now_ns in range(0, 10**9, 10**8):
         outbox.taken(Taken(1, 10**12, 10**12), now_ns)
