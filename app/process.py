@@ -25,6 +25,8 @@ from app.streams import links
 SUPERVISOR = "POSELIFT_SUPERVISOR"
 """Environment variable: process id of the supervisor, without which a worker does not go on."""
 SUPERVISOR_LOCK = "up"
+RUNS_WITH = "config.yaml"
+"""In the runtime folder, the config of the supervisor's run."""
 OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 """For `subprocess.Popen`: a group of processes that a terminal's Ctrl-C does not reach. Not a session of its own: Linux shares its cores
 among sessions first (sched_autogroup_enabled), and niceness counts only within one."""

@@ -17,7 +17,7 @@ from app.config import Config, save
 from app.errors import UserError
 from app.loop import EXIT_WITHIN_S
 from app.messages import Health, Message, Pose2D, Pose3D
-from app.process import OWN_GROUP, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
+from app.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
 from app.streams import WATCH, is_onlooker, links
 
 USER_ERROR = 2
@@ -100,7 +100,7 @@ class Supervisor:
         self._draining = False
         self._stop_asked_s: float | None = None
         self._lock = -1
-        self._config_path = self.folder / "config.yaml"
+        self._config_path = self.folder / RUNS_WITH
 
     def __enter__(self) -> Supervisor:
         make_folder(self.config)

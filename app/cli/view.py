@@ -13,11 +13,11 @@ from typing import Optional
 
 import psutil
 
-from app.config import Config, load, save
+from app.config import Config, ServeConfig, load, save
 from app.errors import UserError
-from app.process import OWN_GROUP
+from app.process import OWN_GROUP, RUNS_WITH, SUPERVISOR_LOCK, running
 from app.remote.address import parse_address
-from app.remote.client import remote
+from app.remote.client import remote, remote_here
 from app.remote.wire import PORT
 from app.view.probe import missing
 from app.view.recorded import Recorded
@@ -60,8 +60,17 @@ def opened(target: Optional[str], config: Config) -> Source:
     if target and is_file(target):
         path = Path(target)
         return Replay(Recorded(path), path.name)
-    address = target or config.serve.address or HERE
-    return Live(remote(address, config.serve.keys_folder), address)
+    if target:
+        return Live(remote(target, config.serve.keys_folder), target)
+    serve = _serves_here(config)
+    address = serve.address or HERE
+    return Live(remote_here(address, serve.keys_folder), str(parse_address(address).from_here()))
+
+
+def _serves_here(config: Config) -> ServeConfig:
+    """What this machine serves: what runs here is not always as the config says."""
+    running_with = config.runtime_path() / RUNS_WITH
+    return load(running_with).serve if running(config.runtime_path(), SUPERVISOR_LOCK) and running_with.is_file() else config.serve
 
 
 @contextmanager
@@ -70,11 +79,9 @@ def window(config: Config) -> Iterator[None]:
     why_not = missing()
     if why_not:
         raise UserError(why_not)
-    host, port = parse_address(config.serve.address or HERE)
     with tempfile.TemporaryDirectory(prefix="poselift-view-") as folder:
         save(config, Path(folder) / "config.yaml")
-        target = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        command = [sys.executable, "-m", "app.cli", "view", f"{target}:{port}", "--config", str(Path(folder) / "config.yaml")]
+        command = [sys.executable, "-m", "app.cli", "view", "--config", str(Path(folder) / "config.yaml")]
         # Not of the terminal's group: Ctrl-C is for the pipeline, which ends the window behind it.
         process = subprocess.Popen(command, **OWN_GROUP)
         psutil.Process(process.pid).nice(NICENESS)

@@ -26,6 +26,10 @@ class Address(NamedTuple):
         except ValueError:
             return self.host == "localhost"
 
+    def from_here(self) -> Address:
+        """Where this machine itself reaches what it serves here: what serves at all addresses has one of its own, too."""
+        return self._replace(host="127.0.0.1") if self.host in ("0.0.0.0", "::") else self
+
 
 def parse_address(text: str) -> Address:
     """HOST, HOST:PORT, an IPv6 number, or [IPv6]:PORT. Raises UserError."""

@@ -10,7 +10,7 @@ from typing import Optional
 
 from app.messages import Health, Pose2D, Pose3D, encode
 from app.remote.address import Address, parse_address
-from app.remote.keys import Trust, folder_for, trust
+from app.remote.keys import Trust, folder_for, trust, trust_here
 from app.remote.sockets import Failure, Line
 from app.remote.viewer import Link, Viewer
 from app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
@@ -24,6 +24,13 @@ def remote(address: str, keys_folder: Optional[str] = None) -> Remote:
     place = parse_address(address)
     folder = folder_for(place.loopback, keys_folder)
     return Remote(place, trust(folder, place.host) if folder else None)
+
+
+def remote_here(served_at: str, keys_folder: Optional[str] = None) -> Remote:
+    """The connection to what this machine itself serves at HOST:PORT, where needed with its own keys. Raises UserError."""
+    place = parse_address(served_at)
+    folder = folder_for(place.loopback, keys_folder)
+    return Remote(place.from_here(), trust_here(folder) if folder else None)
 
 
 class Remote:

@@ -1,6 +1,7 @@
 """Who gets in: CurveZMQ on the socket that serves, its keys asked by ZAP (ZeroMQ RFC 27) and answered here, in the loop of the worker.
 
-On an address that only this machine reaches there may be no keys; then everyone there may look and give orders.
+Whoever has this machine's own key is this machine, and may do everything. On an address that only this machine reaches there
+may be no keys; then everyone there may look and give orders.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Gate:
 
     def _read(self) -> None:
         """Whom we admit, where that has changed; nobody where the list cannot be trusted."""
-        if self._folder is None or (found := signature(self._folder)) == self._signature:
+        if self._folder is None or self._pair is None or (found := signature(self._folder)) == self._signature:
             return
         self._signature, self._rights = found, {}
         try:
@@ -146,7 +147,8 @@ class Gate:
             return
         for problem in problems:
             log.error("%s", problem)
-        self._rights = {key_text(entry.public): (entry.name, entry.right) for entry in entries if entry.role is Role.VIEWER}
+        viewers = {key_text(entry.public): (entry.name, entry.right) for entry in entries if entry.role is Role.VIEWER}
+        self._rights = {key_text(self._pair.public): (self._pair.name, Right.CONTROL), **viewers}
 
     def _note(self, event: int, value: int) -> None:
         """An event of the guarded socket. That an answer of ours was no comes without its connection, but right before that one's end."""

@@ -217,6 +217,12 @@ def trust(folder: Path, host: str) -> Trust:
     return Trust(pair, (named or boards)[0].public)
 
 
+def trust_here(folder: Path) -> Trust:
+    """The keys for a viewer on the board itself, which is let in as the board: both sides have its pair. Raises UserError."""
+    pair = own(folder)
+    return Trust(pair, pair.public)
+
+
 def signature(folder: Path) -> Optional[tuple[int, ...]]:
     """Changes whenever the list of whom this machine trusts does; None where there is none. Cheap."""
     try:

@@ -16,7 +16,10 @@ from intruder import HOST, Wire, free_port, greeting, introduce, make_keys, tcp,
 from pipeline_run import PATIENCE_S, Running, poselift, running
 from viewers import Eye, looking
 
+from app.cli.view import opened
+from app.config import Config
 from app.messages import Answer, Health, Pose3D, encode
+from app.orders import NO_RECORDER
 from app.remote import gate, keys
 from app.remote.connections import UNPROVEN
 from app.remote.keys import Right, Trust
@@ -99,6 +102,21 @@ def test_a_revoked_viewer_sees_nothing_more_and_says_why(serving: tuple[Running,
         introduce(board, laptop)
         sees_more(eye)  # by itself
         assert eye.remote.link.connected
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_on_the_board_itself_there_is_nothing_to_admit(configure: Any, board: Path, host: str) -> None:
+    """Its window finds where it serves by what runs there, and has its keys."""
+    path, config = configure(serve={"address": f"{host}:{free_port()}", "keys_folder": str(board)})
+    with running(config, path, SOURCE) as pipeline:
+        pipeline.pid("serve")
+        source = opened(None, Config().changed(runtime_folder=config.runtime_folder))
+        try:
+            until(lambda: source.poll() and source.status().mode == "live" and source.moments.span_ns, "poses")
+            assert source.record().startswith("record start")
+            assert until(lambda: source.poll() and source.said(), "an answer") == NO_RECORDER
+        finally:
+            source.close()
 
 
 def config_of(tmp_path: Path) -> Path:

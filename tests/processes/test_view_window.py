@@ -18,7 +18,7 @@ from view_window import DOT_BGR, DOT_PX
 from virtual_display import virtual_display
 
 from app.cli.view import window
-from app.config import Config
+from app.config import Config, load
 from app.messages import Frame
 from app.recording import RecordingWriter
 from app.view.colours import BACKGROUND, PEOPLE
@@ -180,7 +180,7 @@ def test_a_window_beside_the_pipeline_is_gone_with_it(display: dict[str, str], m
         while process is None:  # a process has no command line yet for a moment after it was started
             assert time.monotonic() < deadline, "no window was started"
             process = next((child for child in psutil.Process().children() if "view" in child.cmdline()), None)
-        assert "127.0.0.1:5999" in process.cmdline()
+        assert load(Path(process.cmdline()[-1])).serve.address == "127.0.0.1:5999"
     assert not process.is_running()
 
 

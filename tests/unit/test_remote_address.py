@@ -42,3 +42,8 @@ def test_what_is_no_address(text: str) -> None:
 def test_loopback(host: str, here: bool) -> None:
     assert Address(host, 1).loopback is here
     assert not Address("board", 1).loopback
+
+
+def test_this_machine_reaches_itself_wherever_it_serves() -> None:
+    reached = {host: Address(host, 1).from_here().host for host in ("0.0.0.0", "::", "192.168.1.7", "::1")}
+    assert reached == {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "192.168.1.7": "192.168.1.7", "::1": "::1"}
