@@ -48,7 +48,10 @@ class Bus(Protocol):
         """What has come, in the way this worker takes each stream; empty after the time-out."""
 
     def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
-        """Leave alone what comes, for a time, or until a message of one of these types is there and those in a hurry have it."""
+        """Leave alone what comes, for a time, or until a message is there, and those in a hurry have it.
+
+        Of which type: the first of these that this worker takes.
+        """
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
         """Send to all takers of this type; returns those that had no room.
@@ -132,14 +135,19 @@ class ZmqBus:
         return messages
 
     def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
-        """Leave alone what comes, for a time, or until a message of one of these types is there and those in a hurry have it."""
+        """Leave alone what comes, for a time, or until a message is there, and those in a hurry have it.
+
+        Of which type: the first of these that this worker takes.
+        """
+        awaited = next((kind for kind in until if kind in self._kinds.values()), None)
+        if awaited is None:
+            time.sleep(rest_s)
+            return
         poller = zmq.Poller()
         for socket, kind in self._kinds.items():
-            if kind in until:
+            if kind is awaited:
                 poller.register(socket, zmq.POLLIN)
-        if not poller.sockets:
-            time.sleep(rest_s)
-        elif poller.poll(round(rest_s * 1000)):
+        if poller.poll(round(rest_s * 1000)):
             time.sleep(HEAD_START_S)
 
     def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:

@@ -36,10 +36,10 @@ class Rest(NamedTuple):
 
     most_s: float
     until: tuple[type[Message], ...] = ()
-    """One of these types ends it."""
+    """The first of these types that the worker takes ends it."""
 
 
-OUT_OF_THE_WAY = Rest(0.04, (Pose3D,))
+OUT_OF_THE_WAY = Rest(0.04, (Pose3D, Pose2D))
 """The pose is computed in peace: what comes meanwhile is taken when it is there, or after this time."""
 
 

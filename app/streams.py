@@ -100,6 +100,11 @@ def is_onlooker(worker: str) -> bool:
     return only_takes(worker) and not waited_for
 
 
+def answer_to_a_frame(workers: tuple[str, ...]) -> type[Pose2D] | type[Pose3D]:
+    """The last that comes of a frame where these workers run."""
+    return Pose3D if "lift" in workers else Pose2D
+
+
 def recorded() -> tuple[type[Message], ...]:
     """The message types a recording holds."""
     return (*(stream.message for stream in STREAMS if "record" in stream.live), End)

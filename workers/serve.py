@@ -15,7 +15,7 @@ from app.config import Config
 from app.frames import Overwritten, Picture, RingReader
 from app.ledger import OVERWRITTEN
 from app.loop import OUT_OF_THE_WAY, Loop
-from app.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema, Pose3D
+from app.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from app.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from app.remote import wire
 from app.remote.address import Address, parse_address
@@ -25,6 +25,7 @@ from app.remote.outbox import Size
 from app.remote.refusals import Refusals
 from app.remote.showing import Showing
 from app.remote.sockets import Door, Letter
+from app.streams import answer_to_a_frame
 from models.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
 
@@ -56,6 +57,8 @@ class Serve:
         self._bad = Refusals()
         self._showing = Showing(config.capture.ring_slots // 2)
         self._healths: dict[str, Health] = {}
+        self.answer = answer_to_a_frame(config.running)
+        """The last that comes of a frame."""
         loop.bus.wake_for(self._door.sockets)
 
     def step(self, message: Message) -> None:
@@ -66,7 +69,7 @@ class Serve:
         elif not isinstance(message, End):  # who works on has to say more
             self._board.publish(message)
             self._send()
-        if isinstance(message, Pose3D):
+        if isinstance(message, self.answer):
             self._showing.posed(message.frame)
         elif isinstance(message, Health):
             self._healths[message.worker] = message
@@ -187,7 +190,7 @@ def run(config: Config, bus: Bus) -> None:
     loop.beside = serve.turn
     for message in loop.inputs():
         serve.step(message)
-        loop.done(message) if isinstance(message, Pose3D) else loop.pass_by()
+        loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
     serve.close(None if loop.terminated else End(bus.worker, loop.frames_captured, "; ".join(loop.notes)))
     loop.beside = None
     loop.end()

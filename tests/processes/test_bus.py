@@ -199,6 +199,17 @@ def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(co
     assert {type(message) for message in messages} == {Health, Pose3D}, "what came meanwhile is taken afterwards"
 
 
+def test_where_nobody_lifts_the_pose_in_the_picture_ends_the_rest(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = ("capture", "detect", "record")
+    detect, record = connect("detect", workers=workers), connect("record", workers=workers)
+    eventually(lambda: "record" in detect.takers())
+    slept: list[float] = []
+    monkeypatch.setattr(app.bus.time, "sleep", slept.append)
+    detect.send(a_pose2d(1), patient)
+    record.rest(PATIENCE_S * 1000, (Pose3D, Pose2D))
+    assert slept == [HEAD_START_S]
+
+
 def test_live_a_full_queue_drops_and_names_the_taker(connect: Connect) -> None:
     detect, lift = connect("detect", queue=4), connect("lift", queue=4)
     eventually(lambda: "lift" in detect.takers())
