@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from app.bus import MAX_PATH
-from app.cli.doctor import camera, cann, driver, networks, packages, runtime
+from app.cli.doctor import camera, cann, driver, networks, packages, runtime, viewers
 from app.cli.doctor.finding import Finding, trouble
 from app.config import Config
 from app.process import lock
+from app.remote import keys
+from app.remote.gate import new_pair
+from app.remote.keys import Right, Role
 
 
 def only(findings) -> Finding:
@@ -239,3 +243,29 @@ def test_the_services_folder_is_left_to_systemd(runtime_folder: Path, monkeypatc
     monkeypatch.setattr(runtime, "running", shut)
     finding = only(runtime.look(config))
     assert finding.ok and "usermod -aG poselift" in finding.remedy
+
+
+def test_viewers_need_keys_and_somebody_who_is_admitted(runtime_folder: Path, tmp_path: Path):
+    def found(address: str | None, folder: Path | None = tmp_path / "keys") -> list[Finding]:
+        serve = {"address": address, "keys_folder": str(folder) if folder else None}
+        return list(viewers.look(Config().changed(runtime_folder=str(runtime_folder), serve=serve)))
+
+    assert found(None) == []
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        address = f"127.0.0.1:{port}"
+        other.listen()
+        free, taken = found(address, None)
+        assert free == Finding("viewers", f"{address}: everyone on this machine", True)
+        assert taken.missing and "Address already in use" in taken.found and "serve.address" in taken.remedy
+        descriptor = lock(runtime_folder, "serve")
+        assert len(found(address, None)) == 1, "it is our own serve that has it"
+        os.close(descriptor)
+    missing = only(found(address))
+    assert missing.missing and missing.remedy == "type: poselift keys new"
+    keys.make(tmp_path / "keys", new_pair("atlas"))
+    assert only(found(address)).missing and "poselift keys new" in only(found(address)).remedy
+    keys.admit(tmp_path / "keys", Role.VIEWER, "laptop", new_pair("laptop").public, Right.CONTROL)
+    assert only(found(address)) == Finding("viewers", f"{address}: laptop (control)", True)
+    assert only(found("nowhere at all")).missing

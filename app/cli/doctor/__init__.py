@@ -13,7 +13,7 @@ from typing import Optional
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service
+from app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service, viewers
 from app.cli.doctor.finding import Finding
 from app.cli.screen import console
 from app.config import Config, load
@@ -48,4 +48,5 @@ def look(config: Config) -> Iterator[Finding]:
     yield from networks.look(config, on)
     yield from camera.look(config.capture.source)
     yield from runtime.look(config)
+    yield from viewers.look(config)
     yield from service.look()

@@ -1,0 +1,54 @@
+"""Whether viewers elsewhere can be served: the keys, who is admitted, the port."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from app.cli.doctor.finding import Finding, trouble
+from app.config import Config
+from app.errors import UserError
+from app.process import running
+from app.remote.address import Address, parse_address
+from app.remote.gate import check_curve
+from app.remote.keys import Role, admitted, folder_for, own
+
+
+def look(config: Config) -> Iterator[Finding]:
+    """Nothing where the config serves nobody."""
+    if config.serve.address is None:
+        return
+    try:
+        address = parse_address(config.serve.address)
+        yield _admitted(address, config.serve.keys_folder)
+    except UserError as error:
+        yield trouble("viewers", error)
+        return
+    if not running(config.runtime_path(), "serve"):
+        yield from _taken(address)
+
+
+def _admitted(address: Address, keys_folder: str | None) -> Finding:
+    folder = folder_for(address.loopback, keys_folder)
+    if folder is None:
+        return Finding("viewers", f"{address}: everyone on this machine", True)
+    check_curve()
+    own(folder)
+    names = [f"{entry.name} ({entry.right.value})" for entry in admitted(folder) if entry.role is Role.VIEWER]
+    if names:
+        return Finding("viewers", f"{address}: {', '.join(names)}", True)
+    remedy = "on the laptop: poselift keys new; then type here the line that it prints"
+    return Finding("viewers", f"{address}: nobody is admitted ({folder})", False, remedy)
+
+
+def _taken(address: Address) -> Iterator[Finding]:
+    """A finding where the port cannot be opened."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with contextlib.closing(socket.socket(family)) as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind((address.host, address.port))
+    except OSError as error:
+        remedy = "stop what is there, or set another serve.address"
+        yield Finding("viewers' port", f"{address} cannot be opened ({error.strerror or error})", False, remedy)
