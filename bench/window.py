@@ -22,6 +22,7 @@ from bench.pipeline import up
 
 QUICK_MINUTES = 0.2
 GOAL_FPS, GOAL_BYTES, GOAL_SHARE = 30.0, 2e6, 0.01
+PARTS = 10
 SETTLED, WINDOW = 0.15, 0.1
 """The buffer of the last 30 s fills first. Memory is the median over a part of the run this long."""
 METHOD = (
@@ -71,6 +72,7 @@ def _result(reports: list[dict[str, Any]], method: str, tally: Tally) -> Result:
     settled, length = math.ceil(SETTLED * len(memory)), math.ceil(WINDOW * len(memory))
     before, after = float(np.median(memory[settled : settled + length])), float(np.median(memory[-length:]))
     lowest = float(np.percentile(rates, 5))
+    parts = [float(np.median(part)) for part in np.array_split(memory, PARTS)]
     grids = [
         Grid(
             ("pictures of the window a second", "mean", "slowest 5 % of seconds", "CPU for each"),
@@ -78,6 +80,10 @@ def _result(reports: list[dict[str, Any]], method: str, tally: Tally) -> Result:
         ),
         Grid(
             ("memory", "settled", "at the end", "growth"), [("", *(f"{value / 1e6:.1f} MB" for value in (before, after, after - before)))]
+        ),
+        Grid(
+            ("memory, median of each tenth of the time", *(f"{number + 1}" for number in range(PARTS))),
+            [("MB", *(f"{value / 1e6:.1f}" for value in parts))],
         ),
         Grid(
             ("pipeline beside it", "captured", "lifted", "dropped"),
