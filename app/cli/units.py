@@ -100,11 +100,9 @@ def _particular(config: Config, worker: str, system: bool) -> list[str]:
     takers = dict.fromkeys(
         link.taker for link in links(config.mode, config.running) if link.sender == worker and link.message is not Health
     )
-    lines = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
-    lines = ["[Unit]", *lines] if lines else []
-    if only_takes(worker):
-        lines += ["[Service]", f"CPUWeight={LIGHT}"]
+    unit = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
+    service = [f"CPUWeight={LIGHT}"] if only_takes(worker) else []
     folder = Path(config.record.folder or STATE_FOLDER)
     if system and worker == "record" and not within(folder, STATE_FOLDER):
-        lines += [f"ReadWritePaths={quoted(str(folder))}"]
-    return lines
+        service.append(f"ReadWritePaths={quoted(str(folder))}")
+    return [*(["[Unit]", *unit] if unit else []), *(["[Service]", *service] if service else [])]
