@@ -34,9 +34,6 @@ NICENESS = 10
 LOCK_PATIENCE_S = 0.2
 """Whoever only asks whether a lock is held has it for a moment."""
 PR_SET_PDEATHSIG = 1
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES = 32 << 20
-"""The largest M_MMAP_THRESHOLD that glibc takes: a 4K picture is 25 MB."""
 
 
 def connect(config: Config, worker: str) -> ZmqBus:
@@ -127,18 +124,6 @@ def end_with_supervisor() -> None:
 def stand_back() -> None:
     """Have this process, and the threads that it starts from now on, compute when who computes poses does not."""
     os.nice(NICENESS)
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep the memory of one picture for the next, where there is glibc.
-
-    By default it gives a block of that size back to the kernel at once, which fills it with zeros for the next picture: 850 page faults,
-    or 2 ms of 6.5, for decoding one of 1768x994.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def log_to_stderr(worker: str) -> None:

@@ -10,7 +10,8 @@ from typing import Optional
 
 from app.config import load
 from app.errors import UserError
-from app.process import connect, end_with_supervisor, keep_freed_memory, lock, log_to_stderr, make_folder, stand_back
+from app.heap import keep_freed_memory
+from app.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
 from app.streams import WORKERS, only_takes
 from models.errors import DeviceError, ModelError
 

@@ -22,6 +22,7 @@ from PySide6.QtOpenGL import QOpenGLWindow
 from vispy import gloo
 from vispy.gloo.context import FakeCanvas
 
+from app.heap import return_freed_memory
 from app.pixels import Picture
 from app.view.layout import Layout
 from app.view.show import Show
@@ -51,6 +52,7 @@ class Window(QOpenGLWindow):
     """Shows `show` until it is closed. `size` in logical px; `folder` is where screenshots go."""
 
     def __init__(self, show: Show, size: tuple[int, int] = SIZE, folder: Optional[Path] = None, full: bool = False) -> None:
+        return_freed_memory()
         self._application = application()
         super().__init__()
         self.content = show
