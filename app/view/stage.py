@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from vispy import gloo
 
-from app.pixels import Picture
 from app.view.bodies import Lines, colours, frustum, joint_marks, limbs
 from app.view.camera import NEAR_M, Panel, focal_px, project
 from app.view.colours import BACKGROUND
+from app.view.decoder import Decoder
 from app.view.drawing.boxes import BoxesProgram
 from app.view.drawing.floor import FloorProgram
 from app.view.drawing.glyphs import GlyphsProgram
@@ -36,6 +35,7 @@ class Stage:
     def __init__(self) -> None:
         self._floor, self._solids, self._joints, self._lines = FloorProgram(), SolidsProgram(), JointsProgram(), LinesProgram()
         self._picture, self._boxes = PictureProgram(), BoxesProgram()
+        self._decoder = Decoder()
         self._glyphs: Optional[GlyphsProgram] = None
         self._shot: Optional[Shot] = None
         self._shown_width = 0
@@ -107,7 +107,7 @@ class Stage:
         shot = show.moment.shot if show.moment else None
         if shot != self._shot or round(panel.width) != self._shown_width:
             self._shot, self._shown_width = shot, round(panel.width)
-            self._picture.set(decoded(shot, round(panel.width), round(panel.height)) if shot else None)
+            self._picture.set(self._decoder.picture(shot, round(panel.width), round(panel.height)) if shot else None)
         self._picture.draw(panel, 7 * layout.unit, _GREYED if show.stale else 0.94, size)
         told = show.moment.overlay if show.moment else None
         if told is None:
@@ -117,17 +117,6 @@ class Stage:
         drawn = overlay(told, panel, layout.unit, show.stale)
         self._solids.draw(drawn.start, drawn.end, drawn.colour, size, max(1.0, 0.9 * layout.unit))
         gloo.set_state(scissor_test=False)
-
-
-def decoded(shot: Shot, width_px: int, height_px: int) -> Optional[Picture]:
-    """The picture, BGR, in the size in which it is shown, or its own where that is smaller; None where it is damaged."""
-    halved = shot.width_px >= 2 * width_px
-    data = np.frombuffer(shot.data, np.uint8)
-    found: Any = cv2.imdecode(data, cv2.IMREAD_REDUCED_COLOR_2 if halved else cv2.IMREAD_COLOR) if len(data) else None
-    if found is not None and found.shape[1] > width_px:
-        much = found.shape[1] > 1.5 * width_px  # only then would linear interpolation, which is quicker, skip pixels
-        found = cv2.resize(found, (width_px, height_px), interpolation=cv2.INTER_AREA if much else cv2.INTER_LINEAR)
-    return found  # type: ignore[no-any-return]
 
 
 def _sized(place: npt.NDArray[Any], size_px: npt.NDArray[Any]) -> npt.NDArray[Any]:

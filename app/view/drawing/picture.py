@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import cv2
 import numpy as np
 from vispy import gloo
 
-from app.pixels import Picture
 from app.view.camera import Panel
 from app.view.colours import SHADE
+from app.view.decoder import Rgba
 from app.view.drawing.quads import Quads
 
 _VERTEX = """
@@ -47,10 +46,10 @@ class PictureProgram:
         self._texture: Any = None
         self._shape: Optional[tuple[int, ...]] = None
 
-    def set(self, picture: Optional[Picture]) -> None:
-        """Another picture (BGR), or None for a plain dark one."""
-        plain: Picture = np.full((2, 2, 3), [round(255 * value) for value in SHADE[::-1]], np.uint8)
-        shown = cv2.cvtColor(plain if picture is None else picture, cv2.COLOR_BGR2RGBA)  # four bytes are what software reads quickly
+    def set(self, picture: Optional[Rgba]) -> None:
+        """Another picture, left as it is until it is drawn, or None for a plain dark one."""
+        plain: Rgba = np.full((2, 2, 4), [*(round(255 * value) for value in SHADE), 255], np.uint8)
+        shown = plain if picture is None else picture
         if shown.shape != self._shape:
             self._texture = gloo.Texture2D(shown, interpolation="linear", wrapping="clamp_to_edge")
             self._quads.program["u_picture"] = self._texture
