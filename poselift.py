@@ -18,14 +18,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Optional, Union
 
-from app import recording
-from app.bus import Watch
 from app.config import load
+from app.dataflow.messages import End, Pose3D
+from app.dataflow.outside import Watch
+from app.dataflow.streams import WATCH, links
 from app.errors import UserError
-from app.messages import End, Pose3D
-from app.process import running
+from app.processes.process import running
+from app.recording.reader import read
 from app.remote.client import Remote, remote
-from app.streams import WATCH, links
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 __all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "UserError", "connect", "open"]
@@ -59,7 +59,7 @@ def connect(
 
 def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
     """The poses of a recording, in order. Raises UserError where it is none."""
-    return (message for message in recording.read(Path(path), types=[Pose3D]) if isinstance(message, Pose3D))
+    return (message for message in read(Path(path), types=[Pose3D]) if isinstance(message, Pose3D))
 
 
 def _poses(folder: Path) -> Iterator[Pose3D]:

@@ -12,9 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from app.dataflow.streams import WORKERS
 from app.errors import UserError
 from app.redact import display_name
-from app.streams import WORKERS
 
 
 class Section(BaseModel):

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from app.config import CaptureConfig, Config
-from app.frames import RingReader
-from app.ledger import NEWER_FRAME
-from app.loop import Loop
-from app.messages import Frame
-from app.process import connect
+from app.dataflow.frames import RingReader
+from app.dataflow.ledger import NEWER_FRAME
+from app.dataflow.loop import Loop
+from app.dataflow.messages import Frame
+from app.processes.process import connect
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from workers.capture import FrameSender
 from workers.sources.pattern import PatternSource, read_number

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from app.config import Config
-from app.messages import Pose3D
-from app.tally import Tally
+from app.dataflow.messages import Pose3D
+from app.dataflow.tally import Tally
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import up

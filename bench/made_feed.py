@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import cv2
 
-from app.messages import Answer
+from app.dataflow.messages import Answer
 from app.remote.viewer import Link
 from app.remote.wire import Picture
 from bench.people import FOCAL_PX, HEIGHT_PX, LOOP_S, RATE_HZ, WIDTH_PX, health_of, jpeg_of, picture_of, pose_at

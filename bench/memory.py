@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from app.messages import Health, Pose3D
-from app.tally import Tally
+from app.dataflow.messages import Health, Pose3D
+from app.dataflow.tally import Tally
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, require
 from bench.pipeline import up

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from app.config import Config
-from app.messages import Pose2D
+from app.dataflow.messages import Pose2D
 from bench.clip import FPS, FRAMES, demo_clip
 from bench.part import Goal, Grid, Result, Setup, require
-from models import blazepose
-from models.backend import Array, Model
-from models.blazepose import BlazePose
-from models.blazepose_landmarks import decode
-from models.blazepose_regions import cut_out, transform
-from models.detector import People2D
+from models.backends.backend import Array, Model
+from models.detection import blazepose
+from models.detection.blazepose import BlazePose
+from models.detection.blazepose_landmarks import decode
+from models.detection.blazepose_regions import cut_out, transform
+from models.detection.detector import People2D
 from workers.lift import new_lift
 from workers.networks import open_network
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.bus import Watch
 from app.config import Config, save
-from app.messages import Message
-from app.streams import WATCH, links
+from app.dataflow.messages import Message
+from app.dataflow.outside import Watch
+from app.dataflow.streams import WATCH, links
 from bench.part import WrongOutput
 
 POLL_S = 0.1

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.ledger import add
-from app.messages import Health, Message, Pose2D, Pose3D
-from app.recording import read
-from app.tally import Tally
+from app.dataflow.ledger import add
+from app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from app.dataflow.tally import Tally
+from app.recording.reader import read
 from bench.clip import demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
 from bench.pipeline import Up, up

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from app.config import Config, save
-from app.messages import Frame, Pose3D
-from app.recording import read
+from app.dataflow.messages import Frame, Pose3D
+from app.recording.reader import read
 from bench.clip import FRAMES, SEEN, demo_clip
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
 from bench.pipeline import COMMAND
-from models.blazepose_landmarks import COCO_LANDMARKS
+from models.detection.blazepose_landmarks import COCO_LANDMARKS
 
 ROUNDS = 7
 DETECT_THREADS = 1, 2

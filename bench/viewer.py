@@ -13,7 +13,7 @@ import time
 import cv2
 import numpy as np
 
-from app.messages import Pose3D, Stamp, decode, encode
+from app.dataflow.messages import Pose3D, Stamp, decode, encode
 from app.remote.client import remote
 from app.remote.wire import Picture
 from bench.clip import FPS, demo_clip

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.messages import Health, Message, Pose3D
+from app.dataflow.messages import Health, Message, Pose3D
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import Up, up

@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.messages import Pose3D
-from app.tally import Tally
+from app.dataflow.messages import Pose3D
+from app.dataflow.tally import Tally
 from app.view.colours import PEOPLE
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.display import NoDisplay, virtual_display

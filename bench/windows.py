@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.convert.lifter import IR_VERSION, OPSET
-from models.temporal import Floats, TemporalWeights, dilations, receptive_field
+from models.lifting.temporal import Floats, TemporalWeights, dilations, receptive_field
 
 Integers = npt.NDArray[np.int64]
 

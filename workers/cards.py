@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.config import Config
 from app.remote.wire import ModelCard
+from models.backends.file_metadata import file_metadata
 from models.errors import ModelError
-from models.file_metadata import file_metadata
 from models.store import entries, path_of
 
 

@@ -8,15 +8,15 @@ from contextlib import ExitStack, closing, contextmanager
 import cv2
 import numpy as np
 
-from app.bus import Bus
 from app.config import Config
-from app.frames import Overwritten, Picture, RingReader
-from app.ledger import OVERWRITTEN
-from app.loop import Loop
-from app.messages import Frame, Pose2D
-from models.backend import Model
-from models.blazepose import BlazePose
-from models.detector import PoseDetector2D
+from app.dataflow.bus import Bus
+from app.dataflow.frames import Overwritten, Picture, RingReader
+from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.loop import Loop
+from app.dataflow.messages import Frame, Pose2D
+from models.backends.backend import Model
+from models.detection.blazepose import BlazePose
+from models.detection.detector import PoseDetector2D
 from workers.networks import Timed, open_network
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from app.bus import Bus
 from app.config import Config
+from app.dataflow.bus import Bus
+from app.dataflow.loop import Loop, Rest
+from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
-from app.loop import Loop, Rest
-from app.messages import Pose2D, Pose3D
-from models.backend import Model, open_model
-from models.lifter import Lifter
-from models.lifter_metadata import LifterMetadata
-from models.whole_sequence import WholeSequence
+from models.backends.backend import Model, open_model
+from models.lifting.lifter import Lifter
+from models.lifting.lifter_metadata import LifterMetadata
+from models.lifting.whole_sequence import WholeSequence
 from workers.networks import Timed, open_network
 
 FROM_FILE = Rest(0.02)

@@ -11,17 +11,18 @@ from typing import Callable, Optional
 
 import cv2
 
-from app.bus import Bus
 from app.config import Config, redacted
+from app.dataflow.bus import Bus
+from app.dataflow.frames import Overwritten, RingReader
+from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.loop import OUT_OF_THE_WAY, Loop, Rest
+from app.dataflow.messages import Answer, End, Frame, Health, Message
 from app.errors import UserError
-from app.frames import Overwritten, RingReader
-from app.ledger import OVERWRITTEN
-from app.loop import OUT_OF_THE_WAY, Loop, Rest
-from app.messages import Answer, End, Frame, Health, Message
-from app.orders import RECORD_START, RECORD_STOP
-from app.pixels import with_pixels
-from app.recording import RecordingFull, RecordingWriter, parts
-from app.recording_state import RecordingState
+from app.recording.orders import RECORD_START, RECORD_STOP
+from app.recording.parts import parts
+from app.recording.pixels import with_pixels
+from app.recording.state import RecordingState
+from app.recording.writer import RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"

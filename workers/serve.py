@@ -10,13 +10,15 @@ from typing import NamedTuple, Optional
 
 import cv2
 
-from app.bus import Bus, Orders
 from app.config import Config
-from app.frames import Overwritten, Picture, RingReader
-from app.ledger import OVERWRITTEN
-from app.loop import OUT_OF_THE_WAY, Loop
-from app.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
-from app.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from app.dataflow.bus import Bus
+from app.dataflow.frames import Overwritten, Picture, RingReader
+from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.loop import OUT_OF_THE_WAY, Loop
+from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
+from app.dataflow.outside import Orders
+from app.dataflow.streams import answer_to_a_frame
+from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from app.remote import wire
 from app.remote.address import Address, parse_address
 from app.remote.board import Board, Facts
@@ -25,8 +27,7 @@ from app.remote.outbox import Size
 from app.remote.refusals import Refusals
 from app.remote.showing import Showing
 from app.remote.sockets import Door, Letter
-from app.streams import answer_to_a_frame
-from models.person_camera import FOCAL_OF_LONGER_SIDE
+from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
 
 ANSWER_WITHIN_S = 10.0

@@ -10,8 +10,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from app.dataflow.streams import WORKERS
 from app.errors import UserError
-from app.streams import WORKERS
 from models.errors import DeviceError, ModelError
 
 cli = typer.Typer(

@@ -15,9 +15,9 @@ from app.cli.screen import say
 from app.config import Config, load
 from app.errors import UserError
 from models import store
+from models.backends.om_card import OmCard, card_path, write_card
 from models.errors import ModelError
-from models.lifter_metadata import LifterMetadata
-from models.om_card import OmCard, card_path, write_card
+from models.lifting.lifter_metadata import LifterMetadata
 
 SCRIPT = "convert.sh"
 
@@ -69,7 +69,7 @@ def _chip(soc: Optional[str]) -> str:
 def _own_chip() -> Optional[str]:
     """The chip of the NPU in this machine; None where there is none, or CANN does not say."""
     try:
-        from models.pyacl import soc_name
+        from models.backends.pyacl import soc_name
     except ModelError:
         return None
     return soc_name()

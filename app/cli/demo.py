@@ -10,7 +10,7 @@ from app.cli.results import shots_of, write_poses_of, write_video_of
 from app.cli.screen import console
 from app.cli.up import live
 from app.config import load
-from app.recording import prepare
+from app.recording.parts import prepare
 from models import store
 
 CLIP = "demo_clip"

@@ -12,10 +12,10 @@ from app.cli.lift import finish, run_file
 from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
 from app.config import load
+from app.dataflow.messages import Pose2D
 from app.errors import UserError
-from app.keypoint_files import Clip, write_keypoints
-from app.messages import Pose2D
-from app.recording import read
+from app.keypoints.files import Clip, write_keypoints
+from app.recording.reader import read
 
 
 def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:

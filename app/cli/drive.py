@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import NamedTuple, Optional, Protocol
 
 from app.config import Config
+from app.dataflow.messages import Message
+from app.dataflow.tally import Tally
 from app.errors import UserError
-from app.messages import Message
-from app.supervisor import Supervisor
-from app.tally import Tally
+from app.processes.supervisor import Supervisor
 
 TICK_S = 0.1
 

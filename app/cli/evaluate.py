@@ -16,15 +16,15 @@ from app.atomic import replacing
 from app.cli.results import make_folder
 from app.cli.screen import ProgressBar, console, say
 from app.config import Config, load
+from app.dataflow.messages import Pose2D
 from app.errors import UserError
 from app.evaluation.h36m import ACTIONS, Trial, read
 from app.evaluation.h36m_cameras import RATE_HZ
 from app.evaluation.protocols import Errors, Scored, average, by_action
-from app.messages import Pose2D
 from models import score
-from models.backend import Model
+from models.backends.backend import Model
+from models.lifting.whole_sequence import WholeSequence
 from models.skeleton import COCO_KEYPOINTS
-from models.whole_sequence import WholeSequence
 from workers.lift import new_lift, new_whole, open_lifter
 
 DATASETS = ("h36m",)

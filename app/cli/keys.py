@@ -12,13 +12,14 @@ from app.config import load
 from app.errors import UserError
 from app.remote import keys
 from app.remote.gate import new_pair
-from app.remote.keys import Admitted, Pair, Right, Role
+from app.remote.key_words import Role, host_name, key_text, parse_word, word
+from app.remote.keys import Admitted, Pair, Right
 
 
 def new(name: Optional[str], config_path: Optional[Path]) -> None:
     """Make this machine's pair, and print what to type elsewhere."""
     folder = _folder(config_path)
-    pair = new_pair(keys.host_name() if name is None else name)
+    pair = new_pair(host_name() if name is None else name)
     keys.make(folder, pair)
     print(f"made the key pair of {pair.name} in {folder}")
     _say_what_to_type(pair)
@@ -34,7 +35,7 @@ def show(config_path: Optional[Path]) -> None:
 
 def admit(text: str, control: bool, name: Optional[str], config_path: Optional[Path]) -> None:
     """Trust the key in a word from another machine."""
-    role, given, public = keys.parse_word(text)
+    role, given, public = parse_word(text)
     if control and role is Role.BOARD:
         raise UserError("--control is for a viewer, and this is a board; leave it out")
     entry = keys.admit(_folder(config_path), role, given if name is None else name, public, Right.CONTROL if control else Right.LOOK)
@@ -53,9 +54,9 @@ def _folder(config_path: Optional[Path]) -> Path:
 
 def _say_what_to_type(pair: Pair) -> None:
     print(f"For {pair.name} to look at a board, type on the board (with --control: to record there, too):")
-    print(f"  poselift keys admit {keys.word(Role.VIEWER, pair.name, pair.public)}")
+    print(f"  poselift keys admit {word(Role.VIEWER, pair.name, pair.public)}")
     print(f"To look at what {pair.name} serves, type on the machine that looks:")
-    print(f"  poselift keys admit {keys.word(Role.BOARD, pair.name, pair.public)}")
+    print(f"  poselift keys admit {word(Role.BOARD, pair.name, pair.public)}")
 
 
 def _say_whom(entries: tuple[Admitted, ...]) -> None:
@@ -64,12 +65,12 @@ def _say_whom(entries: tuple[Admitted, ...]) -> None:
         return
     table = Table("admitted", "name", "may", "since", "key")
     for entry in entries:
-        table.add_row(entry.role.value, entry.name, _may(entry), entry.since, f"{keys.key_text(entry.public)[:8]}...")
+        table.add_row(entry.role.value, entry.name, _may(entry), entry.since, f"{key_text(entry.public)[:8]}...")
     console.print(table)
 
 
 def _whom(entry: Admitted) -> str:
-    return f"the {entry.role.value} {entry.name}, key {keys.key_text(entry.public)[:8]}..."
+    return f"the {entry.role.value} {entry.name}, key {key_text(entry.public)[:8]}..."
 
 
 def _may(entry: Admitted) -> str:

@@ -16,15 +16,17 @@ from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_v
 from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
+from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import render
-from app.keypoint_files import Clip, read_keypoints
-from app.messages import Pose2D, Pose3D
-from app.process import run_folder
-from app.recording import RecordingFull, prepare, read
-from models.backend import Model
-from models.whole_sequence import WholeSequence
+from app.keypoints.files import Clip, read_keypoints
+from app.processes.process import run_folder
+from app.recording.parts import prepare
+from app.recording.reader import read
+from app.recording.writer import RecordingFull
+from models.backends.backend import Model
+from models.lifting.whole_sequence import WholeSequence
 from workers.lift import new_lift, new_whole, open_lifter
 from workers.sources import open_source
 

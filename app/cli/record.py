@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.bus import order
 from app.cli.screen import say
 from app.config import load
+from app.dataflow.outside import order
+from app.dataflow.streams import WORKERS
 from app.errors import UserError
-from app.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from app.process import running
-from app.streams import WORKERS
+from app.processes.process import running
+from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 
 ANSWER_S = 5.0
 

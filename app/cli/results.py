@@ -8,12 +8,12 @@ from typing import NamedTuple, Optional
 
 from app.cli.screen import ProgressBar, say
 from app.config import Config
+from app.dataflow.messages import Frame, Pose3D
 from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import Drawn, render
-from app.messages import Frame, Pose3D
-from app.pixels import Picture, picture
-from app.recording import read
+from app.recording.pixels import Picture, picture
+from app.recording.reader import read
 
 
 def make_folder(out: Path) -> None:

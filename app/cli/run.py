@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Optional
 
 from app.config import load
+from app.dataflow.streams import WORKERS, only_takes
 from app.errors import UserError
-from app.heap import keep_freed_memory
-from app.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
-from app.streams import WORKERS, only_takes
+from app.processes.heap import keep_freed_memory
+from app.processes.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
 from models.errors import DeviceError, ModelError
 
 

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app.messages import Health, Message, Pose2D, Pose3D
-from app.supervisor import Supervisor
+from app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from app.processes.supervisor import Supervisor
 
 PLAIN_EVERY_S = 5.0
 """Where the output is no terminal, the table is printed this often."""

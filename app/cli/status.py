@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from app.bus import Watch
 from app.cli.screen import console, health_table
 from app.config import load
+from app.dataflow.messages import Health
+from app.dataflow.outside import Watch
+from app.dataflow.streams import WATCH, WORKERS, links
 from app.errors import UserError
-from app.messages import Health
-from app.process import running
-from app.streams import WATCH, WORKERS, links
+from app.processes.process import running
 
 LISTEN_S = 1.6
 """Longer than the second between two of a worker's reports."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.bus import order
 from app.cli.screen import say
 from app.config import load
+from app.dataflow.outside import order
 from app.errors import UserError
-from app.process import running
+from app.processes.process import running
 
 ANSWER_S = 5.0
 

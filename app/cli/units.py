@@ -8,8 +8,8 @@ from typing import Optional
 
 import app
 from app.config import Config
-from app.messages import Health
-from app.streams import WORKERS, links, only_takes
+from app.dataflow.messages import Health
+from app.dataflow.streams import WORKERS, links, only_takes
 
 TEMPLATES = Path(app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""

@@ -11,7 +11,7 @@ from app.cli.drive import Run, drive
 from app.cli.screen import LiveTable, say
 from app.cli.view import window
 from app.config import Config, load
-from app.recording import prepare
+from app.recording.parts import prepare
 from app.redact import display_name
 from app.remote.address import parse_address
 from app.remote.wire import PORT

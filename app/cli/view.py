@@ -15,7 +15,7 @@ import psutil
 
 from app.config import Config, ServeConfig, load, save
 from app.errors import UserError
-from app.process import OWN_GROUP, RUNS_WITH, SUPERVISOR_LOCK, running
+from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR_LOCK, running
 from app.remote.address import parse_address
 from app.remote.client import remote, remote_here
 from app.remote.wire import PORT

@@ -9,13 +9,14 @@ from typing import Callable, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.keypoint_files import filled
-from app.messages import Pose2D, Pose3D
-from app.recording import RecordingWriter, info, read
-from models.lifter import CONFIDENCE_OF_KEYPOINTS
+from app.dataflow.messages import Pose2D, Pose3D
+from app.keypoints.files import filled
+from app.recording.reader import info, read
+from app.recording.writer import RecordingWriter
+from models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
+from models.lifting.slots import PLAUSIBLE_PICTURES
+from models.lifting.whole_sequence import WholeSequence
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.slots import PLAUSIBLE_PICTURES
-from models.whole_sequence import WholeSequence
 
 Floats = npt.NDArray[np.float32]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from app.errors import UserError
 from app.evaluation.h36m_cameras import CAMERAS, Camera
-from app.object_arrays import Array, read_npz
+from app.keypoints.object_arrays import Array, read_npz
 from models.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
 
 Floats = npt.NDArray[np.float32]

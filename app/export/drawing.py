@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
-from app.pixels import Picture
+from app.recording.pixels import Picture
 from models.skeleton import COCO_BONES
 
 SHIFT = 4

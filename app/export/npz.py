@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.atomic import replacing
-from app.messages import SCHEMA, Pose3D
+from app.dataflow.messages import SCHEMA, Pose3D
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}

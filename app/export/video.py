@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from app.atomic import replacing
+from app.dataflow.messages import Pose3D
 from app.errors import UserError
 from app.export.drawing import draw_person, write
 from app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
 from app.export.scene import Scene
-from app.messages import Pose3D
-from app.pixels import Picture
+from app.recording.pixels import Picture
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX = 1280, 720, 480
 """Bounds of the left panel; the right one is as high, and between half and all of that wide."""

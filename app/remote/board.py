@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
 from app.config import ServeConfig
-from app.ledger import add
-from app.messages import Answer, Control, End, encode
+from app.dataflow.ledger import add
+from app.dataflow.messages import Answer, Control, End, encode
 from app.remote.cadence import Cadence
 from app.remote.outbox import Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer

@@ -8,7 +8,7 @@ import time
 from importlib.metadata import version
 from typing import Optional
 
-from app.messages import Health, Pose2D, Pose3D, encode
+from app.dataflow.messages import Health, Pose2D, Pose3D, encode
 from app.remote.address import Address, parse_address
 from app.remote.keys import Trust, folder_for, trust, trust_here
 from app.remote.sockets import Failure, Line

@@ -17,7 +17,8 @@ from zmq.utils import z85
 
 from app.errors import UserError
 from app.remote.connections import Connections, allow_many, plain
-from app.remote.keys import Pair, Right, Role, Trust, admitted, good_name, key_text, own, read_admitted, signature
+from app.remote.key_words import Role, good_name, key_text
+from app.remote.keys import Pair, Right, Trust, admitted, own, read_admitted, signature
 from app.remote.refusals import Refusals
 
 ZAP = "inproc://zeromq.zap.01"

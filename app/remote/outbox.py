@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, Optional
 
-from app.ledger import add
-from app.messages import Health, Pose2D, Pose3D, encode
+from app.dataflow.ledger import add
+from app.dataflow.messages import Health, Pose2D, Pose3D, encode
 from app.remote.cadence import EARLY_NS
 from app.remote.window import Window
 from app.remote.wire import Missed, Picture, Taken, Welcome

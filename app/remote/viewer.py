@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple, Optional
 
-from app.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
+from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
 from app.remote.clock import RemoteClock
 from app.remote.wire import (
     MAX_PICTURE_BYTES,

@@ -1,4 +1,4 @@
-"""What serve and a viewer say to each other: the pipeline's own messages, and these. Form and discipline are those of `app/messages.py`.
+"""What serve and a viewer say to each other: the pipeline's own messages, and these, of the same form as in `app/dataflow/messages.py`.
 
 A viewer says Hello and is answered Welcome or Refused. From then on poses and health come by themselves, pictures where it Wants them. It
 tells with Taken what has arrived: what may be on its way to a viewer is limited, so a slow one gets fewer messages, not older ones. A Ping
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
-from app.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made
+from app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made
 
 PORT = 5570
 MAX_FROM_VIEWER_BYTES = 4096

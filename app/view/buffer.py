@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Callable, Generic, Optional, TypeVar, Union
 
-from app.messages import Health, Pose2D, Pose3D
+from app.dataflow.messages import Health, Pose2D, Pose3D
 from app.view.moments import Moment, Shot
 
 KEPT_NS = 30 * 10**9

@@ -6,7 +6,7 @@ from typing import Optional
 
 import numpy as np
 
-from app.messages import Pose3D
+from app.dataflow.messages import Pose3D
 from app.view.bodies import Floats
 from app.view.camera import FURTHEST_M, NEAREST_M, PRESETS, Eye, Panel, arrived, orbited, panned, preset, towards, zoomed
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-from app.messages import Pose2D, Pose3D
+from app.dataflow.messages import Pose2D, Pose3D
 from app.view.bodies import Floats
 from app.view.camera import Panel
 from app.view.colours import BRIGHT, HELD, colour_of, mixed, sided

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.messages import Pose3D
+from app.dataflow.messages import Pose3D
 from app.view.bodies import Floats
 
 APART_M = 1.0

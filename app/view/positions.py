@@ -12,8 +12,8 @@ from mcap.opcode import Opcode
 from mcap.writer import MCAP0_MAGIC
 
 from app.errors import UserError
-from app.recording_parts import parts
-from app.recording_reader import info
+from app.recording.parts import parts
+from app.recording.reader import info
 
 # The MCAP format's records, https://mcap.dev/spec: opcode and length; a chunk's fixed fields and its compression's length; a message's.
 _RECORD, _CHUNK, _MESSAGE = struct.Struct("<BQ"), struct.Struct("<QQQII"), struct.Struct("<HIQQ")

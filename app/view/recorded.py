@@ -11,9 +11,9 @@ from typing import NamedTuple, Optional, TypeVar
 
 import yaml
 
+from app.dataflow.messages import Frame, Message, MessageError, Pose2D, Pose3D, decode
 from app.errors import UserError
-from app.messages import Frame, Message, MessageError, Pose2D, Pose3D, decode
-from app.recording_reader import info
+from app.recording.reader import info
 from app.view.buffer import SKIPPED_NS
 from app.view.moments import Moment, Shot
 from app.view.positions import Position, files, positions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Optional, Protocol
 
-from app.messages import Answer, End, Health, Pose2D, Pose3D
+from app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
 from app.remote.wire import Picture, Welcome
 from app.view.buffer import Buffer
 from app.view.feed import Feed

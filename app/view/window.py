@@ -22,8 +22,8 @@ from PySide6.QtOpenGL import QOpenGLWindow
 from vispy import gloo
 from vispy.gloo.context import FakeCanvas
 
-from app.heap import return_freed_memory
-from app.pixels import Picture
+from app.processes.heap import return_freed_memory
+from app.recording.pixels import Picture
 from app.view.layout import Layout
 from app.view.show import Show
 from app.view.stage import Stage

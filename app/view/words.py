@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from app.messages import Health, Pose3D
+from app.dataflow.messages import Health, Pose3D
 from app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
 
 STALE_S = 1.0

@@ -20,7 +20,7 @@ from bench.accuracy.study import Finding, Study
 from bench.machine import machine
 from bench.part import Result, WrongOutput
 from bench.report import show
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.errors import ModelError
 from models.store import path_of
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import yaml
 
 from bench.part import WrongOutput, require
-from models.backend import Model
-from models.lifter import Lifter
-from models.ticks import NS_PER_S
+from models.backends.backend import Model
+from models.lifting.lifter import Lifter
+from models.lifting.ticks import NS_PER_S
 
 Floats = npt.NDArray[np.float64]
 

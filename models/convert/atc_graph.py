@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.backend import Tensor
+from models.backends.backend import Tensor
 from models.errors import ModelError
 
 

@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from models.backend import Array
+from models.backends.backend import Array
 from models.convert.pickles import Call, Name, Persistent, Pickle
 from models.errors import ModelError
 

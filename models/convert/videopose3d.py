@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from models.backend import Array
+from models.backends.backend import Array
 from models.convert.checkpoint import read_checkpoint
 from models.convert.lifter import build
 from models.errors import ModelError
+from models.lifting.temporal import Block, Floats, TemporalWeights
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.temporal import Block, Floats, TemporalWeights
 
 LICENCE = "CC BY-NC 4.0 applies to the weights published with VideoPose3D; yours may differ"
 NORMALISATION_EPSILON = 1e-5
@@ -48,7 +48,7 @@ def convert(path: Path, widths: Sequence[int], causal: bool, rate_hz: Fraction) 
 
 
 def describe(path: Path, widths: Sequence[int], causal: bool, rate_hz: Fraction) -> dict[str, str]:
-    """The metadata of the file: all that `models.lifter` needs, and where the weights come from."""
+    """The metadata of the file: all that `models.lifting.lifter` needs, and where the weights come from."""
     return {
         "name": "videopose3d",
         "licence": LICENCE,

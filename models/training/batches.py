@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
+from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
 from models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
 from models.training.cameras import project, random_cameras, to_camera_axes
 from models.training.detector import detect

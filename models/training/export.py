@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from models.convert.lifter import build
-from models.person_camera import BODY_SCALE_OF_HEIGHT
+from models.lifting.person_camera import BODY_SCALE_OF_HEIGHT
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
 from models.training.network import RECEPTIVE_FIELD, to_weights
@@ -31,7 +31,7 @@ def export(trainer: Trainer, path: Path, scores: Mapping[str, float]) -> None:
 
 
 def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
-    """The metadata of the file: all that `models.lifter` needs, and where the weights come from."""
+    """The metadata of the file: all that `models.lifting.lifter` needs, and where the weights come from."""
     settings = trainer.settings
     return {
         "name": NAME,

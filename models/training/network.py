@@ -1,4 +1,4 @@
-"""The causal network in torch, in the shape that `models.temporal` runs: what is trained here is exported as it is.
+"""The causal network in torch, in the shape that `models.lifting.temporal` runs: what is trained here is exported as it is.
 
 Weights are plain tensors, taps lie one after another in the rows (oldest first), and every convolution is one matrix product
 over its concatenated taps: on a CPU in bfloat16 that is 1.6 times as fast as torch's own dilated convolution.
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.person_camera import FEATURES
+from models.lifting.person_camera import FEATURES
+from models.lifting.temporal import Block, TemporalWeights
 from models.skeleton import H36M_JOINTS
-from models.temporal import Block, TemporalWeights
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,7 +103,7 @@ class Network:
 
 
 def to_weights(network: Network) -> TemporalWeights:
-    """The same network as `models.temporal` and the exporter know it. There is no normalisation layer to fold."""
+    """The same network as `models.lifting.temporal` and the exporter know it. There is no normalisation layer to fold."""
     weights = {name: tensor.detach().numpy().astype(np.float32) for name, tensor in network.weights.items()}
     biases = {name: tensor.detach().numpy().astype(np.float32) for name, tensor in network.biases.items()}
     for last in (weights["shrink"], weights["linear"], biases["shrink"]):

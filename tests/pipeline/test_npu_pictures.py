@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from models import blazepose
-from models.backend import Model, open_model
-from models.blazepose import BlazePose
-from models.blazepose_landmarks import decode
-from models.blazepose_regions import transform
+from models.backends.backend import Model, open_model
+from models.detection import blazepose
+from models.detection.blazepose import BlazePose
+from models.detection.blazepose_landmarks import decode
+from models.detection.blazepose_regions import transform
 from models.store import path_of
 
 EVERY = 4

@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from app.messages import SCHEMA, Answer, Control, End, Frame, Health, Pose2D, Pose3D, Stamp, encode
+from app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, Pose2D, Pose3D, Stamp, encode
 from app.remote.wire import FROM_VIEWER, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 TRACE = (Stamp("capture", 1, 2),)

@@ -15,7 +15,8 @@ import zmq
 from app.remote import keys
 from app.remote.address import Address
 from app.remote.gate import new_pair, secure
-from app.remote.keys import Right, Role, Trust
+from app.remote.key_words import Role
+from app.remote.keys import Right, Trust
 from app.remote.sockets import Door, Letter
 
 PATIENCE_S = 30.0

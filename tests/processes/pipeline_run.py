@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import yaml
 
-from app.bus import Watch
 from app.config import Config
-from app.messages import Health, Message, Pose3D
-from app.recording import read
-from app.streams import WATCH, links
+from app.dataflow.messages import Health, Message, Pose3D
+from app.dataflow.outside import Watch
+from app.dataflow.streams import WATCH, links
+from app.recording.reader import read
 
 PATIENCE_S = 60.0
 """How long an event may take on a machine that is busy with other things."""

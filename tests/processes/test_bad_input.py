@@ -13,9 +13,9 @@ import pytest
 from made_video import numbered, write_video
 from pipeline_run import poselift, running, write_config
 
-from app.keypoint_files import Clip, write_keypoints
-from app.messages import Pose3D
-from app.recording import read
+from app.dataflow.messages import Pose3D
+from app.keypoints.files import Clip, write_keypoints
+from app.recording.reader import read
 from models import store
 
 

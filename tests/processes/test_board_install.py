@@ -17,10 +17,10 @@ from pipeline_run import write_config
 from sim_acl.fixtures import FOLDER as SIMULATOR
 from sim_acl.fixtures import environment, reports
 
-from app.keypoint_files import Clip, write_keypoints
-from app.messages import Frame, Pose2D, Pose3D
-from app.recording import read
-from models.backend import open_model
+from app.dataflow.messages import Frame, Pose2D, Pose3D
+from app.keypoints.files import Clip, write_keypoints
+from app.recording.reader import read
+from models.backends.backend import open_model
 from models.errors import ModelError
 from models.weights import FOLDER as SHIPPED
 
@@ -38,7 +38,7 @@ WORKERS_TESTS = (
 """What the board's workers are tested by, where no network is run."""
 NPU_TESTS = ("unit/test_ascend*.py", "pipeline/test_*.py", "device/test_*.py")
 """What runs networks on the simulated NPU. These tests make them, by the package onnx, and judge them by ONNX Runtime."""
-NEED_EXTRAS = ("models.onnx", "models.convert", "models.training", "app.view", "app.metrics", "workers.metrics")
+NEED_EXTRAS = ("models.backends.onnx", "models.convert", "models.training", "app.view", "app.metrics", "workers.metrics")
 """What is imported only where the extras are."""
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
@@ -104,7 +104,7 @@ def test_what_a_board_imports_needs_no_extra():
 
 def test_without_onnxruntime_a_network_for_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "models.onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "models.backends.onnx", raising=False)
     with pytest.raises(ModelError, match=r"needs ONNX Runtime.*type: pip install 'poselift\[cpu\]'"):
         open_model(SHIPPED / "lifter.onnx")
 

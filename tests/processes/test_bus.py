@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import zmq
 
-import app.bus
-from app.bus import HEAD_START_S, MAX_PATH, Watch, ZmqBus, order, subscribe
+import app.dataflow.zmq_bus
+from app.dataflow.loop import Loop
+from app.dataflow.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
+from app.dataflow.outside import Watch, order
+from app.dataflow.sockets import MAX_PATH, subscribe
+from app.dataflow.streams import WATCH, WORKERS, links
+from app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
 from app.errors import UserError
-from app.loop import Loop
-from app.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
-from app.streams import WATCH, WORKERS, links
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
@@ -29,9 +31,9 @@ MANY = 2000
 PEER = """
 import sys
 from pathlib import Path
-from app.bus import ZmqBus
-from app.messages import End
-from app.streams import WORKERS, links
+from app.dataflow.zmq_bus import ZmqBus
+from app.dataflow.messages import End
+from app.dataflow.streams import WORKERS, links
 folder, worker, mode = sys.argv[1:]
 bus = ZmqBus(Path(folder), worker, links(mode, WORKERS), 16, mode == "file")
 bus.listen()
@@ -185,7 +187,7 @@ def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(co
     lift, record = connect("lift", workers=WORKERS[:4]), connect("record", workers=WORKERS[:4])
     eventually(lambda: "record" in lift.takers())
     slept: list[float] = []
-    monkeypatch.setattr(app.bus.time, "sleep", slept.append)
+    monkeypatch.setattr(app.dataflow.zmq_bus.time, "sleep", slept.append)
     lift.send(a_health("lift"), patient)
     record.rest(0.05, (Pose3D,))
     assert slept == [], "nothing that ends the rest came"
@@ -204,7 +206,7 @@ def test_where_nobody_lifts_the_pose_in_the_picture_ends_the_rest(connect: Conne
     detect, record = connect("detect", workers=workers), connect("record", workers=workers)
     eventually(lambda: "record" in detect.takers())
     slept: list[float] = []
-    monkeypatch.setattr(app.bus.time, "sleep", slept.append)
+    monkeypatch.setattr(app.dataflow.zmq_bus.time, "sleep", slept.append)
     detect.send(a_pose2d(1), patient)
     record.rest(PATIENCE_S * 1000, (Pose3D, Pose2D))
     assert slept == [HEAD_START_S]

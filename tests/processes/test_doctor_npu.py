@@ -17,7 +17,7 @@ from app.cli.doctor import device, service
 from app.cli.doctor.finding import Finding
 from app.cli.units import TARGET
 from app.config import Config
-from models.om_card import card_path
+from models.backends.om_card import card_path
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 

@@ -14,14 +14,14 @@ import pytest
 
 from app.config import Config, save
 from app.errors import UserError
-from app.process import SUPERVISOR_LOCK, lock, make_folder, running
+from app.processes.process import SUPERVISOR_LOCK, lock, make_folder, running
 
 ROOT = Path(__file__).parents[2]
 
 HOLDER = """
 import sys
 from pathlib import Path
-from app.process import lock
+from app.processes.process import lock
 lock(Path(sys.argv[1]), sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
@@ -92,7 +92,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(runtime_folder: Path,
             removed.append(True)
         flock(descriptor, how)
 
-    monkeypatch.setattr("app.process.fcntl.flock", remove_first)
+    monkeypatch.setattr("app.processes.process.fcntl.flock", remove_first)
     descriptor = lock(runtime_folder, SUPERVISOR_LOCK)
     assert os.path.samestat(os.fstat(descriptor), (runtime_folder / "up.lock").stat())
     with pytest.raises(UserError):

@@ -14,10 +14,10 @@ from pipeline_run import Running, poselift, running
 from service_manager import Service
 from test_metrics import values
 
-from app.ledger import NOT_READY
-from app.messages import Health, Pose3D
-from app.recording import read
-from app.tally import Tally
+from app.dataflow.ledger import NOT_READY
+from app.dataflow.messages import Health, Pose3D
+from app.dataflow.tally import Tally
+from app.recording.reader import read
 
 WORKERS = ("capture", "detect", "lift", "record")
 

@@ -11,9 +11,9 @@ from pipeline_run import running
 from sim_acl.faults import Faults
 from sim_acl.fixtures import environment, reports
 
-from app.messages import Frame, Pose3D
-from app.recording import read
-from app.tally import Tally
+from app.dataflow.messages import Frame, Pose3D
+from app.dataflow.tally import Tally
+from app.recording.reader import read
 from models.store import path_of
 
 WORKERS = ("capture", "detect", "lift", "record")

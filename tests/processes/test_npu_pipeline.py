@@ -17,8 +17,8 @@ import pytest
 from pipeline_run import PATIENCE_S, write_config
 from sim_acl.fixtures import environment, reports
 
-from app.messages import Pose2D, Pose3D
-from app.recording import read
+from app.dataflow.messages import Pose2D, Pose3D
+from app.recording.reader import read
 from models.store import path_of
 
 JOINTS_M = 2e-3

@@ -10,8 +10,8 @@ import cv2
 from pipeline_run import poselift
 
 from app.config import Config
-from app.messages import Frame, Pose2D, Pose3D
-from app.recording import read
+from app.dataflow.messages import Frame, Pose2D, Pose3D
+from app.recording.reader import read
 from workers.detect import detecting
 from workers.lift import new_lift, open_lifter
 

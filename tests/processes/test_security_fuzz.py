@@ -9,7 +9,7 @@ import psutil
 from fuzz import noise, strange_words, whole
 
 from app.config import ServeConfig
-from app.messages import Control, MessageError, decode, encode
+from app.dataflow.messages import Control, MessageError, decode, encode
 from app.remote.board import Board, Facts, Visitor
 from app.remote.viewer import Viewer
 from app.remote.wire import Camera, Hello, from_board, from_viewer

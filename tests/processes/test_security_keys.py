@@ -10,7 +10,8 @@ from typing import Any
 from pipeline_run import poselift, write_config
 
 from app.remote import keys
-from app.remote.keys import Right, Role
+from app.remote.key_words import Role, key_text, word
+from app.remote.keys import Right
 
 
 def machine(folder: Path) -> Any:
@@ -39,7 +40,7 @@ def test_two_machines_know_each_other_after_one_line_each_way(tmp_path: Path) ->
     shown = board("show").stdout
     assert "look and control" in shown and printed(shown, "board") == printed(there.stdout, "board")
     assert "revoked the viewer laptop" in board("revoke", "laptop").stdout and not keys.admitted(tmp_path / "board" / "keys")
-    secret = keys.key_text(keys.own(tmp_path / "board" / "keys").secret)
+    secret = key_text(keys.own(tmp_path / "board" / "keys").secret)
     assert secret not in shown + there.stdout + there.stderr
 
 
@@ -49,7 +50,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (["show"], "type: poselift keys new"),
         (["new", "--name", "a b"], "cannot be a name"),
         (["admit", "viewer:laptop"], "looks like viewer:NAME:KEY"),
-        (["admit", keys.word(Role.BOARD, "atlas", bytes(32)), "--control"], "--control is for a viewer"),
+        (["admit", word(Role.BOARD, "atlas", bytes(32)), "--control"], "--control is for a viewer"),
         (["revoke", "laptop"], "nothing was revoked"),
     ):
         done = board(*arguments)

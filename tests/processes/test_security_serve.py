@@ -18,8 +18,8 @@ from viewers import Eye, looking
 
 from app.cli.view import opened
 from app.config import Config
-from app.messages import Answer, Health, Pose3D, encode
-from app.orders import NO_RECORDER
+from app.dataflow.messages import Answer, Health, Pose3D, encode
+from app.recording.orders import NO_RECORDER
 from app.remote import gate, keys
 from app.remote.connections import UNPROVEN
 from app.remote.keys import Right, Trust

@@ -17,9 +17,9 @@ from pipeline_run import poselift, running
 from viewers import Process, free_port, looking, pixels
 
 import poselift as public
+from app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
 from app.errors import UserError
-from app.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
-from app.recording import read
+from app.recording.reader import read
 from app.remote.wire import Hello, Picture, Ping, Pong, Welcome
 
 SOURCE = "test:320x240@30"

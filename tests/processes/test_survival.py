@@ -13,12 +13,13 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running, running_lift
 from viewers import free_port
 
-import app.supervisor
-from app.messages import Frame, Health, Pose3D
-from app.process import NICENESS
-from app.recording import parts, read
-from app.supervisor import Supervisor
-from app.tally import Tally
+import app.processes.supervisor
+from app.dataflow.messages import Frame, Health, Pose3D
+from app.dataflow.tally import Tally
+from app.processes.process import NICENESS
+from app.processes.supervisor import Supervisor
+from app.recording.parts import parts
+from app.recording.reader import read
 
 WORKERS = ("capture", "detect", "lift", "record")
 
@@ -149,7 +150,7 @@ def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(con
     settings = {"max_restarts": 1, "restart_window_s": rest_s, "silent_timeout_s": 10 * rest_s}
     source, address = {"source": "test:320x240@30"}, {"address": f"127.0.0.1:{free_port()}"}
     _, config = configure(mode="live", capture=source, serve=address, supervisor=settings)
-    monkeypatch.setattr(app.supervisor, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + skew_s[0]))
+    monkeypatch.setattr(app.processes.supervisor, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + skew_s[0]))
     with Supervisor(config, said.append) as supervisor:
         serve, messages = supervisor.children["serve"], []
 

@@ -10,10 +10,10 @@ from pipeline_run import poselift
 from torch_files import Raw, checkpoint, random_model, write
 
 from app.cli.whole import lift_whole
-from app.messages import Pose2D, Pose3D
-from app.recording import read
-from models.backend import open_model
-from models.whole_sequence import WholeSequence
+from app.dataflow.messages import Pose2D, Pose3D
+from app.recording.reader import read
+from models.backends.backend import open_model
+from models.lifting.whole_sequence import WholeSequence
 
 
 @pytest.fixture

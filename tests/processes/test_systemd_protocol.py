@@ -14,17 +14,17 @@ from rtsp_server import RtspServer
 from service_manager import Service
 from test_bus import a_pose2d
 
-from app.loop import TERMINATED
-from app.messages import Stamp
-from app.process import connect
+from app.dataflow.loop import TERMINATED
+from app.dataflow.messages import Stamp
+from app.processes.process import connect
 
 WORKERS = ("capture", "detect", "lift", "record")
 ODD = """
 import sys, threading
 from pathlib import Path
 from app.config import load
-from app.loop import Loop
-from app.process import connect, lock, make_folder
+from app.dataflow.loop import Loop
+from app.processes.process import connect, lock, make_folder
 config = load(Path(sys.argv[1]))
 loop = Loop(connect(config, "lift"))
 loop.on_signals()

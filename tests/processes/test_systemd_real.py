@@ -44,7 +44,7 @@ def listing(box: Box) -> str:
 def poses(box: Box) -> int:
     """How many poses the recording holds, all parts together, without a complaint about any of them."""
     code = (
-        "from pathlib import Path; from app.messages import Pose3D; from app.recording import read; notes = []; "
+        "from pathlib import Path; from app.dataflow.messages import Pose3D; from app.recording.reader import read; notes = []; "
         f"n = sum(1 for _ in read(Path('{RECORDINGS}/session.mcap'), [Pose3D], note=notes.append)); assert not notes, notes; print(n)"
     )
     return int(box.run(COMMAND.with_name("python"), "-c", code).stdout)

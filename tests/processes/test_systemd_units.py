@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.units import RUNTIME_FOLDER, TARGET, unit_files
 from app.config import Config
-from app.streams import WORKERS
+from app.dataflow.streams import WORKERS
 
 EXPOSURE = 3.0
 CONFIG = Config().changed(runtime_folder=str(RUNTIME_FOLDER), record={"folder": "/data"}, npu={"folder": "/opt/om"})

@@ -19,8 +19,8 @@ from virtual_display import virtual_display
 
 from app.cli.view import window
 from app.config import Config, load
-from app.messages import Frame
-from app.recording import RecordingWriter
+from app.dataflow.messages import Frame
+from app.recording.writer import RecordingWriter
 from app.view.colours import BACKGROUND, PEOPLE
 from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
 from models.skeleton import H36M_PARENTS

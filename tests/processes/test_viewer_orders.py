@@ -15,9 +15,9 @@ import pytest
 from pipeline_run import PATIENCE_S, running
 from test_metrics import values
 
-from app.messages import Answer, Frame, Health
-from app.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from app.recording import read
+from app.dataflow.messages import Answer, Frame, Health
+from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from app.recording.reader import read
 from app.remote.client import Remote, remote
 
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from pipeline_run import PATIENCE_S
 
-from app.messages import Pose3D
+from app.dataflow.messages import Pose3D
 from app.remote.client import Remote, remote
 from app.remote.wire import Picture
 

@@ -12,8 +12,8 @@ from onnx import helper
 from sim_acl.acl_simulator.om_file import Io, OmFile, pack
 from sim_acl.half import to_half
 
-from models.backend import Tensor
-from models.om_card import OmCard, write_card
+from models.backends.backend import Tensor
+from models.backends.om_card import OmCard, write_card
 
 OUTPUT_NAMES: Mapping[str, Callable[[str, int, str], str]] = {
     "node:0:tensor": lambda node, index, tensor: f"{node}:{index}:{tensor}",

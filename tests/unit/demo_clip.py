@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.backend import open_model
-from models.blazepose import BlazePose
+from models.backends.backend import open_model
+from models.detection.blazepose import BlazePose
 from models.errors import ModelError
 from models.store import path_of
 

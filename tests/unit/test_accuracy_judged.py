@@ -13,7 +13,7 @@ from bench.accuracy import occlusion, rate, smoothness, swaps
 from bench.accuracy.judge import FPS, SEED
 from bench.accuracy.page import page
 from bench.accuracy.study import Study
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.errors import ModelError
 from models.store import path_of
 

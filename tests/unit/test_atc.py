@@ -20,9 +20,9 @@ from app.cli import atc as command
 from app.cli.atc import atc
 from app.errors import UserError
 from models import store
+from models.backends.om_card import read_card
 from models.convert.lifter import build
 from models.errors import ModelError
-from models.om_card import read_card
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 METADATA = {"rate_hz": "30", "normalisation": "person_camera", "flip": "yes", "licence": "none"}

@@ -7,7 +7,7 @@ from demo_clip import pulled
 from onnx import TensorProto, helper, numpy_helper
 from random_lifter import random_lifter
 
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.atc_graph import atc_form, host_tensors, inferred, shape_of
 from models.convert.atc_rules import complaints
 from models.convert.lifter import build

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from models.backend import Tensor
-from models.blazepose import BlazePose
-from models.blazepose_detections import anchors
+from models.backends.backend import Tensor
+from models.detection.blazepose import BlazePose
+from models.detection.blazepose_detections import anchors
 from models.errors import ModelError
 
 FLOAT = np.dtype(np.float32)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from models import blazepose_landmarks as pose
+from models.detection import blazepose_landmarks as pose
 from models.skeleton import COCO_KEYPOINTS
 
 BLAZEPOSE = {  # mediapipe.solutions.pose.PoseLandmark

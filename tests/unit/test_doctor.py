@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from app.bus import MAX_PATH
 from app.cli.doctor import camera, cann, driver, networks, packages, runtime, viewers
 from app.cli.doctor.finding import Finding, trouble
 from app.config import Config
-from app.process import lock
+from app.dataflow.sockets import MAX_PATH
+from app.processes.process import lock
 from app.remote import keys
 from app.remote.gate import new_pair
-from app.remote.keys import Right, Role
+from app.remote.key_words import Role
+from app.remote.keys import Right
 
 
 def only(findings) -> Finding:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from h36m_files import FRAMES, H36M, contents, write
 
+from app.dataflow.messages import Pose2D
 from app.errors import UserError
 from app.evaluation.h36m import Trial, read
-from app.messages import Pose2D
 from models.skeleton import H36M_JOINTS
 
 command = import_module("app.cli.evaluate")  # in app.cli, the name is that of the command line's own function

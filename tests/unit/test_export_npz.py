@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.dataflow.messages import Pose3D
 from app.export.npz import write_poses
-from app.messages import Pose3D
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 PROMISED = {

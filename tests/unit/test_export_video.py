@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 
+from app.dataflow.messages import Pose3D
 from app.errors import UserError
 from app.export.palette import LEFT
 from app.export.video import render
-from app.messages import Pose3D
 from models.skeleton import COCO_KEYPOINTS
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.config import Config
+from models.backends.file_metadata import file_metadata
 from models.errors import ModelError
-from models.file_metadata import file_metadata
 from models.weights import FOLDER
 from workers.cards import model_cards
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.dataflow.frames import BEGINNING, MIN_SLOTS, NEVER, PAGE, Overwritten, Picture, Position, RingReader, RingWriter, take_over
+from app.dataflow.messages import Frame
 from app.errors import UserError
-from app.frames import BEGINNING, MIN_SLOTS, NEVER, PAGE, Overwritten, Picture, Position, RingReader, RingWriter, take_over
-from app.messages import Frame
 
 HEIGHT_PX, WIDTH_PX = 30, 40
 SIDE_PX, COLOURS = 600, 7
@@ -141,7 +141,7 @@ def test_a_picture_half_written_is_noticed(tmp_path: Path, monkeypatch: pytest.M
 
     ring, reader = a_ring(tmp_path), RingReader(tmp_path, "detect")
     old = put(ring, 0, 1)
-    monkeypatch.setattr("app.frames.np.copyto", dies_halfway)
+    monkeypatch.setattr("app.dataflow.frames.np.copyto", dies_halfway)
     with pytest.raises(KeyboardInterrupt):
         put(ring, 0, 2)
     with pytest.raises(Overwritten), reader.picture(old):
@@ -280,7 +280,7 @@ FULL = """
 import sys, numpy as np
 from pathlib import Path
 from app.errors import UserError
-from app.frames import RingWriter, Position
+from app.dataflow.frames import RingWriter, Position
 folder = Path(sys.argv[1])
 ring = RingWriter(folder, 0, 8, 300_000)
 print(ring.slots)

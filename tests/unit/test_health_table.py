@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from app.cli.screen import health_table
-from app.messages import Health
+from app.dataflow.messages import Health
 
 
 def a_health(worker: str, note: str = "", **more: Any) -> Health:

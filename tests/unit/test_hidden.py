@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.hidden import GUESSED, GUESSED_S, TREMBLING, Hidden
+from models.lifting.hidden import GUESSED, GUESSED_S, TREMBLING, Hidden
 from models.training.comovement import FILE, comovement
 from models.training.motion import load_motion
 

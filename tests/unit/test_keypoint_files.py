@@ -13,9 +13,9 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 
-from app import object_arrays
 from app.errors import UserError
-from app.keypoint_files import Clip, read_keypoints, write_keypoints
+from app.keypoints import object_arrays
+from app.keypoints.files import Clip, read_keypoints, write_keypoints
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 METADATA = {

@@ -14,7 +14,9 @@ import pytest
 from app.errors import UserError
 from app.remote import keys
 from app.remote.gate import new_pair
-from app.remote.keys import Pair, Right, Role, key_text, parse_word, word
+from app.remote.key_files import ADMITTED, OWN
+from app.remote.key_words import Role, good_name, host_name, key_text, parse_word, word
+from app.remote.keys import Pair, Right
 
 PUBLIC = bytes(range(32))
 
@@ -65,7 +67,7 @@ def test_names_that_could_deceive_are_refused(folder: Path, name: str) -> None:
 
 
 def test_this_machine_has_a_name_that_can_be_one() -> None:
-    assert keys.good_name(keys.host_name())
+    assert good_name(host_name())
 
 
 def test_a_pair_is_made_once_and_only_its_owner_can_read_it(folder: Path) -> None:
@@ -75,11 +77,11 @@ def test_a_pair_is_made_once_and_only_its_owner_can_read_it(folder: Path) -> Non
     finally:
         os.umask(mask)
     assert keys.own(folder) == a_pair()
-    assert stat.S_IMODE((folder / keys.OWN).stat().st_mode) == 0o600 and stat.S_IMODE(folder.stat().st_mode) == 0o700
-    before = (folder / keys.OWN).read_bytes()
+    assert stat.S_IMODE((folder / OWN).stat().st_mode) == 0o600 and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    before = (folder / OWN).read_bytes()
     with pytest.raises(UserError, match="has a key pair already"):
         keys.make(folder, a_pair(5))
-    assert (folder / keys.OWN).read_bytes() == before and len(list(folder.iterdir())) == 1
+    assert (folder / OWN).read_bytes() == before and len(list(folder.iterdir())) == 1
 
 
 def test_a_new_pair_belongs_together() -> None:
@@ -100,11 +102,11 @@ def test_without_a_pair_it_is_said_how_to_get_one(folder: Path) -> None:
 def test_keys_that_others_can_get_at_are_refused_until_what_is_said_was_typed(folder: Path, mode: int) -> None:
     keys.make(folder, a_pair())
     keys.admit(folder, Role.VIEWER, "laptop", PUBLIC, Right.LOOK)
-    for path in (folder / keys.OWN, folder / keys.ADMITTED, folder):
+    for path in (folder / OWN, folder / ADMITTED, folder):
         rights = path.stat().st_mode
         path.chmod(mode | (rights & 0o700))
         with pytest.raises(UserError, match="others than you") as caught:
-            (keys.admitted if path.name == keys.ADMITTED else keys.own)(folder)
+            (keys.admitted if path.name == ADMITTED else keys.own)(folder)
         command = str(caught.value).split("type: ")[1]
         subprocess.run(command, shell=True, check=True)
         assert path.stat().st_mode == rights and keys.own(folder) and keys.admitted(folder)
@@ -113,7 +115,7 @@ def test_keys_that_others_can_get_at_are_refused_until_what_is_said_was_typed(fo
 def test_the_command_to_type_is_right_for_a_folder_with_a_space(tmp_path: Path) -> None:
     folder = tmp_path / "my $keys"
     keys.make(folder, a_pair())
-    (folder / keys.OWN).chmod(0o644)
+    (folder / OWN).chmod(0o644)
     with pytest.raises(UserError) as caught:
         keys.own(folder)
     subprocess.run(str(caught.value).split("type: ")[1], shell=True, check=True)
@@ -131,16 +133,16 @@ def test_somebody_elses_keys_are_refused(folder: Path, monkeypatch: pytest.Monke
 
 def test_a_link_a_pipe_and_a_folder_are_no_files_of_keys(folder: Path, tmp_path: Path) -> None:
     keys.make(folder, a_pair())
-    real = (folder / keys.OWN).rename(tmp_path / "elsewhere")
-    (folder / keys.OWN).symlink_to(real)
+    real = (folder / OWN).rename(tmp_path / "elsewhere")
+    (folder / OWN).symlink_to(real)
     with pytest.raises(UserError, match="it is a link"):
         keys.own(folder)
-    (folder / keys.OWN).unlink()
-    os.mkfifo(folder / keys.OWN, 0o600)  # which would keep us waiting
+    (folder / OWN).unlink()
+    os.mkfifo(folder / OWN, 0o600)  # which would keep us waiting
     with pytest.raises(UserError, match="should be a file"):
         keys.own(folder)
-    (folder / keys.OWN).unlink()
-    (folder / keys.OWN).mkdir(0o700)
+    (folder / OWN).unlink()
+    (folder / OWN).mkdir(0o700)
     with pytest.raises(UserError, match="should be a file"):
         keys.own(folder)
 
@@ -150,7 +152,7 @@ def test_a_link_a_pipe_and_a_folder_are_no_files_of_keys(folder: Path, tmp_path:
 )
 def test_a_damaged_pair_is_refused_and_its_key_is_not_shown(folder: Path, damage) -> None:
     keys.make(folder, a_pair())
-    path = folder / keys.OWN
+    path = folder / OWN
     data = path.read_bytes()
     path.write_bytes(damage(data if damage is not os.urandom else 500))
     with pytest.raises(UserError, match="damaged") as caught:
@@ -160,7 +162,7 @@ def test_a_damaged_pair_is_refused_and_its_key_is_not_shown(folder: Path, damage
 
 def test_the_private_key_is_never_admitted_by_mistake(folder: Path) -> None:
     keys.make(folder, a_pair())
-    line = (folder / keys.OWN).read_text().splitlines()[-1]
+    line = (folder / OWN).read_text().splitlines()[-1]
     with pytest.raises(UserError, match=r"private key.*stays where it is") as caught:
         parse_word(line)
     assert line.rpartition(":")[2] not in str(caught.value)
@@ -197,7 +199,7 @@ def test_a_name_is_not_taken_over_by_another_key(folder: Path) -> None:
 
 def test_a_damaged_line_admits_nobody_and_the_others_stay(folder: Path) -> None:
     keys.admit(folder, Role.VIEWER, "laptop", PUBLIC, Right.LOOK)
-    path = folder / keys.ADMITTED
+    path = folder / ADMITTED
     good = path.read_text()
     line = good.splitlines()[1]
     for bad in (
@@ -237,7 +239,7 @@ def test_the_signature_changes_with_the_list(folder: Path) -> None:
     seen.append(keys.signature(folder))
     keys.admit(folder, Role.VIEWER, "desk_1", bytes(32), Right.LOOK)
     seen.append(keys.signature(folder))
-    (folder / keys.ADMITTED).chmod(0o644)
+    (folder / ADMITTED).chmod(0o644)
     seen.append(keys.signature(folder))
     assert seen[0] is None and len(set(seen)) == 4 and keys.signature(folder) == seen[-1]
 

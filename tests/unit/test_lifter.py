@@ -8,12 +8,12 @@ import pytest
 from random_lifter import random_lifter, weights_for_judge
 from temporal_judge import judge
 
-from models import lifter_metadata
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.lifter import build
 from models.errors import ModelError
-from models.hidden import Hidden
-from models.lifter import Lifter
+from models.lifting import lifter_metadata
+from models.lifting.hidden import Hidden
+from models.lifting.lifter import Lifter
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 WIDTH, HEIGHT = 640, 480

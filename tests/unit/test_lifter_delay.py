@@ -12,13 +12,13 @@ import pytest
 from published_network import normalised_screen, published
 from torch_files import checkpoint, random_model, write
 
-from app.messages import Pose2D
-from models.backend import open_model
+from app.dataflow.messages import Pose2D
+from models.backends.backend import open_model
 from models.convert.lifter import build
 from models.convert.videopose3d import convert, to_weights
 from models.errors import ModelError
-from models.hidden import Hidden
-from models.lifter import Lifter
+from models.lifting.hidden import Hidden
+from models.lifting.lifter import Lifter
 from workers.lift import Lift
 
 WIDTHS, DELAY, RATE_HZ = (3, 3), 4, 50

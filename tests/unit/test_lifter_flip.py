@@ -9,12 +9,12 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.lifter import build
 from models.errors import ModelError
-from models.lifter import Lifter
-from models.lifter_metadata import LifterMetadata
-from models.person_camera import FEATURES
+from models.lifting.lifter import Lifter
+from models.lifting.lifter_metadata import LifterMetadata
+from models.lifting.person_camera import FEATURES
 from models.skeleton import COCO_MIRROR, H36M_MIRROR
 
 WIDTH, HEIGHT = 640, 480

@@ -8,10 +8,10 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.lifter import build
-from models.lifter import BUILD_SPREAD, Lifter
-from models.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
+from models.lifting.lifter import BUILD_SPREAD, Lifter
+from models.lifting.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
 from models.skeleton import H36M_PARENTS
 from models.training.bodies import body_scale
 from models.training.motion import load_motion, subject

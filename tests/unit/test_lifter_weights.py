@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import models
-from models.backend import open_model
-from models.lifter import Lifter
+from models.backends.backend import open_model
+from models.lifting.lifter import Lifter
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"

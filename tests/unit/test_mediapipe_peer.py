@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from demo_clip import FRAME_NS, blazepose, pictures, pulled
 
-from models.blazepose_landmarks import COCO_LANDMARKS
+from models.detection.blazepose_landmarks import COCO_LANDMARKS
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES = 150

@@ -10,7 +10,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from app.messages import (
+from app.dataflow.messages import (
     SCHEMA,
     TYPES,
     Answer,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.health import Meter
-from app.messages import Health
-from app.notify import FEED_EVERY_NS, ServiceManager, Watchdog, status_line
-from app.process import SUPERVISOR
+from app.dataflow.health import Meter
+from app.dataflow.messages import Health
+from app.processes.notify import FEED_EVERY_NS, ServiceManager, Watchdog, status_line
+from app.processes.process import SUPERVISOR
 
 S = 1_000_000_000
 

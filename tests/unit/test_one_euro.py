@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from models.filters import OneEuro
+from models.detection.filters import OneEuro
 
 
 def alpha(cutoff_hz: float, dt_s: float) -> float:

@@ -12,14 +12,16 @@ import pytest
 from test_recording import a_pose2d, session
 
 from app.config import Config
+from app.dataflow.loop import Loop
+from app.dataflow.memory_bus import MemoryBus, MemoryHub
+from app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
+from app.dataflow.streams import WATCH, links
 from app.errors import UserError
-from app.loop import Loop
-from app.memory_bus import MemoryBus, MemoryHub
-from app.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
-from app.orders import RECORD_START, RECORD_STOP
-from app.recording import RecordingFull, parts, read
-from app.recording_state import RecordingState
-from app.streams import WATCH, links
+from app.recording.orders import RECORD_START, RECORD_STOP
+from app.recording.parts import parts
+from app.recording.reader import read
+from app.recording.state import RecordingState
+from app.recording.writer import RecordingFull
 from workers.record import DISK_FAILED, DISK_FULL, OFF, Record, run
 
 NOON_S = 1_795_262_400.0

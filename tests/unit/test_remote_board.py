@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from app.config import ServeConfig
-from app.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
+from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
 from app.remote.board import NAMES, Board, Facts, Visitor
 from app.remote.outbox import URGENT, Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board

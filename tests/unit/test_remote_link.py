@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.config import ServeConfig
-from app.messages import Health, Pose2D, Pose3D, Stamp, encode
+from app.dataflow.messages import Health, Pose2D, Pose3D, Stamp, encode
 from app.remote.board import Board, Facts, Visitor
 from app.remote.outbox import UNTAKEN
 from app.remote.viewer import Viewer

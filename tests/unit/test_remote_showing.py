@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.messages import Frame
+from app.dataflow.messages import Frame
 from app.remote.showing import WAIT_NS, Showing
 
 MOST = 4

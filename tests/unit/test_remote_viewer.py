@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from app.messages import SCHEMA, Answer, Control, End, encode
+from app.dataflow.messages import SCHEMA, Answer, Control, End, encode
 from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Viewer
 from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 

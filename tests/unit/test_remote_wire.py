@@ -9,7 +9,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from app.messages import SCHEMA, Answer, Control, End, Frame, Health, MessageError, OtherSchema, Pose2D, Stamp, encode
+from app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, MessageError, OtherSchema, Pose2D, Stamp, encode
 from app.remote.wire import (
     FROM_BOARD,
     FROM_VIEWER,

@@ -12,14 +12,14 @@ from random_lifter import random_lifter
 
 import models
 from app.cli.whole import lift_whole
-from app.messages import Pose2D
-from models.backend import open_model
+from app.dataflow.messages import Pose2D
+from models.backends.backend import open_model
 from models.convert.lifter import build
-from models.lifter import Lifter
-from models.person_camera import FOCAL_OF_LONGER_SIDE
-from models.root import MIN_SPREAD, locate_roots
+from models.lifting.lifter import Lifter
+from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
+from models.lifting.root import MIN_SPREAD, locate_roots
+from models.lifting.whole_sequence import WholeSequence
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.whole_sequence import WholeSequence
 
 WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
 WIDTH, HEIGHT, FOCAL_PX = 1280, 720, 1400.0

@@ -15,8 +15,8 @@ from app.cli import service
 from app.cli.service import Place, cann_environment, install, uninstall
 from app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, quoted, unit_files
 from app.config import Config
+from app.dataflow.streams import WORKERS
 from app.errors import UserError
-from app.streams import WORKERS
 
 METRICS = {"address": "127.0.0.1:9570"}
 SCRIPT = Path("/opt/poselift/bin/poselift")

@@ -8,9 +8,9 @@ import pytest
 from demo_clip import FRAME_NS, blazepose, pictures, pulled
 
 import models
-from models.backend import open_model
-from models.lifter import Lifter
-from models.sides import MAX_TRUST_S, PAIRS, Sides
+from models.backends.backend import open_model
+from models.lifting.lifter import Lifter
+from models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
 from models.skeleton import COCO_KEYPOINTS
 
 WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"

@@ -11,12 +11,12 @@ from sim_acl.half import to_half
 from sim_acl.tiny import halved
 
 import models
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.lifter import build
-from models.lifter import Lifter
-from models.person_camera import FEATURES
+from models.lifting.lifter import Lifter
+from models.lifting.person_camera import FEATURES
+from models.lifting.stateful import StatefulNetwork
 from models.skeleton import COCO_KEYPOINTS
-from models.stateful import StatefulNetwork
 
 WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
 FRAMES = 400

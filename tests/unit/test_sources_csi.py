@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import models
 from app.config import CaptureConfig
 from app.errors import UserError
+from models import backends
 from models.errors import DeviceError
 from workers.sources import SourceLost, csi, open_source
 from workers.sources.csi import CsiSource
@@ -24,7 +24,7 @@ from workers.sources.pattern import read_number
 
 FOLDER = Path(__file__).parent / "fake_acllite"
 SIMULATOR = Path(__file__).parent.parent / "sim_acl"
-MODULES = ("acl", "acl_simulator", "acllite", "cameracapture", "models.pyacl", "models.ascend_device")
+MODULES = ("acl", "acl_simulator", "acllite", "cameracapture", "models.backends.pyacl", "models.backends.ascend_device")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def path(monkeypatch):
     sys.modules.update(before)
     for name in before:
         if name.startswith("models."):
-            setattr(models, name[len("models.") :], before[name])
+            setattr(backends, name.rpartition(".")[2], before[name])
 
 
 def _forget():
@@ -44,7 +44,7 @@ def _forget():
     imported = {name: sys.modules.pop(name) for name in list(sys.modules) if name in MODULES or name.split(".")[0] in MODULES}
     for name in imported:
         if name.startswith("models."):
-            delattr(models, name[len("models.") :])
+            delattr(backends, name.rpartition(".")[2])
     return imported
 
 
@@ -307,6 +307,6 @@ def test_a_machine_whose_npu_has_a_memory_of_its_own(path, npu):
 
 
 def test_acllite_is_imported_by_nobody_else():
-    code = "import sys, workers.capture; sys.exit(any(name in sys.modules for name in ('acl', 'cameracapture', 'models.pyacl')))"
+    code = "import sys, workers.capture; sys.exit(any(name in sys.modules for name in ('acl', 'cameracapture', 'models.backends.pyacl')))"
     environment = {"PYTHONPATH": f"{SIMULATOR}:{FOLDER}", "PATH": ""}
     assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2]).returncode == 0

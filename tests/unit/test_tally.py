@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from app.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
-from app.messages import End, Health, Pose3D, Stamp
-from app.tally import KEPT, Tally
+from app.dataflow.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
+from app.dataflow.messages import End, Health, Pose3D, Stamp
+from app.dataflow.tally import KEPT, Tally
 
 MS = 1_000_000
 

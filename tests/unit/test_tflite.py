@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models import store
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.convert.tflite_sparse import DenseLevel, SparseLevel, densify
 from models.errors import ModelError
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.health import Meter
-from models.backend import Tensor
+from app.dataflow.health import Meter
+from models.backends.backend import Tensor
 from workers.networks import Timed
 
 

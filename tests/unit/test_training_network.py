@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install p
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from models.errors import ModelError  # noqa: E402
-from models.lifter_metadata import LifterMetadata  # noqa: E402
-from models.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
+from models.lifting.lifter_metadata import LifterMetadata  # noqa: E402
+from models.lifting.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
 from models.training import train as training  # noqa: E402
 from models.training.ahead import BatchesAhead  # noqa: E402
 from models.training.batches import make_batch  # noqa: E402

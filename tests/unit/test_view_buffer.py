@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.messages import Pose2D, Pose3D
+from app.dataflow.messages import Pose2D, Pose3D
 from app.view import buffer
 from app.view.buffer import Buffer
 from app.view.moments import Shot

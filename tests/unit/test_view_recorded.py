@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.dataflow.messages import Frame, Pose2D, Pose3D
 from app.errors import UserError
-from app.messages import Frame, Pose2D, Pose3D
-from app.recording import RecordingWriter, read
+from app.recording.reader import read
+from app.recording.writer import RecordingWriter
 from app.view.recorded import Recorded
 from bench.people import HEIGHT_PX, WIDTH_PX, health_of, jpeg_of, pose_at
 

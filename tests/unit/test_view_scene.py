@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.messages import Pose3D
+from app.dataflow.messages import Pose3D
 from app.view.bodies import TRAIL_S, TRAILING, colours, frustum, joint_marks, limbs, lowest, trails
 from app.view.camera import Panel
 from app.view.colours import HELD, PEOPLE, colour_of

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from app.messages import Answer, End
+from app.dataflow.messages import Answer, End
 from app.remote.viewer import Link
 from app.remote.wire import Picture
 from app.view.bodies import lowest

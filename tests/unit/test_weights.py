@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models import score
-from models.backend import Model, open_model
-from models.lifter_metadata import LifterMetadata
-from models.person_camera import body_scale_m, observe, to_camera
+from models.backends.backend import Model, open_model
+from models.lifting.lifter_metadata import LifterMetadata
+from models.lifting.person_camera import body_scale_m, observe, to_camera
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from models.training.batches import make_batch
 from models.training.motion import load_motion

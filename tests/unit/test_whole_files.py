@@ -19,17 +19,18 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config
+from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
 from app.evaluation import h36m
-from app.keypoint_files import Clip, write_keypoints
-from app.messages import Pose2D, Pose3D
-from app.recording import RecordingWriter, read
-from models.backend import open_model
+from app.keypoints.files import Clip, write_keypoints
+from app.recording.reader import read
+from app.recording.writer import RecordingWriter
+from models.backends.backend import open_model
 from models.convert.lifter import build
 from models.convert.videopose3d import convert
 from models.errors import ModelError
-from models.person_camera import FEATURES
-from models.whole_sequence import WholeSequence
+from models.lifting.person_camera import FEATURES
+from models.lifting.whole_sequence import WholeSequence
 from workers.lift import new_lift, open_lifter
 
 WIDTHS, REACH = (3, 3), 4

@@ -29,7 +29,7 @@ from models.errors import DeviceError, ModelError
 from workers.sources.picture import Picture, SourceLost
 
 if TYPE_CHECKING:  # importing it needs pyACL
-    from models.ascend_device import Device
+    from models.backends.ascend_device import Device
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 MAX_FPS = 20
@@ -152,8 +152,8 @@ def _npu(name: str) -> Device:
             "CANN's set_env.sh first; elsewhere choose another capture.source"
         )
     try:
-        from models import pyacl
-        from models.ascend_device import acquire
+        from models.backends import pyacl
+        from models.backends.ascend_device import acquire
 
         if _device is None:
             _device = acquire(_NPU)
@@ -170,7 +170,7 @@ def leave() -> None:
     global _device
     device, _device = _device, None
     if device:
-        from models.ascend_device import release
+        from models.backends.ascend_device import release
 
         try:
             release(device)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Optional
 
 from app.config import CaptureConfig
+from app.dataflow.messages import Frame, Pose2D
 from app.errors import UserError
-from app.messages import Frame, Pose2D
-from app.pixels import picture
-from app.recording import read
+from app.recording.pixels import picture
+from app.recording.reader import read
 from workers.sources.picture import Picture
 
 

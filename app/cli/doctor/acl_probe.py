@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.backend import open_model
+from models.backends.backend import open_model
 from models.errors import DeviceError, ModelError
 
 
@@ -25,8 +25,8 @@ def ask(number: int, paths: list[Path]) -> dict[str, Any]:
     if spec is None:
         return answer
     try:
-        from models import pyacl
-        from models.ascend_device import acquire, release
+        from models.backends import pyacl
+        from models.backends.ascend_device import acquire, release
 
         device = acquire(number)
         try:

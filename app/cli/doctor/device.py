@@ -13,9 +13,9 @@ from typing import Any
 from app.cli.doctor.finding import Finding, trouble
 from app.cli.doctor.networks import om_files
 from app.config import Config
+from models.backends.om_card import read_card
+from models.backends.om_file import family
 from models.errors import ModelError
-from models.om_card import read_card
-from models.om_file import family
 
 PATIENCE_S = 60.0
 """A board needs some seconds to set its NPU up and load the networks."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.cli.doctor.finding import Finding
 from app.cli.service import Place
 from app.cli.units import TARGET
-from app.streams import WORKERS
+from app.dataflow.streams import WORKERS
 
 PATIENCE_S = 5.0
 STOPPED = "inactive"

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from app.cli.doctor.finding import Finding, trouble
 from app.config import Config
 from app.errors import UserError
-from app.process import running
+from app.processes.process import running
 from app.remote.address import Address, parse_address
 from app.remote.gate import check_curve
-from app.remote.keys import Role, admitted, folder_for, own
+from app.remote.key_words import Role
+from app.remote.keys import admitted, folder_for, own
 
 
 def look(config: Config) -> Iterator[Finding]:

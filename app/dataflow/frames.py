@@ -1,0 +1,221 @@
+"""Pixels between the processes of one host: a memory-mapped ring of pictures. The bus carries slot and generation only.
+
+One file, written by capture alone, but for one byte per slot and taker: the sender sets it before it announces a picture to a taker that
+must see it, the taker clears it. A slot with such a byte set is not written. A taker that is free to miss pictures sets its own byte while
+it looks; since it may come too late, it compares the slot's generation afterwards too, and never uses what was overwritten meanwhile.
+
+The file is allocated in full beforehand: a sparse one on a full memory disk would kill the writer in the middle of a picture.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.dataflow.messages import Frame
+from app.dataflow.streams import STREAMS
+from app.errors import UserError
+
+TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
+PAGE = mmap.PAGESIZE
+MIN_SLOTS = 4
+DRAFT = "draft.ring"
+NEVER = -(2**62)
+"""Time of the last picture where there was none yet."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+class Overwritten(Exception):
+    """The picture was replaced while it was looked at: what was made from it must not be used."""
+
+
+class Position(NamedTuple):
+    """How far a capture came: the number its next frame gets, and the time of its last one, ns."""
+
+    next_frame: int = 0
+    t_ns: int = NEVER
+
+
+BEGINNING = Position()
+
+
+class _Layout:
+    """The arrays inside a ring file. `held` is uint8 [slots, takers], `generations` uint64 [slots] (0: being written)."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, 4)  # slots, bytes a slot, next frame, last t_ns
+        slots, slot_bytes = int(self.sizes[0]), int(self.sizes[1])
+        self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
+        held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
+        self.held: npt.NDArray[np.uint8] = held.reshape(slots, len(TAKERS))
+        self.pixels: Picture = np.frombuffer(memory, np.uint8, slots * slot_bytes, _header_bytes(slots)).reshape(slots, slot_bytes)
+
+
+class RingWriter:
+    """The sender's side of a ring in `folder`, number `number`, for pictures of up to `slot_bytes`.
+
+    Takes fewer slots, down to 4, where the folder has no room for all; raises UserError where it has not even that.
+    """
+
+    def __init__(self, folder: Path, number: int, slots: int, slot_bytes: int, start: Position = BEGINNING) -> None:
+        self.number = number
+        self.path = ring_path(folder, number)
+        self.slot_bytes = _pages(slot_bytes)
+        self.slots = _allocate(self.path, slots, self.slot_bytes, start)
+        self._layout = _open(self.path)
+        self._generation = 0
+
+    def free_slots(self) -> list[int]:
+        """The slots that nobody holds, the one written longest ago first."""
+        free = np.flatnonzero(~self._layout.held.any(axis=1))
+        return [int(slot) for slot in free[np.argsort(self._layout.generations[free])]]
+
+    def write(self, slot: int, picture: Picture, position: Position) -> int:
+        """Put a picture into a slot; returns its generation. `position` is where a restarted capture would go on."""
+        layout = self._layout
+        layout.generations[slot] = 0
+        np.copyto(layout.pixels[slot, : picture.size].reshape(picture.shape), picture)
+        self._generation += 1
+        layout.generations[slot] = self._generation
+        layout.sizes[2:] = position
+        return self._generation
+
+    def hold(self, slot: int, taker: str) -> None:
+        """Keep the slot until the taker releases it."""
+        self._layout.held[slot, TAKERS.index(taker)] = 1
+
+    def release(self, taker: str, slot: int | None = None) -> None:
+        """Take back a hold; without a slot, all of this taker's: it died."""
+        self._layout.held[slice(None) if slot is None else slot, TAKERS.index(taker)] = 0
+
+    def all_released(self) -> bool:
+        """Whether every picture was seen by all who must see it."""
+        return not self._layout.held.any()
+
+    def remove(self) -> None:
+        """Delete the file; takers that have it open keep their view."""
+        self.path.unlink(missing_ok=True)
+
+
+class RingReader:
+    """A taker's side of the rings in `folder`. To be made before the first frame is taken: what an earlier one held is let go."""
+
+    def __init__(self, folder: Path, taker: str) -> None:
+        self._folder = folder
+        self._taker = TAKERS.index(taker)
+        self._number = -1
+        self._layout: _Layout | None = None
+        for path in folder.glob("frames-*.ring"):  # the sender may not notice that a taker died if another is there at once
+            with suppress(FileNotFoundError):
+                _open(path).held[:, self._taker] = 0
+
+    @contextmanager
+    def picture(self, frame: Frame) -> Iterator[Picture]:
+        """The pixels of a frame, uint8 [height, width, 3] BGR, read-only, valid inside the `with` only.
+
+        Raises Overwritten, on entry or at the end, where the slot holds another picture by now.
+        """
+        layout = self._ring(frame.ring)
+        self._check(layout, frame)  # first: the byte may already hold the slot's next picture for this taker
+        layout.held[frame.slot, self._taker] = 1
+        try:
+            self._check(layout, frame)
+            pixels = layout.pixels[frame.slot, : frame.height_px * frame.width_px * 3].reshape(frame.height_px, frame.width_px, 3)
+            pixels.flags.writeable = False
+            yield pixels
+            self._check(layout, frame)
+        finally:
+            layout.held[frame.slot, self._taker] = 0
+
+    def release(self, frame: Frame) -> None:
+        """Let go of a frame without looking at it."""
+        with suppress(Overwritten):
+            layout = self._ring(frame.ring)
+            self._check(layout, frame)
+            layout.held[frame.slot, self._taker] = 0
+
+    def _check(self, layout: _Layout, frame: Frame) -> None:
+        if layout.generations[frame.slot] != frame.generation:
+            raise Overwritten
+
+    def _ring(self, number: int) -> _Layout:
+        if number != self._number or self._layout is None:
+            try:
+                self._layout = _open(ring_path(self._folder, number))
+            except FileNotFoundError:  # capture has gone on to a newer ring
+                raise Overwritten from None
+            self._number = number
+        return self._layout
+
+
+def ring_path(folder: Path, number: int) -> Path:
+    """Where ring `number` lies."""
+    return folder / f"frames-{number}.ring"
+
+
+def take_over(folder: Path) -> tuple[int, Position]:
+    """Number for a new ring, and where an earlier capture stopped; removes what that one left.
+
+    Until the new ring is there, one without slots keeps the position in its place: this capture may die before.
+    """
+    rings = sorted(folder.glob("frames-*.ring"), key=lambda path: int(path.stem.split("-")[1]))
+    if not rings:
+        return 0, BEGINNING
+    number = int(rings[-1].stem.split("-")[1]) + 1
+    position = Position(*map(int, np.fromfile(rings[-1], np.int64, 4)[2:]))
+    _allocate(ring_path(folder, number), 0, 0, position)
+    for path in rings:
+        path.unlink()
+    return number, position
+
+
+def _open(path: Path) -> _Layout:
+    with path.open("r+b") as file:
+        return _Layout(mmap.mmap(file.fileno(), 0))
+
+
+def _pages(count: int) -> int:
+    return -(-count // PAGE) * PAGE
+
+
+def _header_bytes(slots: int) -> int:
+    return _pages(64 + slots * (8 + len(TAKERS)))
+
+
+def _allocate(path: Path, slots: int, slot_bytes: int, position: Position) -> int:
+    """Make a ring with as many of the slots as there is room for; returns how many."""
+    while True:
+        try:
+            _make(path, slots, slot_bytes, position)
+            return slots
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        if slots <= MIN_SLOTS:
+            need = f"{(_header_bytes(slots) + slots * slot_bytes) / 2**20:.0f} MB for {slots} frames"
+            raise UserError(f"{path.parent}: no room ({need}); set runtime_folder in the config to a folder that has it")
+        slots = max(MIN_SLOTS, slots // 2)
+
+
+def _make(path: Path, slots: int, slot_bytes: int, position: Position) -> None:
+    """Make a ring beside its place and then move it there: nobody ever finds half a ring."""
+    draft = path.with_name(DRAFT)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _header_bytes(slots) + slots * slot_bytes)
+        os.pwrite(descriptor, np.array([slots, slot_bytes, *position], np.int64).tobytes(), 0)
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    finally:
+        os.close(descriptor)

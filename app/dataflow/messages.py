@@ -1,0 +1,275 @@
+"""Every message: fields, units, frame of reference. On the wire and on disk each is one MessagePack map.
+
+Times: `t_ns` is the time of the picture (the camera's clock live, media time from a file), stamped once by capture. What processing
+takes is measured by the machine's monotonic clock, in each message's `trace`. Arrays travel as raw little-endian bytes; the type fixes
+their dtype and shape.
+
+Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so. A field
+that is added has a default, which is what a message from before means: `decode` fills it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from math import nan
+from typing import Any, NamedTuple, Union
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA = 1
+
+Array = npt.NDArray[Any]
+
+
+class MessageError(Exception):
+    """Bytes that are no message of this schema."""
+
+
+class OtherSchema(MessageError):
+    """A message of another schema than is read here: `schema`."""
+
+    def __init__(self, schema: int) -> None:
+        super().__init__(
+            f"the message has schema {schema}, this poselift knows {SCHEMA}: update {'this' if schema > SCHEMA else 'the other'} side"
+        )
+        self.schema = schema
+
+
+class Stamp(NamedTuple):
+    """When a stage had its input in hand and when its output was ready, ns of the machine's monotonic clock."""
+
+    stage: str
+    received_ns: int
+    done_ns: int
+
+
+def rows(dtype: Any, *shape: int) -> Any:
+    """A field that is an array: one row of `shape` a person."""
+    return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape})
+
+
+def made(convert: Callable[[Any], Any]) -> Any:
+    """A field that `convert` makes of what MessagePack had. It raises TypeError or ValueError where it cannot."""
+    return field(metadata={"convert": convert})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`."""
+
+    frame: int
+    """Running number, from 0, without gaps, also when capture was restarted."""
+    t_ns: int
+    """Time of the picture, ns."""
+    width_px: int
+    height_px: int
+    fps: float
+    """The source's nominal rate, frames per second; 0 where it has none."""
+    ring: int
+    """Number of the ring file that holds the pixels, uint8 [height, width, 3] BGR."""
+    slot: int
+    generation: int
+    encoding: str
+    """'ring' while the pixels are in shared memory; 'jpeg', 'png' or 'none' in a recording."""
+    pixels: bytes
+    incarnation: int
+    """Wall time at which the sending process started, ns: tells a restarted sender from a running one."""
+    trace: tuple[Stamp, ...]
+
+
+@dataclass(frozen=True)
+class Pose2D:
+    """The people found in one frame; one message per processed frame, also when nobody is there."""
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+    person: Array = rows(np.int64)
+    """int64 [K]: stable ids, never used again in a session."""
+    keypoints: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner, confidence 0 to 1."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Frames left out since the sender's message before, by reason."""
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pose3D:
+    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints.
+
+    A symmetric lifter looks ahead, so live its poses come late: `joints_m` and `sigma_m` then show the people as they were at
+    `t_ns - delay_ns`. Everything else, keypoints and `confidence` too, is of `t_ns`.
+    """
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+    person: Array = rows(np.int64)
+    """int64 [K]."""
+    keypoints: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: as in Pose2D; the last seen ones, at confidence 0, where `held`."""
+    joints_m: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres."""
+    sigma_m: Array = rows(np.float32, 17, 3)
+    """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres, the body height taken
+    for right; 0 at the root; NaN until known."""
+    root_m: Array = rows(np.float32, 3)
+    """float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the body
+    height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed), all of it by
+    the factor by which the body height is. That of when they were last seen where `held`. NaN where too few keypoints tell it, and where
+    `delay_ns` is not 0: then keypoints and joints are of different moments."""
+    confidence: Array = rows(np.float32, 17)
+    """float32 [K, 17]: per joint, 0 to 1."""
+    warming: Array = rows(np.bool_)
+    """bool [K]: the lifter has seen less of this person than its receptive field."""
+    held: Array = rows(np.bool_)
+    """bool [K]: this person was not seen in this frame."""
+    delay_ns: int = 0
+    """How long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Frames that got no 3D pose since the sender's message before, by reason."""
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a worker is: sent about once a second by every worker."""
+
+    worker: str
+    pid: int
+    incarnation: int
+    monotonic_ns: int
+    state: str
+    """'starting', 'running', 'waiting' (nothing comes in) or 'ending'."""
+    note: str
+    """A line for people, such as why a camera is not there; may be empty."""
+    messages: int
+    """Outputs since the start (record: messages written)."""
+    rate_hz: float
+    """Outputs per second, over the last second or so."""
+    age_p50_ms: float
+    """Age of the data when this worker was done with it, since its picture was taken; NaN where there was none."""
+    age_p95_ms: float
+    drops: dict[str, int]
+    """What did not go on, by reason, since the start."""
+    memory_bytes: int
+    """Resident memory that is the process's own (not shared)."""
+    recording: str = ""
+    """The recorder alone: name of the recording that is being written, such as 'session.mcap'; empty while there is none."""
+    network_p50_ms: float = nan
+    """What the worker's networks took for one output, all runs together; NaN where none has run."""
+    network_p95_ms: float = nan
+    device: str = ""
+    """Where its networks run: 'cpu' or 'npu'; empty where it has none."""
+    viewers: int = 0
+    """The worker that serves alone: viewers elsewhere that are connected."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """An order to one worker."""
+
+    command: str
+    """'stop': finish what is in hand, say End, leave. 'status': answer only. The recorder's others are in app/recording/orders.py."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A worker's answer to a Control."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The sender's last message."""
+
+    sender: str
+    frames: int
+    """Frames captured in all, as far as the sender knows."""
+    note: str
+    """A warning for people (such as a truncated video); may be empty."""
+
+
+Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]
+TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2D, Pose3D, Health, Control, Answer, End)}
+
+MAX_ITEMS = 1000
+"""No message's list or map is longer: a few bytes must not make the reader allocate much."""
+
+_PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
+
+
+def encode(message: Any) -> bytes:
+    """The message, an instance of a message's class, as one MessagePack map."""
+    packed: dict[str, Any] = {"schema": SCHEMA, "type": type(message).__name__}
+    for item in fields(message):
+        value = getattr(message, item.name)
+        dtype = item.metadata.get("dtype")
+        packed[item.name] = value if dtype is None else np.ascontiguousarray(value, dtype).tobytes()
+    return msgpack.packb(packed)  # type: ignore[no-any-return]
+
+
+def decode(data: bytes) -> Message:
+    """The message in `data`; its arrays are read-only, and a field that is missing has its default.
+
+    Raises MessageError where it is none, where a field without a default is missing, or of a newer schema.
+    """
+    return decode_as(data, TYPES)  # type: ignore[no-any-return]
+
+
+def decode_as(data: bytes, types: Mapping[str, type[Any]], oldest: int = 0) -> Any:
+    """The message in `data`, which must be of one of these types by its name, and of a schema from `oldest` on; else as `decode`."""
+    try:
+        packed = msgpack.unpackb(data, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS)
+    except Exception as error:  # msgpack raises several unrelated types
+        raise MessageError(f"not MessagePack: {error}") from None
+    if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
+        raise MessageError("not a message: it has no schema version")
+    if not oldest <= packed["schema"] <= SCHEMA:
+        raise OtherSchema(packed["schema"])
+    kind = types.get(str(packed.get("type")))
+    if kind is None:
+        raise MessageError(f"unknown message type {packed.get('type')!r:.80}")
+    values = {item.name: _unpack(kind, item, packed) for item in fields(kind) if item.name in packed or _required(item)}
+    people = {len(value) for value in values.values() if isinstance(value, np.ndarray)}
+    if len(people) > 1:
+        raise MessageError(f"{kind.__name__} has arrays of {' and '.join(map(str, sorted(people)))} people")
+    return kind(**values)
+
+
+def _required(item: Any) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
+
+
+def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
+    if item.name not in packed:
+        raise MessageError(f"{kind.__name__} without {item.name}")
+    value = packed[item.name]
+    try:
+        if "dtype" in item.metadata:
+            return np.frombuffer(value, item.metadata["dtype"]).reshape(-1, *item.metadata["shape"])
+        if "convert" in item.metadata:
+            return item.metadata["convert"](value)
+        if item.name == "trace":
+            return tuple(Stamp(_shown(str(stage)), int(received), int(done)) for stage, received, done in value)
+        if item.type == "dict[str, int]":
+            return {_shown(str(reason)): int(count) for reason, count in value.items()}
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
+    if not isinstance(value, _PLAIN[item.type]) or (isinstance(value, bool) and item.type != "bool"):  # to Python True is an int
+        raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
+    return _shown(value) if isinstance(value, str) else value
+
+
+def _shown(text: str) -> str:
+    """`text` without what would steer the terminal or break the log line that it ends up in."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -1,0 +1,63 @@
+"""What became of every captured frame, and how old its pose was: kept by whoever watches a run to its end."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from app.dataflow.health import percentiles_ms
+from app.dataflow.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
+from app.dataflow.messages import End, Health, Message, Pose3D
+
+KEPT = 36_000
+"""Ages are kept of the last 20 minutes at 30 frames a second."""
+
+
+class Tally:
+    """Counts poses and the frames without one, by reason; gathers ages."""
+
+    def __init__(self) -> None:
+        self.lifted = 0
+        self.seen = 0
+        """Poses of somebody who was seen in that frame, not held."""
+        self.captured = 0
+        self.dropped: dict[str, int] = {}
+        self.ages_ns: deque[int] = deque(maxlen=KEPT)
+        self.recordings: list[str] = []
+        """Names of the recordings that were made."""
+        self.notes: list[str] = []
+        """Warnings that came with the streams' ends."""
+        self._ledger = Ledger(QUEUE_FULL, start=0)
+
+    def add(self, message: Message) -> None:
+        """Take note of a message; Pose3D, End and which recording is on matter."""
+        if isinstance(message, Pose3D):
+            self._add_pose(message)
+        elif isinstance(message, End):
+            self.captured = max(self.captured, message.frames)
+            self.notes += [message.note] if message.note and message.note not in self.notes else []
+        elif isinstance(message, Health) and message.recording and message.recording not in self.recordings:
+            self.recordings.append(message.recording)
+
+    def finish(self) -> None:
+        """No more comes: frames after the last pose went down with a worker."""
+        tail = self._ledger.tail(self.captured)
+        add(self.dropped, {WORKER_DIED: tail} if tail else {})
+
+    def _add_pose(self, pose: Pose3D) -> None:
+        self.lifted += 1
+        self.seen += bool((~pose.held).any())
+        self.captured = max(self.captured, pose.frame + 1)
+        add(self.dropped, self._ledger.missing(pose))
+        add(self.dropped, pose.skipped)
+        self.ages_ns.append(pose.trace[-1].done_ns - pose.trace[0].received_ns)
+
+    def lines(self) -> list[str]:
+        """What was measured, for people."""
+        p50_ms, p95_ms = percentiles_ms(self.ages_ns)
+        drops = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items())) or "none"
+        unexplained = self.captured - self.lifted - sum(self.dropped.values())
+        return [
+            f"{self.captured} frames captured, {self.lifted} lifted, {self.seen} with somebody seen; dropped: {drops}"
+            + (f"; {unexplained} not accounted for" if unexplained else ""),
+            f"age of a 3D pose when it is sent: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
+        ]

@@ -1,0 +1,179 @@
+"""Messages between processes, over ZeroMQ. Who is connected to whom follows from `app/dataflow/streams.py`.
+
+Each sender binds one XPUB per message type and one PUSH per taker that must see every message. Every taker tells the XPUB by a subscription
+of its own that it is there (ANNOUNCE + name), so a sender knows who listens, and hears at once of one that died.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from app.dataflow.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
+from app.dataflow.sockets import ANNOUNCE, RECONNECT_MS, address_of, announcement, newest, several, stream_name, subscribe, waits
+from app.dataflow.streams import Link, Take
+from app.errors import UserError
+
+LINGER_MS = 10_000
+POLL_MS = 100
+HEAD_START_S = 0.003
+"""Between a message's coming and the end of the rest of those who wait for it."""
+
+
+class ZmqBus:
+    """A worker's end of its streams, as sockets in `folder`."""
+
+    def __init__(self, folder: Path, worker: str, links: tuple[Link, ...], queue: int, blocking: bool) -> None:
+        for link in links:  # one that does not fit shall be told by every worker, at its start
+            address_of(folder, stream_name(link.sender, link.message, link.taker))
+        self.worker, self.links = worker, links
+        self._folder, self._queue, self._blocking = folder, queue, blocking
+        self._context = zmq.Context()
+        self._announced: set[tuple[type[Message], str]] = set()
+        self._gone: set[str] = set()
+        self._here: frozenset[str] = frozenset()
+        sent = {link.message for link in links if link.sender == worker}
+        self._publish = {kind: self._bind(zmq.XPUB, stream_name(worker, kind)) for kind in sent}
+        self._push = {
+            (link.message, link.taker): self._bind(zmq.PUSH, stream_name(worker, link.message, link.taker))
+            for link in links
+            if link.sender == worker and link.take is Take.EVERY
+        }
+        self._control = self._bind(zmq.ROUTER, f"{worker}.Control")
+        self._inputs: dict[zmq.Socket[bytes], Take] = {}
+        self._kinds: dict[zmq.Socket[bytes], type[Message]] = {}
+        self._feeds: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
+        self._poller = zmq.Poller()
+        self._poller.register(self._control, zmq.POLLIN)
+
+    def listen(self) -> None:
+        """Connect to the senders: from now on messages come."""
+        for link in self.links:
+            if link.taker != self.worker:
+                continue
+            pull = None
+            if link.take is Take.EVERY:  # the queue first: who is announced shall be able to take
+                pull = self._context.socket(zmq.PULL)
+                pull.set(zmq.RCVHWM, self._queue)
+                pull.set(zmq.RECONNECT_IVL, RECONNECT_MS // 4)
+                pull.connect(address_of(self._folder, stream_name(link.sender, link.message, link.taker)))
+                self._inputs[pull] = link.take
+                self._poller.register(pull, zmq.POLLIN)
+            address = address_of(self._folder, stream_name(link.sender, link.message))
+            feed = subscribe(self._context, address, None if pull else b"", self.worker)
+            self._feeds[pull or feed] = feed
+            self._poller.register(feed, zmq.POLLIN)  # also where nothing comes by it: a socket that nobody polls is not announced again
+            if not pull:
+                self._inputs[feed] = link.take
+            self._kinds[pull or feed] = link.message
+
+    def receive(self, timeout_s: float) -> list[Message]:
+        """What has come, of a NEWEST stream the newest alone (and its End behind it); empty after the time-out."""
+        ready = dict(self._poller.poll(round(timeout_s * 1000)))
+        messages: list[Message] = []
+        for socket, take in self._inputs.items():
+            if socket in ready:
+                come = newest(socket) if take is Take.NEWEST else several(socket)
+                if come and isinstance(come[-1], End):
+                    self._feeds[socket].unsubscribe(announcement(self.worker))
+                messages += come
+        return messages
+
+    def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
+        """Leave alone what comes, for a time, or until a message is there, and those in a hurry have it.
+
+        Of which type: the first of these that this worker takes.
+        """
+        awaited = next((kind for kind in until if kind in self._kinds.values()), None)
+        if awaited is None:
+            time.sleep(rest_s)
+            return
+        poller = zmq.Poller()
+        for socket, kind in self._kinds.items():
+            if kind is awaited:
+                poller.register(socket, zmq.POLLIN)
+        if poller.poll(round(rest_s * 1000)):
+            time.sleep(HEAD_START_S)
+
+    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
+        """Send to all takers of this type; returns those that had no room.
+
+        In file mode, and with an End, waits for room, until `give_up()` or until the taker has died.
+        """
+        data = encode(message)
+        kinds = {kind for kind in self._publish if (kind is not Health if isinstance(message, End) else kind is type(message))}
+        for kind in kinds:  # first those who want the newest
+            self._publish[kind].send(data, zmq.NOBLOCK)
+        refused = []
+        for (kind, taker), socket in self._push.items():
+            patient = self._blocking or (isinstance(message, End) and taker in self.takers())
+            if kind in kinds and not self._put(socket, data, taker, give_up if patient else None):
+                refused.append(taker)
+        return tuple(refused)
+
+    def takers(self) -> frozenset[str]:
+        """The workers that listen to this one, to all that they take from it, and have not taken its End."""
+        changed = False
+        for kind, socket in self._publish.items():
+            while waits(socket):
+                event = socket.recv()
+                if event[1:].startswith(ANNOUNCE):
+                    taker = event[1 + len(ANNOUNCE) :].decode(errors="replace")
+                    (self._announced.add if event[0] else self._announced.discard)((kind, taker))
+                    (self._gone.discard if event[0] else self._gone.add)(taker)
+                    changed = True
+        if changed:
+            needed = {(link.message, link.taker) for link in self.links if link.sender == self.worker and link.take is not Take.FEED}
+            self._here = frozenset({taker for _, taker in self._announced} - {taker for _, taker in needed - self._announced})
+        return self._here
+
+    def orders(self, answer: Callable[[Control], Answer]) -> None:
+        """Answer the orders that have come."""
+        while waits(self._control):
+            peer, data = self._control.recv_multipart()[:2]
+            try:
+                order = decode(data)
+                reply = answer(order) if isinstance(order, Control) else Answer(False, f"{type(order).__name__} is no order")
+            except MessageError as error:
+                reply = Answer(False, str(error))
+            self._control.send_multipart([peer, encode(reply)])
+
+    def wake_for(self, sockets: Sequence[Any]) -> None:
+        """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""
+        for socket in sockets:
+            self._poller.register(socket, zmq.POLLIN)
+
+    def close(self) -> None:
+        """Deliver what waits, within a limit, and disconnect."""
+        for socket in {*self._inputs, *self._feeds.values()}:
+            socket.close(linger=0)
+        for socket in (*self._publish.values(), *self._push.values(), self._control):
+            socket.close(linger=LINGER_MS)
+        self._context.term()
+
+    def _bind(self, kind: int, name: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.set(zmq.SNDHWM, self._queue if kind == zmq.PUSH else 1000)
+        try:
+            socket.bind(address_of(self._folder, name))
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise UserError(
+                f"{self._folder / name}: this socket cannot be opened ({error.strerror}); is another poselift using it?"
+            ) from None
+        return socket
+
+    def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool] | None) -> bool:
+        while give_up and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
+            self.takers()
+            if taker in self._gone or give_up():
+                return False
+        try:
+            socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True

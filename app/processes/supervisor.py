@@ -1,0 +1,235 @@
+"""Starts the workers as processes of their own, watches them, brings back what dies, and stops them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from app.config import Config, save
+from app.dataflow.loop import EXIT_WITHIN_S
+from app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from app.dataflow.outside import Orders, Watch
+from app.dataflow.streams import WATCH, is_onlooker, links
+from app.errors import UserError
+from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
+
+USER_ERROR = 2
+"""Exit code of a worker that cannot run before the user mends something."""
+FATAL = "poselift: "
+"""How the command's last line begins, with what the user must mend: it becomes this run's failure."""
+KILL_AFTER_S = 3.0
+
+
+class Child:
+    """One worker's process."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.restarts: deque[float] = deque()
+        self.restarted = 0
+        self.finished = False
+        self.heard_s: float | None = None
+        self.again_s = 0.0
+        """Once it has left, it is not looked after before this time."""
+        self.last_line = ""
+        self._rest = b""
+        self.process: subprocess.Popen[bytes]
+
+    def start(self, config_path: Path) -> None:
+        """Spawn the process; its stderr comes to us, so that its lines do not tear the table."""
+        command = [sys.executable, "-m", "app.cli", "run", self.worker, "--config", str(config_path)]
+        environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+        self.heard_s = None
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, **OWN_GROUP
+        )
+        assert self.process.stderr is not None
+        os.set_blocking(self.process.stderr.fileno(), False)
+
+    def lines(self) -> list[str]:
+        """Whole lines the process has written since the last call."""
+        assert self.process.stderr is not None
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self.process.stderr.fileno(), 65536):
+                data += chunk
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        lines = [line.decode(errors="replace") for line in whole if line.strip()]
+        self.last_line = lines[-1] if lines else self.last_line
+        return lines
+
+    def close(self) -> None:
+        """Wait for the process, which must be ending, and let go of its pipe."""
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
+    def cause(self) -> str:
+        """Why the process left, in words."""
+        code = self.process.returncode
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+class Supervisor:
+    """All workers of one run. Use it in a `with`; call `step` often, until `done`.
+
+    Live, a worker that dies is started again. One that does so too often ends the run, or, if it only looks on, is left alone for a while.
+    From a file its death ends the run: its state is gone, so what came after would not be the same.
+    """
+
+    def __init__(self, config: Config, say: Callable[[str], None]) -> None:
+        self.config = config
+        self.folder = config.runtime_path()
+        self.children = {worker: Child(worker) for worker in config.running}
+        if not self.children:
+            raise UserError(
+                f"nothing to run: workers is {', '.join(config.workers)}, and record.folder {config.record.folder or 'not set'}"
+            )
+        self.failure: str | None = None
+        self.user_error = False
+        self._say = say
+        self._links = links(config.mode, config.running)
+        self._watched = (Health, Pose3D if "lift" in self.children else Pose2D)
+        self._draining = False
+        self._stop_asked_s: float | None = None
+        self._lock = -1
+        self._config_path = self.folder / RUNS_WITH
+
+    def __enter__(self) -> Supervisor:
+        make_folder(self.config)
+        self._lock = lock(self.folder, SUPERVISOR_LOCK)
+        for worker in self.children:  # those of a supervisor that was killed are still leaving
+            os.close(lock(self.folder, worker, EXIT_WITHIN_S + 1))
+        self._clean()
+        save(self.config, self._config_path)
+        self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
+        self._orders = Orders(self.folder)
+        for child in self.children.values():
+            child.start(self._config_path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children.values():
+            if child.process.poll() is None:
+                child.process.kill()
+            child.process.wait()
+            self._say_lines(child)
+            child.close()
+        self._watch.close()
+        self._orders.close()
+        self._clean()
+        with contextlib.suppress(OSError):
+            (self.folder / f"{SUPERVISOR_LOCK}.lock").unlink()
+            self.folder.rmdir()
+        os.close(self._lock)
+
+    @property
+    def done(self) -> bool:
+        """Whether every worker has left."""
+        return all(child.finished for child in self.children.values())
+
+    def stop(self, why: str | None = None) -> None:
+        """Stop everything in order: capture first, the others when what it sent is through. With `why`, the run has failed."""
+        self.failure = self.failure or why
+        if self._stop_asked_s is None:
+            self._stop_asked_s = time.monotonic()
+            self._draining = True
+            self._order_stop(next(iter(self.children)))
+
+    def step(self) -> list[Message]:
+        """How the workers are, and the results they sent, since the last call. Looks after the workers.
+
+        Call it a few times a second: to wait for every message would cost the workers time they need.
+        """
+        messages = self._watch.receive(0)
+        now_s = time.monotonic()
+        for message in messages:
+            if isinstance(message, Health) and message.worker in self.children:
+                self.children[message.worker].heard_s = now_s
+        for child in self.children.values():
+            self._say_lines(child)
+            if not child.finished and child.process.poll() is not None:
+                self._say_lines(child)
+                if self._draining or now_s >= child.again_s:
+                    self._left(child, now_s)
+            elif not child.finished and child.heard_s and now_s - child.heard_s > self.config.supervisor.silent_timeout_s:
+                self._say(f"{child.worker} has said nothing for {self.config.supervisor.silent_timeout_s:g} s; killing it")
+                child.heard_s = None
+                child.process.kill()
+        if self._stop_asked_s is not None:
+            self._hurry(now_s - self._stop_asked_s)
+        return messages
+
+    def _left(self, child: Child, now_s: float) -> None:
+        code = child.process.returncode
+        if code == 0:
+            self._draining = True
+            self._finish(child)
+        elif code == USER_ERROR and not child.restarted:
+            self.user_error = True
+            self.stop(child.last_line[len(FATAL) :] or f"{child.worker}: {child.cause()}")
+            self._finish(child)
+        elif self._draining or not self.config.live:
+            if not self._draining:
+                self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")
+            self._finish(child)
+        else:
+            self._restart(child, now_s)
+
+    def _finish(self, child: Child) -> None:
+        """The child will not come back: those behind it, who may have missed its End, finish what waits and leave."""
+        child.finished = True
+        for taker in dict.fromkeys(link.taker for link in self._links if link.sender == child.worker):
+            if taker in self.children and all(self.children[sender].finished for sender in self._senders_to(taker)):
+                self._order_stop(taker)
+
+    def _senders_to(self, taker: str) -> set[str]:
+        return {link.sender for link in self._links if link.taker == taker and link.message is not Health}
+
+    def _restart(self, child: Child, now_s: float) -> None:
+        settings = self.config.supervisor
+        child.restarts.append(now_s)
+        while now_s - child.restarts[0] > settings.restart_window_s:
+            child.restarts.popleft()
+        if len(child.restarts) > settings.max_restarts:
+            times = f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s"
+            last = f"its last words: {child.last_line or child.cause()}"
+            if is_onlooker(child.worker):
+                self._say(f"{times}; the others go on without it for as long; {last}")
+                child.again_s = now_s + settings.restart_window_s
+            else:
+                self.stop(f"{times}, giving up; {last}")
+                self._finish(child)
+            return
+        child.restarted += 1
+        self._say(f"{child.worker} died ({child.cause()}); starting it again")
+        child.close()
+        child.start(self._config_path)
+
+    def _order_stop(self, worker: str) -> None:
+        if not self.children[worker].finished:
+            self._orders.give(worker, "stop")
+
+    def _hurry(self, since_stop_s: float) -> None:
+        late_s = since_stop_s - self.config.supervisor.stop_timeout_s
+        for child in self.children.values():
+            if late_s > 0 and child.process.poll() is None:
+                child.process.kill() if late_s > KILL_AFTER_S else child.process.terminate()
+
+    def _say_lines(self, child: Child) -> None:
+        for line in child.lines():
+            if not line.startswith(FATAL):
+                self._say(line)
+
+    def _clean(self) -> None:
+        """Remove what an earlier run left in the folder."""
+        for path in self.folder.iterdir():
+            if path.is_socket() or path.suffix in (".ring", ".yaml") or (path.suffix == ".lock" and path.stem != SUPERVISOR_LOCK):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""A key as it travels between people: one word, `viewer:NAME:KEY` or `board:NAME:KEY`, which no shell changes.
+
+KEY is base32 of the 32 bytes of a CurveZMQ public key and of a check of 3 bytes, so that a word that was not copied whole is found out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+from enum import Enum
+
+from app.errors import UserError
+from app.remote.key_files import OWN
+
+KEY_BYTES, CHECK_BYTES = 32, 3
+MAX_NAME = 63
+
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_NAME - 1}}}")
+_LIKE = "viewer:NAME:KEY or board:NAME:KEY, as `poselift keys show` prints it there"
+
+
+class Role(Enum):
+    """What the other machine is to this one."""
+
+    VIEWER = "viewer"
+    """It looks at what this machine serves."""
+    BOARD = "board"
+    """This machine looks at what it serves."""
+
+
+def key_text(public: bytes) -> str:
+    """A key as people see it: 56 letters and digits."""
+    return base64.b32encode(public + _check(public)).decode().lower()
+
+
+def word(role: Role, name: str, public: bytes) -> str:
+    """What is given to the other machine's `poselift keys admit`."""
+    return f"{role.value}:{name}:{key_text(public)}"
+
+
+def parse_word(text: str) -> tuple[Role, str, bytes]:
+    """Role, name and key of a word. Raises UserError."""
+    kind, name, public = parse(text.strip().strip("'\""))
+    if kind not in ("viewer", "board"):
+        raise UserError(f"this is a {kind} key of {OWN}, which stays where it is; admit takes {_LIKE}")
+    return Role(kind), name, public
+
+
+def good_name(name: str) -> str:
+    """`name`, if a machine may be called so. Raises UserError."""
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name[:80]!r} cannot be a name: 1 to {MAX_NAME} letters, digits and . _ : - are, the first a letter or digit")
+    return name
+
+
+def host_name() -> str:
+    """This machine's name, as far as it can be one here."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:MAX_NAME].lstrip("._-")
+    return name or "unnamed"
+
+
+def parse(text: str) -> tuple[str, str, bytes]:
+    """Kind, name and key of a word, or of a line of own.key: 'public' and 'private' are kinds there. Raises UserError."""
+    kind, _, rest = text.partition(":")
+    name, _, key = rest.rpartition(":")
+    if kind not in ("viewer", "board", "public", "private") or not name:
+        raise UserError(f"{text[:80]!r} is no key; it looks like {_LIKE}")
+    try:
+        data = base64.b32decode(key.upper())
+    except ValueError:
+        data = b""
+    if len(data) != KEY_BYTES + CHECK_BYTES or _check(data[:KEY_BYTES]) != data[KEY_BYTES:]:
+        raise UserError(f"the key of {name[:80]!r} was not copied whole; it looks like {_LIKE}")
+    return kind, good_name(name), data[:KEY_BYTES]
+
+
+def _check(key: bytes) -> bytes:
+    return hashlib.sha256(b"poselift" + key).digest()[:CHECK_BYTES]

@@ -1,0 +1,1 @@
+"""What networks run on: the CPU or an Ascend NPU."""

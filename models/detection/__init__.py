@@ -1,0 +1,1 @@
+"""People's keypoints in pictures."""

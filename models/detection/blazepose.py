@@ -1,0 +1,132 @@
+"""BlazePose: finds the most prominent person and follows it, with two networks and MediaPipe's published tracking scheme.
+
+The detector network looks at the whole picture while there is nobody to follow. The landmark network looks at one region of
+it, says whether a person is there, and where the landmarks are; two of them tell where to look in the next picture.
+The numbers come from MediaPipe's published graphs (mediapipe/modules/pose_landmark/pose_landmark_cpu.pbtxt and those it
+names; Apache-2.0). What differs: a person lost is looked for in the same picture, not in the next one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.backends.backend import Model, Tensor
+from models.detection import blazepose_detections as detections
+from models.detection import blazepose_landmarks as pose
+from models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
+from models.detection.detector import People2D
+from models.detection.filters import OneEuro
+from models.detection.tracking import Identity
+from models.errors import ModelError
+
+MAX_TRIES = 3
+"""So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
+BEFORE_ALL_NS = -(2**62)
+NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
+
+
+class Sight(NamedTuple):
+    """A person as the landmark network saw it: `keypoints` float32[17, 3], `alignment` float64[2, 2] in the picture's pixels."""
+
+    keypoints: npt.NDArray[np.float32]
+    alignment: npt.NDArray[np.float64]
+
+
+class BlazePose:
+    """Finds and follows the most prominent person: of those detected, the one with the largest product of score and region's side.
+
+    `detector` and `landmarks` are BlazePose's two networks. A person needs
+    `min_score` to be found, and `min_presence` in every picture to be followed (both above 0 and below 1). Who is found again
+    after at most `keep_frames` processed pictures, at nearly the same place and size, keeps the id.
+
+    Raises ModelError where a network is not what it should be.
+    """
+
+    def __init__(self, detector: Model, landmarks: Model, min_score: float = 0.5, min_presence: float = 0.5, keep_frames: int = 30) -> None:
+        _require(detector, "BlazePose's detector", detections.INPUT_SIZE, {"boxes", "scores"})
+        _require(landmarks, "BlazePose's landmark network", pose.INPUT_SIZE, {"landmarks", "flag", "heatmap"})
+        self._detector = detector
+        self._landmarks = landmarks
+        self._min_score = min_score
+        self._min_presence = min_presence
+        self._anchors = detections.anchors()
+        self._identity = Identity(keep_frames)
+        self._region: Optional[Region] = None
+        self._smoother = _smoother()
+        self._t_ns = BEFORE_ALL_NS
+
+    def step(self, picture: npt.NDArray[np.uint8], t_ns: int) -> People2D:
+        """The most prominent person in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream; K is 0 or 1.
+
+        Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
+        """
+        if t_ns <= self._t_ns:
+            raise ValueError(f"a picture of {t_ns} ns came after one of {self._t_ns} ns; times must grow")
+        elapsed_s = (t_ns - self._t_ns) / 1e9
+        self._t_ns = t_ns
+
+        sight = None if self._region is None else self._look(picture, self._region)
+        if sight is not None:
+            self._region = self._next_region(sight, elapsed_s)
+            return _one(self._identity.followed(self._region), sight)
+        sight = self._find(picture)
+        if sight is not None:
+            self._smoother = _smoother()
+            self._region = self._next_region(sight, elapsed_s)
+            return _one(self._identity.found(self._region, t_ns), sight)
+        self._region = None
+        self._identity.missed()
+        return NOBODY
+
+    def _find(self, picture: npt.NDArray[np.uint8]) -> Optional[Sight]:
+        """The most prominent person in the whole picture whom the landmark network confirms."""
+        height_px, width_px = picture.shape[:2]
+        matrix = to_picture(whole_picture(width_px, height_px), detections.INPUT_SIZE)
+        answer = self._detector.run({"picture": cut_out(picture, matrix, detections.INPUT_SIZE, cv2.BORDER_CONSTANT)})
+        people = detections.decode(answer, self._anchors, self._min_score)
+        prominence = people.score * np.linalg.norm(people.circle - people.hip, axis=1)
+        for index in np.argsort(-prominence, kind="stable")[:MAX_TRIES]:
+            region = around_body(transform(people.hip[index], matrix), transform(people.circle[index], matrix))
+            sight = self._look(picture, region)
+            if sight is not None:
+                return sight
+        return None
+
+    def _look(self, picture: npt.NDArray[np.uint8], region: Region) -> Optional[Sight]:
+        """The person in `region`, None where the network says that there is none."""
+        matrix = to_picture(region, pose.INPUT_SIZE)
+        answer = self._landmarks.run({"picture": cut_out(picture, matrix, pose.INPUT_SIZE, cv2.BORDER_REPLICATE)})
+        if answer["flag"][0, 0] < self._min_presence:
+            return None
+        points, confidence = pose.decode(answer)
+        points_px = transform(points, matrix)
+        return Sight(np.column_stack([points_px[:17], confidence]).astype(np.float32), points_px[17:])
+
+    def _next_region(self, sight: Sight, elapsed_s: float) -> Region:
+        """Where to look in the next picture; smoothed, so that the region does not tremble."""
+        hip, circle = sight.alignment
+        diameter_px = 2 * float(np.linalg.norm(circle - hip))
+        hip, circle = self._smoother.step(sight.alignment, elapsed_s, unit=diameter_px)
+        return around_body(hip, circle)
+
+
+def _smoother() -> OneEuro:
+    """For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
+    return OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
+
+
+def _one(person: int, sight: Sight) -> People2D:
+    return People2D(np.array([person], np.int64), sight.keypoints[np.newaxis])
+
+
+def _require(model: Model, what: str, size: int, outputs: set[str]) -> None:
+    expected = (Tensor("picture", np.dtype(np.uint8), (1, size, size, 3)),)
+    missing = outputs - {tensor.name for tensor in model.outputs}
+    if model.inputs != expected or missing:
+        raise ModelError(
+            f"this network is not {what}: it takes {model.inputs}, not {expected}, and lacks {sorted(missing)}; type: poselift models pull"
+        )

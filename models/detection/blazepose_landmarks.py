@@ -1,0 +1,67 @@
+"""What BlazePose's landmark network says: its raw numbers turned into COCO keypoints and alignment points.
+
+The numbers come from the options in MediaPipe's published graph
+mediapipe/modules/pose_landmark/tensors_to_pose_landmarks_and_segmentation.pbtxt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from models.backends.backend import Array
+
+Floats = npt.NDArray[np.float32]
+
+INPUT_SIZE = 256
+COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+"""For each COCO keypoint, its place among BlazePose's 33 body landmarks."""
+ALIGNMENT_LANDMARKS = (33, 34)
+"""The auxiliary landmarks: mid-hip and the body circle's top (see `models.detection.blazepose_regions.around_body`)."""
+USED = np.array(COCO_LANDMARKS + ALIGNMENT_LANDMARKS)
+
+REACH = np.arange(-3, 4)
+"""Cells of the heatmap around a landmark that refine it (`kernel_size: 7`)."""
+MIN_HEAT = 0.5
+"""Below this everywhere around it, a landmark stays as it is (default of `min_confidence_to_refine`)."""
+
+
+def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
+    """The points [19, 2] (17 COCO keypoints, mid-hip, circle; pixels of the input) and the keypoints' confidence [17], 0..1.
+
+    `landmarks` [1, 195] of the network's answer: 39 rows of x, y, z (pixels), visibility and presence (before the sigmoid).
+    `heatmap` [1, 39, 64, 64], one map a landmark, makes the points finer.
+    """
+    rows = answer["landmarks"].reshape(-1, 5)[USED]
+    points = refine(rows[:, :2], answer["heatmap"][0], USED)
+    # Visible means in the picture and not hidden, present means in the picture: the smaller estimate is the safe one for both.
+    return points, sigmoid(rows[:17, 3:].min(axis=1))
+
+
+def refine(points: Floats, heatmap: Floats, numbers: npt.NDArray[np.intp]) -> Floats:
+    """`points` [N, 2], each moved to the centre of mass of the heat around it.
+
+    `heatmap` [M, S, S] before the sigmoid; `numbers` [N] says which map belongs to which point. As in MediaPipe's
+    RefineLandmarksFromHeatmapCalculator, a cell stands for the point at its upper left corner.
+    """
+    size = heatmap.shape[1]
+    scale = size / INPUT_SIZE
+    cells = (points * scale).astype(np.intp)[:, :, np.newaxis] + REACH
+    inside = (cells >= 0) & (cells < size)
+    (columns, rows), (column_inside, row_inside) = (cells % size).transpose(1, 0, 2), inside.transpose(1, 0, 2)
+    heat = sigmoid(heatmap[numbers[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]])
+    heat *= row_inside[:, :, np.newaxis] & column_inside[:, np.newaxis]
+    hot = inside[:, :, len(REACH) // 2].all(axis=1) & (heat.max(axis=(1, 2)) >= MIN_HEAT)
+    along_columns, along_rows = heat.sum(axis=1), heat.sum(axis=2)
+    moments = np.stack([(along_columns * columns).sum(axis=1), (along_rows * rows).sum(axis=1)], axis=1)
+    mass = np.where(hot, along_rows.sum(axis=1), 1)
+    refined: Floats = np.where(hot[:, np.newaxis], moments / (scale * mass)[:, np.newaxis], points)
+    return refined
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """1 / (1 + exp(-x)), in the form that cannot overflow."""
+    probability: Floats = 0.5 * np.tanh(0.5 * logits) + 0.5
+    return probability

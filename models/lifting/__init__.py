@@ -1,0 +1,1 @@
+"""From keypoints to 3D joints."""

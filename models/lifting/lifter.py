@@ -1,0 +1,266 @@
+"""2D keypoints of many people, as they come, to 3D joints: the stateful network on its own grid of ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.backends.backend import Model
+from models.errors import ModelError
+from models.lifting.lifter_metadata import LifterMetadata
+from models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
+from models.lifting.root import locate_roots
+from models.lifting.slots import Slots, plausible
+from models.lifting.stateful import Bools, StatefulNetwork
+from models.lifting.temporal import Outputs
+from models.lifting.ticks import NS_PER_S, TickGrid
+from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+
+Floats = npt.NDArray[np.float32]
+
+BUILD_SPREAD = 0.015
+"""How far people's body scale lies from what their height says, in parts of it (standard deviation): that of the 16 skeletons of the
+motion capture that the lifter learnt from."""
+
+JOINT_SOURCES: Mapping[str, Sequence[str]] = {
+    "hip": ("left_hip", "right_hip"),
+    "spine": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "neck": ("nose", "left_shoulder", "right_shoulder"),
+    "head": ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+}
+"""The keypoints that tell of a joint which has none of its own name."""
+
+_SOURCES = [JOINT_SOURCES.get(joint, (joint,)) for joint in H36M_JOINTS]
+CONFIDENCE_OF_KEYPOINTS: Floats = np.array([[(name in of) / len(of) for of in _SOURCES] for name in COCO_KEYPOINTS], np.float32)
+"""[17, 17]: each joint's confidence is the mean of those of its keypoints."""
+
+
+class LiftedPeople(NamedTuple):
+    """Poses of one moment, `M` people: first those of the measurement, in its order, then those who are held."""
+
+    person: npt.NDArray[np.int64]
+    """[M]"""
+    keypoints: Floats
+    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it probably is
+    (`hidden.py`), or was known last. Sides that the detector exchanged are put right (`sides.py`)."""
+    joints_m: Floats
+    """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
+    sigma_m: Floats
+    """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres, the body height taken for right; 0 at
+    the root; NaN where the network does not tell it."""
+    root_m: Floats
+    """[M, 3]: the root in camera axes, metres, by the pinhole model (`root.py`): as wrong in depth as the focal length, and in all
+    as the body height. Of who is held, where it was seen last. NaN where too little is seen, and with a network that answers late, whose
+    joints are of another moment than the keypoints."""
+    confidence: Floats
+    """[M, 17]: of each joint, 0 to 1; the mean of its keypoints' confidences."""
+    warming: npt.NDArray[np.bool_]
+    """[M]: the history is still shorter than the receptive field."""
+    held: npt.NDArray[np.bool_]
+    """[M]: not seen at this moment; the pose goes on from where they were seen last."""
+    delay_ns: int
+    """How long before this moment the people were as `joints_m` and `sigma_m` show them: 0 with a causal network. Keypoints,
+    confidence and all else are of this moment. So a person who leaves takes the last `delay_ns` of their motion along."""
+
+
+class _Joints(NamedTuple):
+    """One person's, as in LiftedPeople."""
+
+    joints_m: Floats
+    sigma_m: Floats
+
+
+class Lifter:
+    """Lifts the people of one stream; keeps a slot of the network's state for each of them."""
+
+    def __init__(
+        self,
+        model: Model,
+        slots: int = 1,
+        body_height_m: float = 1.7,
+        focal_px: float | None = None,
+        hold_s: float = 0.5,
+        gap_s: float = 0.5,
+        steady: bool = True,
+    ) -> None:
+        """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
+
+        `focal_px` is the pictures' focal length; None lets the normalisation assume one. A pause of more than `gap_s`
+        between two measurements ends all histories. `steady`: who stands still is shown so (`steady.py`), except with a
+        network that answers late. Raises ModelError where `model` is no lifter that this code can use.
+        """
+        facts = LifterMetadata.read(model.metadata)
+        self._flip = facts.flip
+        self._rows = facts.rows(slots)
+        require_shapes(model, facts)
+        _require_people(model, facts, slots)
+        self._network = StatefulNetwork(model, self._rows)
+        self._receptive_field = facts.receptive_field
+        self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
+        self._normalisation = facts.normalisation
+        self._unit_m = np.float32(facts.normalisation.body_scale_m(body_height_m))
+        self._focal_px = focal_px
+        self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
+        self._slots = Slots(slots, round(hold_s * NS_PER_S))
+        self._steady = steady and not self.delay_ns
+        self._size_px = (0, 0)
+        self._newest: dict[int, _Joints] = {}
+        """Everyone's joints as the last tick gave them."""
+        self._roots_m: dict[int, Floats] = {}
+        """Where everyone's root was at the last step, [3]."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many people of all frames got no pose, by reason."""
+        return self._slots.left_out
+
+    def close(self) -> None:
+        """Forget everybody; the network itself stays open."""
+        self._network.close()
+
+    def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:
+        """The poses at the measurement's own time `t_ns`, or with a symmetric network `delay_ns` before it.
+
+        `person` int64 [K] are stable ids, never used again for someone else; `keypoints` float32 [K, 17, 3] x px, y px,
+        confidence in a picture of that size. Values that are not finite count as missing.
+        """
+        ids: list[int] = np.asarray(person, np.int64).tolist()
+        points = plausible(keypoints, width_px, height_px)
+        if len(ids) != len(points):
+            raise ValueError(f"{len(ids)} ids for the keypoints of {len(points)} people")
+        if self._size_px != (width_px, height_px):  # pixels of another picture: nothing to interpolate from
+            self._size_px = (width_px, height_px)
+            self._grid.restart()
+        advance = self._grid.advance(int(t_ns))
+        if advance.restart:
+            self._slots.clear()
+        arrived = self._slots.update(int(t_ns), ids, points)
+        for part in advance.between:
+            self._commit(part)
+        self._slots.admit(int(t_ns), arrived)
+        joints = self._commit(1.0) if advance.on_tick else self._look()
+        if self._steady:
+            joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
+        return self._lifted(ids, joints, peeked=not advance.on_tick)
+
+    def _steadied(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
+        known = self._slots.people[person]
+        return joints if known.held else joints._replace(joints_m=known.steady.step(t_ns, known.keypoints, joints.joints_m))
+
+    def _commit(self, part: float) -> dict[int, _Joints]:
+        self._newest = self._evaluate(self._network.commit, part)
+        for known in self._slots.people.values():
+            known.columns += 1
+        return self._newest
+
+    def _look(self) -> dict[int, _Joints]:
+        """Everyone's joints for a measurement that lies on no tick.
+
+        A causal network's answer to a column is of that column's time. A symmetric one's is of an earlier tick, whatever the column's own
+        time: between that tick and the one before, the joints are interpolated.
+        """
+        joints = self._evaluate(self._network.peek, 1.0)
+        if not self.delay_ns:
+            return joints
+        part = np.float32(min(max(self._grid.since_tick(), 0), 1))
+        return {person: _between(self._newest.get(person, ahead), ahead, part) for person, ahead in joints.items()}
+
+    def _evaluate(self, step: Callable[[Floats, Bools], Outputs], part: float) -> dict[int, _Joints]:
+        """Everyone's joints, that part of the way from the last measurement to this one."""
+        people = self._slots.people
+        if not people:
+            return {}
+        rows = np.array([known.slot for known in people.values()])
+        starts = np.array([known.columns == 0 for known in people.values()])
+        keypoints = np.stack([known.at(part) for known in people.values()])
+        if self._flip:  # who is mirrored has the slot beyond those of all people
+            keypoints = np.concatenate([keypoints, mirrored_keypoints(keypoints, self._size_px[0])])
+            rows, starts = np.concatenate([rows, rows + self._slots.count]), np.concatenate([starts, starts])
+        observed, views = self._normalisation.observe(keypoints, *self._size_px, self._focal_px)
+        features = np.zeros((self._rows, *observed.shape[1:]), np.float32)
+        features[rows] = observed
+        reset = np.zeros(self._rows, np.bool_)
+        reset[rows] = starts
+        outputs = step(features, reset)
+        pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
+        joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m
+        if outputs.sigma is None:
+            sigma_m = np.full_like(joints_m, np.nan)
+        else:
+            sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * self._unit_m
+        if self._flip:
+            half = len(people)
+            joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
+            sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
+        return dict(zip(people, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
+
+    def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
+        people = self._slots.people
+        seen = [person for person in dict.fromkeys(measured) if person in people and not people[person].held]
+        order = seen + [person for person in people if people[person].held]
+        chosen = [people[person] for person in order]
+        keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
+        joints = [known_joints[person] for person in order]
+        joints_m = np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3)
+        return LiftedPeople(
+            person=np.array(order, np.int64),
+            keypoints=keypoints,
+            joints_m=joints_m,
+            sigma_m=np.array([of.sigma_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
+            root_m=self._located(order, joints_m, keypoints),
+            confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
+            warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
+            held=np.array([known.held for known in chosen], np.bool_),
+            delay_ns=self.delay_ns,
+        )
+
+    def _located(self, people: Sequence[int], joints_m: Floats, keypoints: Floats) -> Floats:
+        """The roots [M, 3] of these people, who are all that have slots."""
+        if self.delay_ns:
+            return np.full((len(people), 3), np.nan, np.float32)
+        root_m = locate_roots(joints_m, keypoints, *self._size_px, self._focal_px)
+        for row, person in enumerate(people):
+            if self._slots.people[person].held:
+                root_m[row] = self._roots_m[person]
+        self._roots_m = dict(zip(people, root_m.copy()))
+        return root_m
+
+
+def _with_build_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
+    """The network's `sigma_m` [K, 17, 3] with what the unknown build adds.
+
+    It moves a joint along its line from the root, whatever else is not known of it: both add in quadrature. The height is taken for right:
+    where it is wrong by a twentieth, so is all.
+    """
+    spread_m: Floats = np.hypot(sigma_m, np.float32(BUILD_SPREAD) * joints_m)
+    spread_m[:, 0] *= 0  # what is not known stays NaN
+    return spread_m
+
+
+def _between(start: _Joints, end: _Joints, part: np.float32) -> _Joints:
+    return _Joints(*((1 - part) * before + part * after for before, after in zip(start, end)))
+
+
+def _require_people(model: Model, facts: LifterMetadata, slots: int) -> None:
+    rows = {tensor.shape[0] for tensor in model.inputs} - {-1, facts.rows(slots)}
+    if rows:
+        people = min(rows) // facts.rows(1)
+        raise ModelError(f"this lifter was converted for lift.slots: {people}, and here it is {slots}; set {people}, or convert it anew")
+
+
+def require_shapes(model: Model, facts: LifterMetadata) -> None:
+    """Raises ModelError where the network does not take what its normalisation gives, or gives no pose of ours."""
+    observed, views = facts.normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
+    if facts.delay_columns and views.size:
+        raise ModelError("this lifter is symmetric, but its normalisation sees each moment in another way: only a causal one can use it")
+    columns, joints = observed.shape[1:], (len(H36M_JOINTS), 3)
+    flat = (len(H36M_JOINTS) * 3,)
+    wanted = {"features": {columns}, "keypoints": {columns}, "pose": {flat, joints}, "sigma": {flat, joints}}
+    for tensor in (*model.inputs, *model.outputs):
+        if tensor.shape[1:] not in wanted.get(tensor.name, {tensor.shape[1:]}):
+            needed = " or ".join(map(str, sorted(wanted[tensor.name])))
+            raise ModelError(f"this lifter's {tensor.name} is {tensor.shape[1:]} a person; its normalisation needs {needed}")
