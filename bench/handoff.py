@@ -15,8 +15,8 @@ import numpy as np
 from app.config import CaptureConfig, Config
 from app.dataflow.frames import RingReader
 from app.dataflow.ledger import NEWER_FRAME
-from app.dataflow.loop import Loop
 from app.dataflow.messages import Frame
+from app.processes.loop import Loop
 from app.processes.process import connect
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from workers.capture import FrameSender

@@ -11,10 +11,10 @@ from typing import Optional
 from app.config import CaptureConfig, Config
 from app.dataflow.bus import Bus
 from app.dataflow.frames import TAKERS, Position, RingWriter, take_over
-from app.dataflow.loop import TURN_S, Loop
 from app.dataflow.messages import Frame, Stamp
 from app.dataflow.streams import Take
 from app.errors import UserError
+from app.processes.loop import TURN_S, Loop
 from workers.sources import Picture, Source, SourceLost, is_live, open_source
 
 SLOT_WAIT_S = 0.004

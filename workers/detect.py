@@ -12,8 +12,8 @@ from app.config import Config
 from app.dataflow.bus import Bus
 from app.dataflow.frames import Overwritten, Picture, RingReader
 from app.dataflow.ledger import OVERWRITTEN
-from app.dataflow.loop import Loop
 from app.dataflow.messages import Frame, Pose2D
+from app.processes.loop import Loop
 from models.backends.backend import Model
 from models.detection.blazepose import BlazePose
 from models.detection.detector import PoseDetector2D

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from app.config import Config
 from app.dataflow.bus import Bus
-from app.dataflow.loop import Loop, Rest
 from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
+from app.processes.loop import Loop, Rest
 from models.backends.backend import Model, open_model
 from models.lifting.lifter import Lifter
 from models.lifting.lifter_metadata import LifterMetadata

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from app.config import Config
 from app.dataflow.bus import Bus
-from app.dataflow.loop import Loop, Rest
 from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
+from app.processes.loop import Loop, Rest
 
 RARELY = Rest(0.1)
 """Prometheus asks every few seconds."""

@@ -15,9 +15,9 @@ from app.config import Config, redacted
 from app.dataflow.bus import Bus
 from app.dataflow.frames import Overwritten, RingReader
 from app.dataflow.ledger import OVERWRITTEN
-from app.dataflow.loop import OUT_OF_THE_WAY, Loop, Rest
 from app.dataflow.messages import Answer, End, Frame, Health, Message
 from app.errors import UserError
+from app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
 from app.recording.orders import RECORD_START, RECORD_STOP
 from app.recording.parts import parts
 from app.recording.pixels import with_pixels

@@ -14,10 +14,10 @@ from app.config import Config
 from app.dataflow.bus import Bus
 from app.dataflow.frames import Overwritten, Picture, RingReader
 from app.dataflow.ledger import OVERWRITTEN
-from app.dataflow.loop import OUT_OF_THE_WAY, Loop
 from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from app.dataflow.outside import Orders
 from app.dataflow.streams import answer_to_a_frame
+from app.processes.loop import OUT_OF_THE_WAY, Loop
 from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from app.remote import wire
 from app.remote.address import Address, parse_address

@@ -1,1 +1,1 @@
-"""The dataflow: who sends what to whom, the messages, how they travel, and the loop that every worker runs."""
+"""The dataflow: who sends what to whom, the messages, how they travel, and the account of every frame."""

@@ -1,1 +1,1 @@
-"""The workers as processes of a machine: started, watched, ended; their memory and their service manager."""
+"""The workers as processes of a machine: the loop that each runs, the supervisor, the service manager, their memory."""

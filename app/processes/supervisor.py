@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.config import Config, save
-from app.dataflow.loop import EXIT_WITHIN_S
 from app.dataflow.messages import Health, Message, Pose2D, Pose3D
 from app.dataflow.outside import Orders, Watch
 from app.dataflow.streams import WATCH, is_onlooker, links
 from app.errors import UserError
+from app.processes.loop import EXIT_WITHIN_S
 from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
 
 USER_ERROR = 2

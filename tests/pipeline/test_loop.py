@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from app.dataflow.ledger import NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
-from app.dataflow.loop import Loop
 from app.dataflow.memory_bus import MemoryBus, MemoryHub
 from app.dataflow.messages import Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
 from app.dataflow.streams import WATCH, WORKERS, links
 from app.dataflow.tally import Tally
+from app.processes.loop import Loop
 
 Chance = Callable[[], bool]
 
@@ -274,7 +274,7 @@ def test_it_says_how_it_is_every_second(monkeypatch: pytest.MonkeyPatch) -> None
     hub = a_hub()
     loop = Loop(TestBus(hub, "lift"))
     now_ns = 10**18
-    monkeypatch.setattr("app.dataflow.loop.time.monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr("app.processes.loop.time.monotonic_ns", lambda: now_ns)
     loop.turn()
     for now_ns in range(10**18, 10**18 + 10**10, 10**8):  # noqa: B007, read by the lambda
         loop.turn()

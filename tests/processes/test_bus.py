@@ -15,13 +15,13 @@ import pytest
 import zmq
 
 import app.dataflow.zmq_bus
-from app.dataflow.loop import Loop
 from app.dataflow.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
 from app.dataflow.outside import Watch, order
 from app.dataflow.sockets import MAX_PATH, subscribe
 from app.dataflow.streams import WATCH, WORKERS, links
 from app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
 from app.errors import UserError
+from app.processes.loop import Loop
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0

@@ -14,8 +14,8 @@ from rtsp_server import RtspServer
 from service_manager import Service
 from test_bus import a_pose2d
 
-from app.dataflow.loop import TERMINATED
 from app.dataflow.messages import Stamp
+from app.processes.loop import TERMINATED
 from app.processes.process import connect
 
 WORKERS = ("capture", "detect", "lift", "record")
@@ -23,7 +23,7 @@ ODD = """
 import sys, threading
 from pathlib import Path
 from app.config import load
-from app.dataflow.loop import Loop
+from app.processes.loop import Loop
 from app.processes.process import connect, lock, make_folder
 config = load(Path(sys.argv[1]))
 loop = Loop(connect(config, "lift"))

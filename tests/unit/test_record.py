@@ -12,11 +12,11 @@ import pytest
 from test_recording import a_pose2d, session
 
 from app.config import Config
-from app.dataflow.loop import Loop
 from app.dataflow.memory_bus import MemoryBus, MemoryHub
 from app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
 from app.dataflow.streams import WATCH, links
 from app.errors import UserError
+from app.processes.loop import Loop
 from app.recording.orders import RECORD_START, RECORD_STOP
 from app.recording.parts import parts
 from app.recording.reader import read
