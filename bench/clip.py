@@ -28,9 +28,9 @@ def looped(clip: Path, times: int, folder: Path) -> Path:
         for turn in range(times):
             with av.open(str(clip)) as source:
                 for packet in source.demux(video=0):
-                    if packet.dts is None:  # the empty one at the end
+                    if packet.dts is None or packet.pts is None:  # the empty one at the end
                         continue
-                    shift = round(turn * FRAMES / FPS / packet.time_base)
+                    shift = round(turn * FRAMES / FPS / float(packet.time_base))
                     packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
                     out.mux(packet)
     return path

@@ -136,7 +136,7 @@ def _run(command: list[str]) -> float:
 
 def _check(name: str, keypoints: Landmarks, others: Optional[Landmarks]) -> None:
     seen = np.isfinite(keypoints[:, 0, 0])
-    require(seen.mean() >= SEEN, f"throughput: {name} sees somebody in {100 * seen.mean():.1f} % of the pictures only")
+    require(float(seen.mean()) >= SEEN, f"throughput: {name} sees somebody in {100 * seen.mean():.1f} % of the pictures only")
     if others is None:
         return
     both = seen & np.isfinite(others[:, 0, 0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -76,7 +76,7 @@ class Room:
         fine = np.zeros((FINER * height * FINER * width, 4), np.float32)
         fine[seen.pixel, :3] = np.clip(shade(paint(look, dressed, material, rest_m), normals, rest_m, material, self.light), 0, 1)
         fine[seen.pixel, 3] = 1
-        coarse = fine.reshape(height, FINER, width, FINER, 4).mean((1, 3))
+        coarse = fine.reshape(height, FINER, width, FINER, 4).mean((1, 3), np.float32)
         return int(low[0]), int(low[1]), coarse[..., :3], coarse[..., 3]
 
     def _shadow(self, vertices_m: Floats) -> Floats:
@@ -111,7 +111,7 @@ class Room:
         return np.asarray(cv2.GaussianBlur(picture * (1 - corner)[..., None], (0, 0), 0.8), np.float32)
 
 
-def _sample(texture: Floats, x_m: Floats, y_m: Floats) -> Floats:
+def _sample(texture: Floats, x_m: npt.NDArray[Any], y_m: npt.NDArray[Any]) -> Floats:
     """A texture at places on its plane, repeated."""
     x, y = ((place / METRES_PER_TEXTURE % 1 * TEXTURE_PX).astype(np.float32) for place in (x_m, y_m))
     return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)

@@ -277,8 +277,9 @@ def _pad(graph: Graph) -> Iterator[str]:
 def _gather(graph: Graph) -> Iterator[str]:
     for node, _ in _nodes(graph, "Gather"):
         indices = graph.constants.get(node.input[1])
-        if indices is not None and indices.min(initial=0) < 0:
-            yield f"{_node(node)}: index {indices.min()}; negative ones are not possible"
+        lowest = 0 if indices is None else int(indices.astype(np.int64).min(initial=0))
+        if lowest < 0:
+            yield f"{_node(node)}: index {lowest}; negative ones are not possible"
 
 
 RULES: Sequence[Rule] = (

@@ -111,7 +111,7 @@ def _convolution(graph: Graph, operator: Operator, weights: Array, groups: int) 
     window = _window(operator, weights.shape[2:], dilation)
     window["pads"] = [own + before for own, before in zip(window["pads"], value.pads)]
     if value.picture_scale is not None:
-        weights, window = _over_picture_rows(weights * np.float32(value.picture_scale), window)
+        weights, window = _over_picture_rows(np.multiply(weights, np.float32(value.picture_scale)), window)
     inputs = [value.name, graph.initializer(f"{name}_weights", weights)]
     inputs += [graph.initializer(f"{name}_bias", graph.constant(tensor)) for tensor in bias]
     graph.emit("Conv", inputs, name, group=groups, dilations=list(dilation), **window)

@@ -89,9 +89,10 @@ def _checked(model: Mapping[str, Array], widths: Sequence[int]) -> dict[str, Dou
         if array is None or array.shape != shape or array.dtype.kind != "f":
             has = "is missing" if array is None else f"is {array.dtype} {array.shape}"
             raise ModelError(f"no network of VideoPose3D: its {name} {has}; float {shape} is needed")
-        if not np.isfinite(array).all() or (name.endswith("running_var") and array.min() < 0):
+        values: Doubles = array.astype(np.float64)
+        if not np.isfinite(values).all() or (name.endswith("running_var") and values.min(initial=0.0) < 0):
             raise ModelError(f"its {name} holds values that no trained network has (NaN, infinite, or a variance below 0)")
-        tensors[name] = array.astype(np.float64)
+        tensors[name] = values
     return tensors
 
 

@@ -63,5 +63,6 @@ def refine(points: Floats, heatmap: Floats, numbers: npt.NDArray[np.intp]) -> Fl
 
 def sigmoid(logits: Floats) -> Floats:
     """1 / (1 + exp(-x)), in the form that cannot overflow."""
-    probability: Floats = 0.5 * np.tanh(0.5 * logits) + 0.5
+    half = np.float32(0.5)
+    probability: Floats = half * np.tanh(half * logits) + half
     return probability

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Optional
+from typing import Any, Optional
 
 import av
 import cv2
@@ -40,8 +40,8 @@ class Converter:
         """uint8 [height, width, 3]; libav leaves gaps between the rows, and to close them would cost another copy."""
         width = round(frame.width * self._stretch)
         picture = self._reformatter.reformat(frame, width=width, format="bgr24", **_ONE_THREAD)
-        plane = picture.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
+        plane: Any = picture.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         pixels: Pixels = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
         turns = round(frame.rotation / 90) % 4
         return cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
@@ -59,7 +59,12 @@ def video_stream(container: InputContainer) -> Optional[VideoStream]:
 
 def rate(stream: VideoStream) -> Fraction:
     """Nominal pictures per second; 0 where unknown."""
-    return stream.average_rate or stream.guessed_rate or Fraction(0)
+    return exact(stream.average_rate or stream.guessed_rate) or Fraction(0)
+
+
+def exact(rational: Any) -> Optional[Fraction]:
+    """A rational number of libav's, for which PyAV has a type of its own from 19 on; None where there is none."""
+    return None if rational is None else Fraction(rational.numerator, rational.denominator)
 
 
 def why(error: Exception) -> str:

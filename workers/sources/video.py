@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from app.config import CaptureConfig
 from app.errors import UserError
 from workers.sources.clocks import MediaClock
-from workers.sources.libav import Converter, rate, video_stream, why
+from workers.sources.libav import Converter, exact, rate, video_stream, why
 from workers.sources.paths import path_of
 from workers.sources.picture import Picture
 
@@ -56,7 +56,7 @@ class VideoFile:
         convert, clock = Converter(self._stream), MediaClock(self._period_ns)
         t_ns = 0
         for frame in self._frames:
-            t_ns = clock.place(frame.pts, frame.time_base)
+            t_ns = clock.place(frame.pts, exact(frame.time_base))
             yield Picture(convert(frame), t_ns)
             self._delivered += 1
         self.note = self._shortfall((t_ns + self._period_ns) / 1e9)
