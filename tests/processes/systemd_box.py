@@ -119,3 +119,5 @@ def _equip(box: Box) -> None:
     box.write(VENV / "lib" / name / "site-packages" / "shared.pth", f"{SOURCE}\n{PACKAGES}\n")
     box.write(COMMAND, f"#!{VENV}/bin/python\nfrom app.cli import main\nmain()\n", "755")
     box.run("ln", "-s", interpreter, VENV / "bin" / "python")
+    box.write(Path("/etc/ld.so.conf.d/python.conf"), f"{PYTHON}/lib\n")  # where the interpreter's own library is, if it has one
+    box.run("ldconfig")

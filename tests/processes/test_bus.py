@@ -186,6 +186,7 @@ def test_what_waits_comes_several_at_a_time_and_in_order(connect: Connect) -> No
 def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     lift, record = connect("lift", workers=WORKERS[:4]), connect("record", workers=WORKERS[:4])
     eventually(lambda: "record" in lift.takers())
+    eventually(lambda: [lift.send(a_health("lift"), patient), *record.receive(0.01)][1:])  # a feed, whose takers are not waited for
     slept: list[float] = []
     monkeypatch.setattr(app.dataflow.zmq_bus.time, "sleep", slept.append)
     lift.send(a_health("lift"), patient)
@@ -197,8 +198,7 @@ def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(co
     record.rest(12.5, ())
     assert slept == [HEAD_START_S, 12.5]
     monkeypatch.undo()
-    messages = taken(record, lambda messages: len(messages) == 2)
-    assert {type(message) for message in messages} == {Health, Pose3D}, "what came meanwhile is taken afterwards"
+    taken(record, lambda messages: {type(message) for message in messages} == {Health, Pose3D})  # what came meanwhile, afterwards
 
 
 def test_where_nobody_lifts_the_pose_in_the_picture_ends_the_rest(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
