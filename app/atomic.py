@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 
@@ -21,3 +22,15 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def at_once(path: Path) -> Iterator[BytesIO]:
+    """Memory to write to, which becomes the file when the block ends well: for an archive, which needs an end wherever the disk is full.
+
+    Makes the folder. Raises OSError as writing does.
+    """
+    content = BytesIO()
+    yield content
+    with replacing(path) as part:
+        part.write_bytes(content.getbuffer())

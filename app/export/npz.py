@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.atomic import replacing
+from app.atomic import at_once
 from app.dataflow.messages import SCHEMA, Pose3D
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
@@ -50,7 +50,7 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     stacked: dict[str, Any] = {
         name: np.concatenate([np.empty((0, *_ROWS[name]["shape"]), _ROWS[name]["dtype"]), *found]) for name, found in rows.items()
     }
-    with replacing(path) as part, part.open("wb") as file:
+    with at_once(path) as file:
         np.savez(
             file,
             frame=np.array(frames, np.int64),

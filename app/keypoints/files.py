@@ -15,7 +15,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
-from app.atomic import replacing
+from app.atomic import at_once
 from app.errors import UserError
 from app.keypoints.object_arrays import Array, read_npz
 from models.skeleton import COCO_MIRROR
@@ -70,7 +70,7 @@ def write_keypoints(path: Path, clips: Sequence[Clip]) -> dict[str, int]:
             raise UserError(f"{path}: nobody was seen in any of the {len(clip.keypoints)} frames of {clip.name}")
     layout = {"layout_name": "coco", "num_joints": 17, "keypoints_symmetry": [_LEFT, [COCO_MIRROR[left] for left in _LEFT]]}
     sizes = {clip.name: {"w": clip.width_px, "h": clip.height_px, **({"fps": clip.fps} if clip.fps else {})} for clip in clips}
-    with replacing(path) as part, part.open("wb") as file:
+    with at_once(path) as file:
         np.savez_compressed(
             file,
             positions_2d=np.array({clip.name: {"custom": [filled(clip.keypoints)[..., :2]]} for clip in clips}, object),

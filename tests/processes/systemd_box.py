@@ -99,7 +99,7 @@ def booted(scratch: Path) -> Iterator[Box]:
         outside.communicate()
         psutil.wait_procs(inside, timeout=PATIENCE_S)
         for group in Path("/sys/fs/cgroup").glob(f"**/poselift-test-{outside.pid}"):
-            for folder in sorted(group.rglob("*/"), reverse=True):
+            for folder in sorted(filter(Path.is_dir, group.rglob("*")), reverse=True):
                 folder.rmdir()
             group.rmdir()
 
