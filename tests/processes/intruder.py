@@ -98,6 +98,11 @@ class Wire:
         self._seen: list[tuple[int, int]] = []
         self.socket.connect(f"tcp://{HOST}:{port}")
 
+    def say(self, data: bytes) -> None:
+        """Send; a socket that the board has refused has nowhere to send to, and does not wait for it."""
+        with contextlib.suppress(zmq.Again):
+            self.socket.send(data, zmq.NOBLOCK)
+
     def saw(self, event: int) -> int:
         """How often something happened to this connection."""
         while self._events.poll(0):

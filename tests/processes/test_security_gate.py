@@ -15,6 +15,8 @@ from intruder import Keeper, frame, greeting, heard, introduce, keeping, ready, 
 from app.errors import UserError
 from app.remote import gate, keys
 from app.remote.connections import DESCRIPTORS, PER_USER, UNPROVEN, allow_many
+from app.remote.key_files import ADMITTED, OWN
+from app.remote.key_words import Role, key_text, parse_word, word
 from app.remote.keys import Right, Trust
 
 ROOM_BYTES = 64 << 20
@@ -46,7 +48,7 @@ def test_a_message_comes_with_who_sent_it_and_from_where(keeper: Keeper, laptop:
     with wires(keeper.port) as wire:
         keeper.answers(wire(trust).socket, b"hello")
     visitor = keeper.letters[0].visitor
-    assert visitor.user == keys.key_text(keys.own(laptop).public)
+    assert visitor.user == key_text(keys.own(laptop).public)
     assert (visitor.name, visitor.address, visitor.may_control) == ("laptop", "127.0.0.1", False)
 
 
@@ -62,14 +64,14 @@ def test_a_key_that_is_not_admitted_a_wrong_board_and_no_key_get_nothing(
         plain = wire(None, PLAIN_SERVER=0)
         plain.socket.plain_username, plain.socket.plain_password = b"admin", b"admin"
         for intruder in (*intruders, plain):
-            intruder.socket.send(b"let me in")
+            intruder.say(b"let me in")
             keeper.until(lambda: intruder.saw(zmq.EVENT_DISCONNECTED), "the intruder to be cut off")  # noqa: B023
             keeper.answers(legitimate.socket, b"during")
             assert not intruder.saw(zmq.EVENT_HANDSHAKE_SUCCEEDED) and not intruder.socket.poll(0)
         keeper.until(lambda: len(refusals(caplog)), "a line in the log")
     assert {letter.visitor.name for letter in keeper.letters} == {"laptop"}
     assert all(letter.data in (b"before", b"during") for letter in keeper.letters)
-    assert f"refused 127.0.0.1: its key {keys.key_text(stranger.own.public)[:8]}... is not admitted here" in refusals(caplog)
+    assert f"refused 127.0.0.1: its key {key_text(stranger.own.public)[:8]}... is not admitted here" in refusals(caplog)
     assert len(refusals(caplog)) <= 3
 
 
@@ -123,13 +125,13 @@ def test_a_revoked_key_is_cut_off_while_connected_and_comes_in_again_when_admitt
 ) -> None:
     with wires(keeper.port) as wire:
         viewer, other = wire(trust), wire(Trust(gate.new_pair("desk"), trust.board))
-        keys.admit(board, keys.Role.VIEWER, "desk", keys.parse_word(keys.word(keys.Role.VIEWER, "d", b"d" * 32))[2], Right.LOOK)
+        keys.admit(board, Role.VIEWER, "desk", parse_word(word(Role.VIEWER, "d", b"d" * 32))[2], Right.LOOK)
         keeper.answers(viewer.socket, b"one")
         visitor = keeper.letters[-1].visitor
         keys.revoke(board, "laptop")
         keeper.until(lambda: viewer.saw(zmq.EVENT_DISCONNECTED), "the connection to be cut")
         assert keeper.door.admits(visitor) is None
-        viewer.socket.send(b"two")
+        viewer.say(b"two")
         keeper.until(lambda: any("its key" in line for line in refusals(caplog)), "a line in the log")
         introduce(board, laptop, Right.CONTROL)
         again = wire(trust)
@@ -155,10 +157,10 @@ def test_a_list_that_others_could_change_admits_nobody(keeper: Keeper, board: Pa
     with wires(keeper.port) as wire:
         viewer = wire(trust)
         keeper.answers(viewer.socket, b"one")
-        (board / keys.ADMITTED).chmod(0o666)
+        (board / ADMITTED).chmod(0o666)
         keeper.until(lambda: viewer.saw(zmq.EVENT_DISCONNECTED), "the connection to be cut")
         assert any("nobody is admitted" in record.getMessage() and "chmod 600" in record.getMessage() for record in caplog.records)
-        (board / keys.ADMITTED).chmod(0o600)
+        (board / ADMITTED).chmod(0o600)
         keeper.answers(wire(trust).socket, b"two")
 
 
@@ -276,7 +278,7 @@ def test_without_keys_a_door_is_for_this_machine_and_everyone_there(trust: Trust
 def test_a_door_does_not_open_without_a_pair_or_with_keys_that_others_can_read(tmp_path: Path, board: Path) -> None:
     with pytest.raises(UserError, match="type: poselift keys new"), keeping(tmp_path / "nothing"):
         pass
-    (board / keys.OWN).chmod(0o644)
+    (board / OWN).chmod(0o644)
     with pytest.raises(UserError, match="type: chmod 600"), keeping(board):
         pass
 

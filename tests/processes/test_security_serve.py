@@ -51,7 +51,7 @@ def said_by(wire: Wire) -> list[Any]:
 
 
 def hello(wire: Wire) -> None:
-    wire.socket.send(encode(Hello("0.1.0", "intruder", 5)))
+    wire.say(encode(Hello("0.1.0", "intruder", 5)))
 
 
 def until(what: Any, why: str) -> Any:
