@@ -37,6 +37,8 @@ void main() {
 }
 """
 
+_PLAIN: Rgba = np.full((2, 2, 4), [*(round(255 * value) for value in SHADE), 255], np.uint8)
+
 
 class PictureProgram:
     """Keeps the picture on the graphics card."""
@@ -48,8 +50,7 @@ class PictureProgram:
 
     def set(self, picture: Optional[Rgba]) -> None:
         """Another picture, left as it is until it is drawn, or None for a plain dark one."""
-        plain: Rgba = np.full((2, 2, 4), [*(round(255 * value) for value in SHADE), 255], np.uint8)
-        shown = plain if picture is None else picture
+        shown: Rgba = _PLAIN if picture is None else picture
         if shown.shape != self._shape:
             self._texture = gloo.Texture2D(shown, interpolation="linear", wrapping="clamp_to_edge")
             self._quads.program["u_picture"] = self._texture
