@@ -58,52 +58,44 @@ def made(convert: Callable[[Any], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`."""
+    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`.
+
+    frame: running number, from 0, without gaps, also when capture was restarted.
+    t_ns: time of the picture, ns.
+    width_px, height_px: its size.
+    fps: the source's nominal rate, frames per second; 0 where it has none.
+    ring: number of the ring file that holds the pixels, uint8 [height, width, 3] BGR.
+    slot, generation: where in that ring, and which of the pictures that were there.
+    encoding: 'ring' while the pixels are in shared memory; 'jpeg', 'png' or 'none' in a recording.
+    pixels: the encoded picture in a recording, else empty.
+    incarnation: wall time at which the sending process started, ns: tells a restarted sender from a running one.
+    trace: a Stamp for each stage so far, capture first.
+    """
 
     frame: int
-    """Running number, from 0, without gaps, also when capture was restarted."""
     t_ns: int
-    """Time of the picture, ns."""
     width_px: int
     height_px: int
     fps: float
-    """The source's nominal rate, frames per second; 0 where it has none."""
     ring: int
-    """Number of the ring file that holds the pixels, uint8 [height, width, 3] BGR."""
     slot: int
     generation: int
     encoding: str
-    """'ring' while the pixels are in shared memory; 'jpeg', 'png' or 'none' in a recording."""
     pixels: bytes
     incarnation: int
-    """Wall time at which the sending process started, ns: tells a restarted sender from a running one."""
     trace: tuple[Stamp, ...]
 
 
 @dataclass(frozen=True)
 class Pose2D:
-    """The people found in one frame; one message per processed frame, also when nobody is there."""
+    """The people found in one frame; one message per processed frame, also when nobody is there. K people.
 
-    frame: int
-    t_ns: int
-    width_px: int
-    height_px: int
-    person: Array = rows(np.int64)
-    """int64 [K]: stable ids, never used again in a session."""
-    keypoints: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner, confidence 0 to 1."""
-    skipped: dict[str, int] = field(default_factory=dict)
-    """Frames left out since the sender's message before, by reason."""
-    incarnation: int = 0
-    trace: tuple[Stamp, ...] = ()
-
-
-@dataclass(frozen=True)
-class Pose3D:
-    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints.
-
-    A symmetric lifter looks ahead, so live its poses come late: `joints_m` and `sigma_m` then show the people as they were at
-    `t_ns - delay_ns`. Everything else, keypoints and `confidence` too, is of `t_ns`.
+    frame, t_ns, width_px, height_px: those of the Frame.
+    person: int64 [K]: stable ids, never used again in a session.
+    keypoints: float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner, confidence 0 to 1.
+    skipped: frames left out since the sender's message before, by reason.
+    incarnation: wall time at which the sending process started, ns.
+    trace: a Stamp for each stage so far, capture first.
     """
 
     frame: int
@@ -111,78 +103,112 @@ class Pose3D:
     width_px: int
     height_px: int
     person: Array = rows(np.int64)
-    """int64 [K]."""
     keypoints: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: as in Pose2D; the last seen ones, at confidence 0, where `held`."""
-    joints_m: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres."""
-    sigma_m: Array = rows(np.float32, 17, 3)
-    """float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres, the body height taken
-    for right; 0 at the root; NaN until known."""
-    root_m: Array = rows(np.float32, 3)
-    """float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the body
-    height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed), all of it by
-    the factor by which the body height is. That of when they were last seen where `held`. NaN where too few keypoints tell it, and where
-    `delay_ns` is not 0: then keypoints and joints are of different moments."""
-    confidence: Array = rows(np.float32, 17)
-    """float32 [K, 17]: per joint, 0 to 1."""
-    warming: Array = rows(np.bool_)
-    """bool [K]: the lifter has seen less of this person than its receptive field."""
-    held: Array = rows(np.bool_)
-    """bool [K]: this person was not seen in this frame."""
-    delay_ns: int = 0
-    """How long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Frames that got no 3D pose since the sender's message before, by reason."""
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pose3D:
+    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints. K people.
+
+    A symmetric lifter looks ahead, so live its poses come late: `joints_m` and `sigma_m` then show the people as they were at
+    `t_ns - delay_ns`. Everything else, keypoints and `confidence` too, is of `t_ns`.
+
+    frame, t_ns, width_px, height_px: those of the Frame.
+    person: int64 [K]: ids, as in Pose2D.
+    keypoints: float32 [K, 17, 3]: as in Pose2D; the last seen ones, at confidence 0, where `held`.
+    joints_m: float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres.
+    sigma_m: float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres, the body height taken
+        for right; 0 at the root; NaN until known.
+    root_m: float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the
+        body height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed),
+        all of it by the factor by which the body height is. That of when they were last seen where `held`. NaN where too few keypoints
+        tell it, and where `delay_ns` is not 0: then keypoints and joints are of different moments.
+    confidence: float32 [K, 17]: per joint, 0 to 1.
+    warming: bool [K]: the lifter has seen less of this person than its receptive field.
+    held: bool [K]: this person was not seen in this frame.
+    delay_ns: how long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one.
+    skipped: frames that got no 3D pose since the sender's message before, by reason.
+    incarnation: wall time at which the sending process started, ns.
+    trace: a Stamp for each stage so far, capture first.
+    """
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+    person: Array = rows(np.int64)
+    keypoints: Array = rows(np.float32, 17, 3)
+    joints_m: Array = rows(np.float32, 17, 3)
+    sigma_m: Array = rows(np.float32, 17, 3)
+    root_m: Array = rows(np.float32, 3)
+    confidence: Array = rows(np.float32, 17)
+    warming: Array = rows(np.bool_)
+    held: Array = rows(np.bool_)
+    delay_ns: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     incarnation: int = 0
     trace: tuple[Stamp, ...] = ()
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a worker is: sent about once a second by every worker."""
+    """How a worker is: sent about once a second by every worker.
+
+    worker, pid: its name and process id.
+    incarnation: wall time at which the process started, ns.
+    monotonic_ns: when this was said, ns of the machine's monotonic clock.
+    state: 'starting', 'running', 'waiting' (nothing comes in) or 'ending'.
+    note: a line for people, such as why a camera is not there; may be empty.
+    messages: outputs since the start (record: messages written).
+    rate_hz: outputs per second, over the last second or so.
+    age_p50_ms, age_p95_ms: age of the data when this worker was done with it, since its picture was taken; NaN where there was none.
+    drops: what did not go on, by reason, since the start.
+    memory_bytes: resident memory that is the process's own (not shared).
+    recording: the recorder alone: name of the recording that is being written, such as 'session.mcap'; empty while there is none.
+    network_p50_ms, network_p95_ms: what the worker's networks took for one output, all runs together; NaN where none has run.
+    device: where its networks run: 'cpu' or 'npu'; empty where it has none.
+    viewers: the worker that serves alone: viewers elsewhere that are connected.
+    """
 
     worker: str
     pid: int
     incarnation: int
     monotonic_ns: int
     state: str
-    """'starting', 'running', 'waiting' (nothing comes in) or 'ending'."""
     note: str
-    """A line for people, such as why a camera is not there; may be empty."""
     messages: int
-    """Outputs since the start (record: messages written)."""
     rate_hz: float
-    """Outputs per second, over the last second or so."""
     age_p50_ms: float
-    """Age of the data when this worker was done with it, since its picture was taken; NaN where there was none."""
     age_p95_ms: float
     drops: dict[str, int]
-    """What did not go on, by reason, since the start."""
     memory_bytes: int
-    """Resident memory that is the process's own (not shared)."""
     recording: str = ""
-    """The recorder alone: name of the recording that is being written, such as 'session.mcap'; empty while there is none."""
     network_p50_ms: float = nan
-    """What the worker's networks took for one output, all runs together; NaN where none has run."""
     network_p95_ms: float = nan
     device: str = ""
-    """Where its networks run: 'cpu' or 'npu'; empty where it has none."""
     viewers: int = 0
-    """The worker that serves alone: viewers elsewhere that are connected."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """An order to one worker."""
+    """An order to one worker.
+
+    command: 'stop': finish what is in hand, say End, leave. 'status': answer only. The recorder's others are in app/recording/orders.py.
+    """
 
     command: str
-    """'stop': finish what is in hand, say End, leave. 'status': answer only. The recorder's others are in app/recording/orders.py."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer to a Control."""
+    """A worker's answer to a Control.
+
+    ok: whether it was done.
+    text: a line for people.
+    """
 
     ok: bool
     text: str
@@ -190,13 +216,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class End:
-    """The sender's last message."""
+    """The sender's last message.
+
+    sender: the worker.
+    frames: frames captured in all, as far as the sender knows.
+    note: a warning for people (such as a truncated video); may be empty.
+    """
 
     sender: str
     frames: int
-    """Frames captured in all, as far as the sender knows."""
     note: str
-    """A warning for people (such as a truncated video); may be empty."""
 
 
 Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]

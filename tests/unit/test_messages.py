@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pydoc
+import re
 import tracemalloc
 from dataclasses import fields, replace
 from typing import Any
@@ -249,3 +251,10 @@ def test_a_truth_is_no_number(key: str, value: Any) -> None:
     packed = msgpack.unpackb(encode(Health("lift", 1, 2, 3, "running", "", 4, 30.0, 1.0, 1.0, {}, 5)))
     with pytest.raises(MessageError, match=f"Health.{key} is {type(value).__name__}"):
         decode(msgpack.packb({**packed, key: value}))
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
+def test_help_tells_of_every_field(kind: type[Message]) -> None:
+    told = pydoc.render_doc(kind, renderer=pydoc.plaintext).partition(" Methods defined here:")[0]
+    lines = [match[1] for match in re.finditer(r"^ \|  ([a-z0-9_, ]+): \S", told, re.MULTILINE)]
+    assert {name for line in lines for name in line.split(", ")} == {item.name for item in fields(kind)}
