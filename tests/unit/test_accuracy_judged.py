@@ -34,7 +34,8 @@ def scenes(judge):
 
 
 def test_at_its_own_rate_a_scene_is_what_the_judge_shows(judge, scenes):
-    for scene, (name, truth_m, clean_px, noisy_px, width_px, height_px) in zip(scenes, judge.seen(True, SEED)):
+    for scene, (name, *shown, _contact, width_px, height_px) in zip(scenes, judge.seen(True, SEED)):
+        truth_m, clean_px, noisy_px = (points[:, :17] for points in shown)
         times_s = scene.times_s(FPS)
         assert (scene.name, scene.width_px, scene.height_px, len(times_s)) == (name, width_px, height_px, len(truth_m))
         assert np.allclose(scene.truth_m(times_s), truth_m, atol=1e-6)

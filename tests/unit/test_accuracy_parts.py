@@ -26,8 +26,8 @@ TOLD_BY = {
 }
 
 
-def noise(points_px, rng):
-    return points_px + rng.normal(0, 3, points_px.shape)
+def noise(points_px, rng, size_px):
+    return points_px + rng.normal(0, 0.01 * size_px, points_px.shape)
 
 
 def made_scene(number=0, seconds=4.0):
@@ -65,7 +65,7 @@ def test_a_scene_is_the_clip_itself_at_its_own_times():
 def test_the_judges_noise_is_drawn_again_and_another_draw_is_another():
     scene = made_scene()
     clean_px = scene.clean_px(scene.cut(scene.times_s(30)))
-    assert np.array_equal(scene.noisy_px(clean_px), noise(clean_px, np.random.default_rng(9)))
+    assert np.array_equal(scene.noisy_px(clean_px), noise(clean_px, np.random.default_rng(9), np.ptp(clean_px, axis=1).max(-1).mean()))
     assert not np.array_equal(scene.noisy_px(clean_px, 1), scene.noisy_px(clean_px))
 
 
@@ -85,7 +85,8 @@ def test_the_motion_between_the_judges_frames_is_seen_by_the_same_camera(tmp_pat
     def view(joints_m, drawn):
         return joints_m @ turn + [0.1, 0.2, drawn.uniform(2, 8)], 900.0, 640, 480
 
-    judge = SimpleNamespace(MOTION=tmp_path / "motion.npz", clips=lambda _: [("a-5_1", every[::2].astype(float))], view=view)
+    with_feet = np.concatenate([every[::2], np.full((21, 4, 3), np.nan)], 1)
+    judge = SimpleNamespace(MOTION=tmp_path / "motion.npz", clips=lambda _: [("a-5_1", with_feet, None)], view=view)
     (scene,) = scenes(judge)
     drawn = np.random.default_rng(SEED)
     expected, *_ = view(every.astype(float), drawn)
