@@ -1,5 +1,5 @@
 # make demo   the main job on a real video        make check  format, lint, types, one-way imports
-# make test   every test                          make bench  every number of the README, with make accuracy
+# make test   every test (make unit: the fast ones) make bench  every number of the README, with make accuracy
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON39 ?= $(shell for python in python3.9 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.9*/bin/python3.9; do \
 	"$$python" -c "import ensurepip, venv" 2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: help demo test check bench accuracy peer board clean
+.PHONY: help demo test unit check bench accuracy peer board clean
 help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -17,6 +17,10 @@ demo: .venv/ready          ## run the live pipeline on a real video; results in 
 test: .venv/tested peer board ## fetch the models, run the tests
 	@$(BIN)/poselift models pull
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+unit: .venv/tested         ## the fast tests: no processes, no other environments
+	@$(BIN)/poselift models pull
+	@$(BIN)/pytest --quiet --numprocesses 2 tests/unit tests/pipeline
 
 check: .venv/checked       ## format, lint, types, one-way imports
 	@$(BIN)/ruff format --check --quiet .
