@@ -15,6 +15,7 @@ from pathlib import Path
 from app.config import Config, save
 from app.dataflow.messages import Health, Message, Pose2D, Pose3D
 from app.dataflow.outside import Orders, Watch
+from app.dataflow.session import join
 from app.dataflow.streams import WATCH, is_onlooker, links
 from app.errors import UserError
 from app.processes.loop import EXIT_WITHIN_S
@@ -108,6 +109,7 @@ class Supervisor:
         for worker in self.children:  # those of a supervisor that was killed are still leaving
             os.close(lock(self.folder, worker, EXIT_WITHIN_S + 1))
         self._clean()
+        join(self.folder)  # the run is one session, also if all its workers die at once
         save(self.config, self._config_path)
         self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
         self._orders = Orders(self.folder)
