@@ -10,8 +10,9 @@ from typing import Optional
 
 from app.config import CaptureConfig, Config
 from app.dataflow.bus import Bus
-from app.dataflow.frames import TAKERS, Position, RingWriter, take_over
+from app.dataflow.frames import TAKERS, RingWriter, take_over
 from app.dataflow.messages import Frame, Stamp
+from app.dataflow.session import join
 from app.dataflow.streams import Take
 from app.errors import UserError
 from app.processes.loop import TURN_S, Loop
@@ -28,11 +29,11 @@ log = logging.getLogger("capture")
 
 
 class FrameSender:
-    """Numbers pictures, puts them into the ring and announces them. Goes on where an earlier capture in the same folder stopped."""
+    """Numbers pictures, puts them into the ring and announces them. Goes on where an earlier capture of the same session stopped."""
 
     def __init__(self, loop: Loop, folder: Path, slots: int, live: bool) -> None:
         self._loop, self._folder, self._slots, self._live = loop, folder, slots, live
-        self._ring_number, self.position = take_over(folder)
+        self._ring_number, self.position = take_over(folder, join(folder).start_ns)
         loop.frames_captured = self.position.next_frame
         self._ring: Optional[RingWriter] = None
         self._every = [link.taker for link in loop.bus.links if link.message is Frame and link.take is Take.EVERY]
@@ -50,7 +51,7 @@ class FrameSender:
             return
         slot, number = free[0], self.position.next_frame
         t_ns = max(picture.t_ns, self.position.t_ns + 1)
-        self.position = Position(number + 1, t_ns)
+        self.position = self.position._replace(next_frame=number + 1, t_ns=t_ns)
         generation = ring.write(slot, picture.pixels, self.position)
         if not self._live or len(free) > KEPT_FREE:
             for taker in self._every:

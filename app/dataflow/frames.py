@@ -39,10 +39,11 @@ class Overwritten(Exception):
 
 
 class Position(NamedTuple):
-    """How far a capture came: the number its next frame gets, and the time of its last one, ns."""
+    """How far a capture came: the number its next frame gets, the time of its last one, ns, and the start of the session they are of."""
 
     next_frame: int = 0
     t_ns: int = NEVER
+    session_ns: int = 0
 
 
 BEGINNING = Position()
@@ -52,7 +53,7 @@ class _Layout:
     """The arrays inside a ring file. `held` is uint8 [slots, takers], `generations` uint64 [slots] (0: being written)."""
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, 4)  # slots, bytes a slot, next frame, last t_ns
+        self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, 5)  # slots, bytes a slot, Position
         slots, slot_bytes = int(self.sizes[0]), int(self.sizes[1])
         self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
         held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
@@ -162,16 +163,19 @@ def ring_path(folder: Path, number: int) -> Path:
     return folder / f"frames-{number}.ring"
 
 
-def take_over(folder: Path) -> tuple[int, Position]:
-    """Number for a new ring, and where an earlier capture stopped; removes what that one left.
+def take_over(folder: Path, session_ns: int) -> tuple[int, Position]:
+    """Number for a new ring, and where an earlier capture of the session that began then stopped; removes what that one left.
 
-    Until the new ring is there, one without slots keeps the position in its place: this capture may die before.
+    What another session left, such as that of an earlier boot, has other numbers and times: this one begins anew. Until the new ring is
+    there, one without slots keeps the position in its place: this capture may die before.
     """
     rings = sorted(folder.glob("frames-*.ring"), key=lambda path: int(path.stem.split("-")[1]))
+    position = Position(session_ns=session_ns)
     if not rings:
-        return 0, BEGINNING
+        return 0, position
     number = int(rings[-1].stem.split("-")[1]) + 1
-    position = Position(*map(int, np.fromfile(rings[-1], np.int64, 4)[2:]))
+    left = Position(*map(int, np.fromfile(rings[-1], np.int64, 5)[2:]))
+    position = left if left.session_ns == session_ns else position
     _allocate(ring_path(folder, number), 0, 0, position)
     for path in rings:
         path.unlink()

@@ -218,7 +218,7 @@ def test_a_ring_has_all_its_room_from_the_start(tmp_path: Path) -> None:
 
 
 def test_nothing_to_take_over(tmp_path: Path) -> None:
-    assert take_over(tmp_path) == (0, Position(0, NEVER))
+    assert take_over(tmp_path, 0) == (0, Position(0, NEVER))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,26 +226,36 @@ def test_a_capture_that_comes_back_goes_on_where_it_was(tmp_path: Path) -> None:
     ring = a_ring(tmp_path, number=7)
     for frame in range(5):
         put(ring, frame % 4, 1, frame)
-    number, position = take_over(tmp_path)
+    number, position = take_over(tmp_path, 0)
     assert (number, position) == (8, Position(5, 4))
     again = a_ring(tmp_path, number=number, start=position)
     assert [path.name for path in tmp_path.iterdir()] == ["frames-8.ring"]
     assert RingReader(tmp_path, "detect") and again.all_released()
-    assert take_over(tmp_path) == (9, position)
+    assert take_over(tmp_path, 0) == (9, position)
 
 
 def test_a_capture_that_dies_again_before_its_first_picture_loses_nothing(tmp_path: Path) -> None:
     put(a_ring(tmp_path), 0, 1, frame=41)
     for number in (1, 2, 3):
-        assert take_over(tmp_path) == (number, Position(42, 41))
+        assert take_over(tmp_path, 0) == (number, Position(42, 41))
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= PAGE, "an old ring is kept"
         RingReader(tmp_path, "detect")  # finds no slots
+
+
+def test_what_another_session_left_is_removed_and_its_numbers_and_times_do_not_go_on(tmp_path: Path) -> None:
+    yesterday, today = 1000, 2000
+    ring = a_ring(tmp_path, start=Position(session_ns=yesterday))
+    ring.write(0, filled(1), Position(41, 10**15, yesterday))
+    assert take_over(tmp_path, yesterday) == (1, Position(41, 10**15, yesterday))
+    assert take_over(tmp_path, today) == (2, Position(0, NEVER, today))
+    assert take_over(tmp_path, today) == (3, Position(0, NEVER, today))
+    assert [path.name for path in tmp_path.iterdir()] == ["frames-3.ring"]
 
 
 def test_the_last_of_several_rings_counts(tmp_path: Path) -> None:
     for number, frame in ((9, 90), (10, 100), (2, 20)):
         put(a_ring(tmp_path, number=number), 0, 1, frame)
-    assert take_over(tmp_path) == (11, Position(101, 100))
+    assert take_over(tmp_path, 0) == (11, Position(101, 100))
     assert [path.name for path in tmp_path.iterdir()] == ["frames-11.ring"]
 
 
