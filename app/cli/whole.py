@@ -59,7 +59,8 @@ def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, ad
             held = number not in stretch.seen
             if not held:
                 root_m = lifter.root_m(joints_m, of_keypoints, *size_px)
-            rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
+            if not np.isnan(joints_m).any():
+                rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
             advance(1)
     return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
 

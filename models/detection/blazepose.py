@@ -100,10 +100,12 @@ class BlazePose:
         """The person in `region`, None where the network says that there is none."""
         matrix = to_picture(region, pose.INPUT_SIZE)
         answer = self._landmarks.run({"picture": cut_out(picture, matrix, pose.INPUT_SIZE, cv2.BORDER_REPLICATE)})
-        if answer["flag"][0, 0] < self._min_presence:
+        if not pose.somebody(answer, self._min_presence):
             return None
         points, confidence = pose.decode(answer)
         points_px = transform(points, matrix)
+        if (points_px[17] == points_px[18]).all():  # a circle without a size tells no region to look at next
+            return None
         return Sight(np.column_stack([points_px[:17], confidence]).astype(np.float32), points_px[17:])
 
     def _next_region(self, sight: Sight, elapsed_s: float) -> Region:

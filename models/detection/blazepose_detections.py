@@ -20,6 +20,8 @@ INPUT_SIZE = 224
 STRIDES = (8, 16, 32, 32, 32)
 ANCHORS_PER_LAYER = 2
 """One for aspect ratio 1, one for the scale between this layer's and the next (`interpolated_scale_aspect_ratio`)."""
+FARTHEST_PX = 10 * INPUT_SIZE
+"""A box or point that lies farther out is none."""
 OVERLAP = 0.3
 """Boxes with a larger intersection over union are one person (`min_suppression_threshold`)."""
 
@@ -52,11 +54,14 @@ def decode(answer: Mapping[str, Array], centers: Floats, min_score: float) -> De
     """The people in the network's answer; `centers` come from `anchors()`.
 
     `scores` [1, 2254, 1] are before the sigmoid. A row of `boxes` [1, 2254, 12] is centre x, y, width, height, then x, y of
-    mid-hip, circle, mid-shoulder, upper-body circle; all in pixels, the points relative to the anchor's centre.
+    mid-hip, circle, mid-shoulder, upper-body circle; all in pixels, the points relative to the anchor's centre. Who is not told of in
+    plausible numbers (NaN and infinity are none) is nobody.
     """
     logits: Floats = answer["scores"].reshape(-1).astype(np.float32, copy=False)
-    sure = np.flatnonzero(logits >= np.log(min_score / (1 - min_score)))
+    sure = np.flatnonzero((logits >= np.log(min_score / (1 - min_score))) & (logits < np.inf))
     rows = answer["boxes"][0][sure, :8]
+    told = (np.abs(rows) <= FARTHEST_PX).all(axis=1)
+    sure, rows = sure[told], rows[told]
     rows[:, [0, 1, 4, 5, 6, 7]] += np.tile(centers[sure], 3)
     half = rows[:, 2:4] / 2
     corners = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1)

@@ -21,11 +21,22 @@ COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 ALIGNMENT_LANDMARKS = (33, 34)
 """The auxiliary landmarks: mid-hip and the body circle's top (see `models.detection.blazepose_regions.around_body`)."""
 USED = np.array(COCO_LANDMARKS + ALIGNMENT_LANDMARKS)
+FARTHEST = 10 * INPUT_SIZE
+"""A landmark that lies farther out, in pixels, or is surer than this, is none."""
 
 REACH = np.arange(-3, 4)
 """Cells of the heatmap around a landmark that refine it (`kernel_size: 7`)."""
 MIN_HEAT = 0.5
 """Below this everywhere around it, a landmark stays as it is (default of `min_confidence_to_refine`)."""
+
+
+def somebody(answer: Mapping[str, Array], min_presence: float) -> bool:
+    """Whether the network's answer shows a person: its `flag` [1, 1] (0 to 1) says so, and all that `decode` takes are plausible numbers.
+
+    NaN and infinity are none.
+    """
+    rows = answer["landmarks"].reshape(-1, 5)[USED]
+    return bool(min_presence <= answer["flag"][0, 0] < np.inf and (np.abs(rows) <= FARTHEST).all())
 
 
 def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
@@ -44,16 +55,17 @@ def refine(points: Floats, heatmap: Floats, numbers: npt.NDArray[np.intp]) -> Fl
     """`points` [N, 2], each moved to the centre of mass of the heat around it.
 
     `heatmap` [M, S, S] before the sigmoid; `numbers` [N] says which map belongs to which point. As in MediaPipe's
-    RefineLandmarksFromHeatmapCalculator, a cell stands for the point at its upper left corner.
+    RefineLandmarksFromHeatmapCalculator, a cell stands for the point at its upper left corner. Heat that is no number refines nothing.
     """
     size = heatmap.shape[1]
     scale = size / INPUT_SIZE
     cells = (points * scale).astype(np.intp)[:, :, np.newaxis] + REACH
     inside = (cells >= 0) & (cells < size)
     (columns, rows), (column_inside, row_inside) = (cells % size).transpose(1, 0, 2), inside.transpose(1, 0, 2)
-    heat = sigmoid(heatmap[numbers[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]])
+    logits = heatmap[numbers[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]]
+    heat = sigmoid(logits)
     heat *= row_inside[:, :, np.newaxis] & column_inside[:, np.newaxis]
-    hot = inside[:, :, len(REACH) // 2].all(axis=1) & (heat.max(axis=(1, 2)) >= MIN_HEAT)
+    hot = inside[:, :, len(REACH) // 2].all(axis=1) & (heat.max(axis=(1, 2)) >= MIN_HEAT) & (logits.max(axis=(1, 2)) < np.inf)
     along_columns, along_rows = heat.sum(axis=1), heat.sum(axis=2)
     moments = np.stack([(along_columns * columns).sum(axis=1), (along_rows * rows).sum(axis=1)], axis=1)
     mass = np.where(hot, along_rows.sum(axis=1), 1)

@@ -14,7 +14,7 @@ from models.lifting.lifter_metadata import LifterMetadata
 from models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from models.lifting.root import locate_roots
 from models.lifting.slots import Slots, plausible
-from models.lifting.stateful import Bools, StatefulNetwork
+from models.lifting.stateful import Bools, StatefulNetwork, told
 from models.lifting.temporal import Outputs
 from models.lifting.ticks import NS_PER_S, TickGrid
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
@@ -143,6 +143,8 @@ class Lifter:
             self._commit(part)
         self._slots.admit(int(t_ns), arrived)
         joints = self._commit(1.0) if advance.on_tick else self._look()
+        if len(joints) < len(self._slots.people):
+            self._slots.left_out["no numbers from the network"] += len(self._slots.people) - len(joints)
         if self._steady:
             joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
         return self._lifted(ids, joints, peeked=not advance.on_tick)
@@ -152,9 +154,10 @@ class Lifter:
         return joints if known.held else joints._replace(joints_m=known.steady.step(t_ns, known.keypoints, joints.joints_m))
 
     def _commit(self, part: float) -> dict[int, _Joints]:
+        """Everyone's joints. Whose are no numbers has a past that cannot be used either, and begins anew."""
         self._newest = self._evaluate(self._network.commit, part)
-        for known in self._slots.people.values():
-            known.columns += 1
+        for person, known in self._slots.people.items():
+            known.columns = known.columns + 1 if person in self._newest else 0
         return self._newest
 
     def _look(self) -> dict[int, _Joints]:
@@ -170,7 +173,7 @@ class Lifter:
         return {person: _between(self._newest.get(person, ahead), ahead, part) for person, ahead in joints.items()}
 
     def _evaluate(self, step: Callable[[Floats, Bools], Outputs], part: float) -> dict[int, _Joints]:
-        """Everyone's joints, that part of the way from the last measurement to this one."""
+        """Everyone's joints, that part of the way from the last measurement to this one; of those for whom the network gives numbers."""
         people = self._slots.people
         if not people:
             return {}
@@ -186,6 +189,10 @@ class Lifter:
         reset = np.zeros(self._rows, np.bool_)
         reset[rows] = starts
         outputs = step(features, reset)
+        sound = told(outputs)[rows].reshape(-1, len(people)).all(0)
+        persons = [person for person, is_sound in zip(people, sound) if is_sound]
+        kept = np.tile(sound, len(rows) // len(people))
+        rows, views = rows[kept], views[kept]
         pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
         joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m
         if outputs.sigma is None:
@@ -193,15 +200,15 @@ class Lifter:
         else:
             sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * self._unit_m
         if self._flip:
-            half = len(people)
+            half = len(persons)
             joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
             sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
-        return dict(zip(people, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
+        return dict(zip(persons, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
 
     def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
         people = self._slots.people
-        seen = [person for person in dict.fromkeys(measured) if person in people and not people[person].held]
-        order = seen + [person for person in people if people[person].held]
+        seen = [person for person in dict.fromkeys(measured) if person in known_joints and not people[person].held]
+        order = seen + [person for person in known_joints if people[person].held]
         chosen = [people[person] for person in order]
         keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
         joints = [known_joints[person] for person in order]
@@ -219,13 +226,13 @@ class Lifter:
         )
 
     def _located(self, people: Sequence[int], joints_m: Floats, keypoints: Floats) -> Floats:
-        """The roots [M, 3] of these people, who are all that have slots."""
+        """The roots [M, 3] of these people, who are all that have a pose."""
         if self.delay_ns:
             return np.full((len(people), 3), np.nan, np.float32)
         root_m = locate_roots(joints_m, keypoints, *self._size_px, self._focal_px)
         for row, person in enumerate(people):
             if self._slots.people[person].held:
-                root_m[row] = self._roots_m[person]
+                root_m[row] = self._roots_m.get(person, np.nan)
         self._roots_m = dict(zip(people, root_m.copy()))
         return root_m
 

@@ -13,6 +13,18 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 
+FARTHEST = 1000.0
+"""A joint that lies farther from the root, in body scales or metres, is none."""
+
+
+def told(outputs: Outputs) -> Bools:
+    """[rows]: which rows are plausible numbers; NaN and infinity are none."""
+    plausible = np.abs(outputs.pose) <= FARTHEST
+    if outputs.sigma is not None:
+        plausible &= np.abs(outputs.sigma) <= FARTHEST
+    return np.asarray(plausible.reshape(len(plausible), -1).all(-1))
+
+
 class StatefulNetwork:
     """Steps a stateful graph (`models/convert/lifter.py`) on any backend: one column of every slot in, one pose of every slot out."""
 

@@ -17,7 +17,8 @@ from models.lifting.lifter import require_shapes
 from models.lifting.lifter_metadata import LifterMetadata
 from models.lifting.mirror import mirrored_joints, mirrored_keypoints
 from models.lifting.root import locate_roots
-from models.lifting.stateful import StatefulNetwork
+from models.lifting.stateful import StatefulNetwork, told
+from models.lifting.temporal import Outputs
 from models.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
@@ -52,15 +53,16 @@ class WholeSequence:
     def poses(self, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> Iterator[Floats]:
         """The joints [17, 3] of every frame of `keypoints` [T, 17, 3] (x px, y px, confidence), in order.
 
-        Metres from the root, in the camera's axes. All x and y are to be in place: a network like this knows of no missing ones.
+        Metres from the root, in the camera's axes; NaN where the network gives no plausible numbers. All x and y are to be in place: a
+        network like this knows of no missing ones.
         """
         columns = self._columns(np.asarray(keypoints, np.float32), width_px, height_px)
         last = len(columns) - 1
         for frame in range(-self.reach, last + 1):
             ahead = frame + self.reach
-            pose = self._network.commit(columns[min(ahead, last)], np.full(columns.shape[1], ahead == 0)).pose
+            outputs = self._network.commit(columns[min(ahead, last)], np.full(columns.shape[1], ahead == 0))
             if frame >= 0:
-                yield self._joints_m(pose.reshape(-1, len(H36M_JOINTS), 3))
+                yield self._joints_m(outputs) if told(outputs).all() else np.full((len(H36M_JOINTS), 3), np.nan, np.float32)
 
     def root_m(self, joints_m: Floats, keypoints: Floats, width_px: int, height_px: int) -> Floats:
         """Where a frame's root is, [3], as `locate_roots` tells it from the frame's joints and keypoints [17, 3]."""
@@ -73,7 +75,8 @@ class WholeSequence:
         columns: Floats = observed.reshape(*views.shape[:2], *observed.shape[1:])
         return columns
 
-    def _joints_m(self, pose: Floats) -> Floats:
+    def _joints_m(self, outputs: Outputs) -> Floats:
+        pose = outputs.pose.reshape(-1, len(H36M_JOINTS), 3)
         if self._flip:
             pose = np.stack([pose[0], mirrored_joints(pose[1])])
         joints_m: Floats = (pose - pose[:, :1]).mean(0) * self._unit_m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -258,3 +258,101 @@ def test_times_must_grow(world, blazepose):
 def test_networks_that_are_mixed_up_are_refused(world):
     with pytest.raises(ModelError, match=r"not BlazePose's detector.*models pull"):
         BlazePose(world.landmarks, world.detector)
+
+
+NO_NUMBERS = (np.nan, np.inf, -np.inf)
+NO_PLACES = (*NO_NUMBERS, 3e38)
+
+
+class Broken:
+    """A network some of whose numbers are none, while `by` says so."""
+
+    def __init__(self, network: Fake) -> None:
+        self.inputs, self.outputs, self.metadata = network.inputs, network.outputs, network.metadata
+        self.by: Callable[[dict[str, np.ndarray]], None] = lambda answer: None
+        self._network = network
+
+    def run(self, tensors):
+        answer = {name: array.copy() for name, array in self._network.run(tensors).items()}
+        self.by(answer)
+        return answer
+
+
+def follow_brokenly(world: World, break_it: Callable[[Broken, Broken], None]) -> list[np.ndarray]:
+    """Keypoints [K, 17, 3] of twelve frames of one person who moves; the networks are broken in frames 3 to 5."""
+    detector, landmarks = Broken(world.detector), Broken(world.landmarks)
+    blazepose = BlazePose(detector, landmarks)
+    found = []
+    for frame in range(12):
+        if frame == 3:
+            break_it(detector, landmarks)
+        if frame == 6:
+            detector.by = landmarks.by = lambda answer: None
+        world.people = [HERE._replace(x=300 + 4 * frame)]
+        people = blazepose.step(world.picture(), at_ns(frame))
+        assert len(people.person) == len(people.keypoints) and np.isfinite(people.keypoints).all()
+        found.append(people.keypoints)
+    return found
+
+
+def putting(output: str, where, value: float) -> Callable[[dict[str, np.ndarray]], None]:
+    def put(answer):
+        answer[output][where] = value
+
+    return put
+
+
+LANDMARK_COLUMNS = [np.s_[0, 5 * 11 + column] for column in range(5)]
+ALIGNMENT = [np.s_[0, 5 * 33], np.s_[0, 5 * 34 + 1]]
+
+
+@pytest.mark.parametrize(
+    ("output", "where", "value"),
+    [
+        *(("flag", np.s_[:], value) for value in NO_NUMBERS),
+        *(("landmarks", where, value) for where in (np.s_[:], *LANDMARK_COLUMNS, *ALIGNMENT) for value in NO_PLACES),
+    ],
+)
+def test_who_is_told_of_in_no_numbers_is_let_go_and_found_again(world, output, where, value):
+    def break_it(detector, landmarks):
+        landmarks.by = putting(output, where, value)
+
+    found = follow_brokenly(world, break_it)
+    assert [len(keypoints) for keypoints in found] == [1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+    healthy = follow_brokenly(World(), lambda *_: None)
+    for frame in (6, 11):
+        np.testing.assert_allclose(found[frame][0], healthy[frame][0], atol=0.7)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_heat_in_no_numbers_refines_nothing(world, value):
+    def break_it(detector, landmarks):
+        landmarks.by = putting("heatmap", np.s_[:], value)
+
+    found = follow_brokenly(world, break_it)
+    assert [len(keypoints) for keypoints in found] == [1] * 12
+    np.testing.assert_array_equal(np.array(found), np.array(follow_brokenly(World(), lambda *_: None)))
+
+
+@pytest.mark.parametrize("where", [np.s_[:], np.s_[0, 0, 0]])
+@pytest.mark.parametrize(("output", "value"), [*(("scores", value) for value in NO_NUMBERS), *(("boxes", value) for value in NO_PLACES)])
+def test_whom_the_detector_tells_of_in_no_numbers_is_nobody(world, output, where, value):
+    network = Broken(world.detector)
+    network.by = putting(output, where, value)
+    blazepose = BlazePose(network, world.landmarks)
+    assert see(world, blazepose, 0, HERE) == []
+    assert world.landmarks.runs == 0
+    assert see(world, blazepose, 1, Person(0, 0, 1), HERE) == ([1] if where != np.s_[:] else []), "the next one is found all the same"
+    network.by = lambda answer: None
+    assert len(see(world, blazepose, 2, HERE)) == 1
+
+
+def test_a_person_without_a_size_is_not_followed(world):
+    def break_it(detector, landmarks):
+        def to_one_point(answer):
+            answer["landmarks"].reshape(39, 5)[33:35, :2] = 128
+
+        landmarks.by = to_one_point
+
+    found = follow_brokenly(world, break_it)
+    assert [len(keypoints) for keypoints in found] == [1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]

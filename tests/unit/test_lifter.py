@@ -316,3 +316,55 @@ def test_a_file_that_is_no_lifter_says_why(weights, tmp_path, metadata, message)
     onnx.save(build(weights, metadata), tmp_path / "lifter.onnx")
     with pytest.raises(ModelError, match=message):
         Lifter(open_model(tmp_path / "lifter.onnx"))
+
+
+class Broken:
+    """A lifter whose `output` is `value` in some rows, while there are `rows`."""
+
+    def __init__(self, model, output="pose", value=np.nan):
+        self._model, self._output, self._value = model, output, value
+        self.inputs, self.outputs, self.metadata = model.inputs, model.outputs, model.metadata
+        self.rows = []
+
+    def carrying(self, states, rows):
+        self._carrying = self._model.carrying(states, rows)
+        return self
+
+    def run(self, tensors, keep):
+        outputs = {name: array.copy() for name, array in self._carrying.run(tensors, keep).items()}
+        outputs[self._output].reshape(len(outputs["pose"]), -1)[self.rows, 7] = self._value
+        return outputs
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("flip", ["no", "yes"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("output", ["pose", "sigma"])
+def test_who_is_lifted_to_no_numbers_has_no_pose_and_begins_anew(tmp_path, monkeypatch, output, value, flip):
+    """The others' poses stay as they are, bit for bit."""
+    monkeypatch.setattr(lifter_metadata, "NORMALISATIONS", {"plain": Plain()})
+    monkeypatch.setattr(Plain, "sigma_to_camera", lambda self, sigma, view: sigma * np.abs(view), raising=False)
+    weights = random_lifter((3, 3), 64, features=51, spread=True)
+    onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain", "flip": flip}), tmp_path / "lifter.onnx")
+    model = open_model(tmp_path / "lifter.onnx")
+    broken = Broken(model, output, value)
+    lifter, healthy, anew = (Lifter(of, slots=2, steady=False) for of in (broken, model, model))
+    walks = [walk(30, seed) for seed in (0, 1)]
+    for frame, time in enumerate(frames_ns(30)):
+        now = [walks[0][frame], walks[1][frame]]
+        broken.rows = [1] if 10 <= frame < 14 else []
+        seen = [8] if frame == 18 else [8, 9]
+        lifted = lifter.step(time, seen, now[: len(seen)], WIDTH, HEIGHT)
+        other = healthy.step(time, seen, now[: len(seen)], WIDTH, HEIGHT)
+        assert lifted.person.tolist() == ([8] if broken.rows else [8, 9])
+        for told in (lifted.joints_m, lifted.sigma_m, lifted.keypoints, lifted.confidence):
+            assert np.isfinite(told).all()
+        assert lifted.joints_m[0].tobytes() == other.joints_m[0].tobytes()
+        if frame >= 14:
+            np.testing.assert_allclose(
+                lifted.joints_m[1], anew.step(time, seen[1:], now[1 : len(seen)], WIDTH, HEIGHT).joints_m[0], atol=TOLERANCE
+            )
+            assert lifted.warming.tolist() == [False, frame < 22]
+    assert lifter.left_out == {"no numbers from the network": 4}

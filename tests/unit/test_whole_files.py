@@ -75,6 +75,27 @@ def test_the_poses_are_the_published_network_s(path: Path, frames: int, flip: bo
     assert flip == (np.abs(poses - network(keypoints)).max() > 0.01)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_frame_that_is_lifted_to_no_numbers_has_no_pose(path: Path, flip: bool, value: float) -> None:
+    lifter, frames = WholeSequence(open_model(path), flip), 12
+    commit = lifter._network.commit
+    steps = iter(range(frames + REACH))
+
+    def broken(features: Any, reset: Any) -> Any:
+        outputs = commit(features, reset)
+        if next(steps) == REACH + 5:
+            outputs.pose.reshape(len(outputs.pose), -1)[-1, 20] = value
+        return outputs
+
+    lifter._network.commit = broken
+    keypoints = walk(frames)
+    answers = lift_whole(lifter, [message(frame, {7: keypoints[frame]}) for frame in range(frames)], 0.5, lambda _: None)
+    assert [len(answer.person) for answer in answers] == [int(frame != 5) for frame in range(frames)]
+    poses = np.array([answer.joints_m[0] for answer in answers if len(answer.person)])
+    assert np.abs(poses - np.delete(network(keypoints, flip), 5, 0)).max() < TOLERANCE
+
+
 def message(number: int, people: dict[int, Any], fps: float = 30) -> Pose2D:
     keypoints = np.array(list(people.values()), np.float32).reshape(-1, 17, 3)
     return Pose2D(number, round(number * 1e9 / fps), WIDTH, HEIGHT, np.array(list(people), np.int64), keypoints)
