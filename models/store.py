@@ -82,6 +82,7 @@ def pull(
     place or not there.
     """
     folder = folder or default_folder()
+    _remove_left(folder)
     wanted = [of.entry for of in status(folder, manifest) if of.state != "present"]
     convert = _converter() if any(entry.conversion for entry in wanted) else None
     absent = [entry for entry in (manifest or entries()).values() if _trouble(_original_path(entry, folder), entry.sha256)]
@@ -156,6 +157,14 @@ def _converter() -> Callable[[bytes, Entry], bytes]:
         return model
 
     return convert_entry
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what a process that was killed left half written."""
+    for part in folder.glob(".*.part"):
+        pid = part.stem.rpartition(".")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            part.unlink(missing_ok=True)
 
 
 def _store(path: Path, content: bytes) -> None:

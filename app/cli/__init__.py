@@ -3,6 +3,7 @@
 # No postponed annotations here: on Python 3.9 typer would not see what `Annotated` holds.
 
 import os
+import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -351,6 +352,7 @@ def keys_revoke(
 
 def main() -> None:
     """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1."""
+    signal.signal(signal.SIGTERM, _leave)
     try:
         cli()
     except (UserError, ModelError) as error:
@@ -362,6 +364,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # such as a disk that is full
         sys.exit(_say(f"{error.filename or 'the system'}: {error.strerror or error}", 1))
+
+
+def _leave(number: int, _frame: object) -> None:
+    """Told to end: what is half done is cleaned up, and the exit code says so."""
+    sys.exit(128 + number)
 
 
 def _say(line: str, code: int) -> int:

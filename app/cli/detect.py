@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
+from app.atomic import scratch
 from app.cli.lift import finish, run_file
 from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
@@ -23,14 +23,14 @@ def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
     if out.suffix != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
     make_folder(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".poselift-", dir=out.parent) as folder:
+    with scratch(out.parent) as folder:
         config = load(config_path).changed(
             workers=["capture", "detect", "record"],
             capture={"source": str(source)},
-            record={"folder": str(Path(folder).absolute()), "pictures": "none"},
+            record={"folder": str(folder.absolute()), "pictures": "none"},
         )
-        run = run_file(config, Path(folder), "detecting")
-        recording = Path(folder) / f"{config.record.name}.mcap"
+        run = run_file(config, folder, "detecting")
+        recording = folder / f"{config.record.name}.mcap"
         poses = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         if not poses:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")

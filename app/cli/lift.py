@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Optional
 
 import numpy as np
 
+from app.atomic import scratch
 from app.cli.drive import Run, drive
 from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
@@ -69,14 +69,14 @@ def lift_whole_video(source: Path, out: Path, draw: bool, config: Config, whole:
     """The same with a lifter that looks ahead: the 2D part of the pipeline first, then everyone's whole sequence."""
     log = out / f"{LOG}.mcap"
     make_folder(out)
-    with tempfile.TemporaryDirectory(prefix=".poselift-", dir=out) as folder:
+    with scratch(out) as folder:
         config = config.changed(
             workers=["capture", "detect", "record"],
             capture={"source": str(source)},
-            record={"folder": str(Path(folder).absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
+            record={"folder": str(folder.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
         )
-        run = run_file(config, Path(folder), "detecting")
-        recording = Path(folder) / log.name
+        run = run_file(config, folder, "detecting")
+        recording = folder / log.name
         seen = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         with ProgressBar("lifting", len(seen)) as bar:
             poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance)

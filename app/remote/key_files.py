@@ -23,12 +23,8 @@ MAX_FILE_BYTES = 1 << 20
 
 def write(path: Path, lines: tuple[str, ...]) -> None:
     """Make or replace a file of keys, on disk before this returns; `lines` are ASCII."""
-    with replacing(path) as part:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-            file.flush()
-            os.fsync(descriptor)  # a board loses its power at any time
+    with replacing(path, 0o600) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
 @contextmanager

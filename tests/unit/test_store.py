@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -273,3 +274,13 @@ def test_notice_names_everything_that_is_fetched():
         if entry.wheel:
             assert str(entry.member) in notice
             assert entry.wheel.requirement.replace("==", " ") in notice
+
+
+def test_what_a_killed_pull_left_goes_with_the_next(folder, manifest):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    folder.mkdir()
+    (folder / f".clip.mp4.{gone.pid}.part").write_bytes(b"half")
+    (folder / f".clip.mp4.{os.getppid()}.part").write_bytes(b"another's, who is at work")
+    store.pull(folder, manifest=manifest)
+    assert [path.name for path in folder.glob(".*")] == [f".clip.mp4.{os.getppid()}.part"]
