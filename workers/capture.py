@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from app.config import CaptureConfig, Config
 from app.dataflow.bus import Bus
@@ -16,7 +16,7 @@ from app.dataflow.session import join
 from app.dataflow.streams import Take
 from app.errors import UserError
 from app.processes.loop import TURN_S, Loop
-from workers.sources import Picture, Source, SourceLost, is_live, open_source
+from workers.sources import Lost, Picture, Source, SourceLost, is_live, open_source
 
 SLOT_WAIT_S = 0.004
 """From a file, how often to look whether a slot has become free: all are full then, so there is time."""
@@ -63,6 +63,12 @@ class FrameSender:
         for taker in self._loop.send(frame):
             ring.release(taker, slot)
 
+    def lose(self, lost: Lost) -> None:
+        """Pictures that there are and that cannot be sent: they have their numbers, and are counted."""
+        self.position = self.position._replace(next_frame=self.position.next_frame + lost.count)
+        self._loop.frames_captured = self.position.next_frame
+        self._loop.skip(lost.reason, lost.count)
+
     def _ring_for(self, picture: Picture) -> RingWriter:
         """The ring, or a new one where a picture is larger than the slots; the old one goes when all have seen what they must."""
         old = self._ring
@@ -86,8 +92,8 @@ class FrameSender:
         return ring.free_slots()
 
 
-def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tuple[Picture, float]]:
-    """Pictures and the source's nominal rate, until the source ends or the worker must leave. A lost camera is opened again."""
+def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tuple[Union[Picture, Lost], float]]:
+    """What the source gives, and its nominal rate, until the source ends or the worker must leave. A lost camera is opened again."""
     while True:
         try:
             for picture in source:
@@ -107,13 +113,16 @@ def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tu
         source = reopened
 
 
-def paced(stream: Iterator[tuple[Picture, float]], loop: Loop) -> Iterator[tuple[Picture, float]]:
+def paced(stream: Iterator[tuple[Union[Picture, Lost], float]], loop: Loop) -> Iterator[tuple[Union[Picture, Lost], float]]:
     """A file's pictures when they are due: by absolute deadlines from the first, so that delays do not add up.
 
     The next one is decoded shortly before it is due, not at once, when the detector is at work on the last.
     """
     begin_ns: Optional[int] = None
     for picture, fps in stream:
+        if isinstance(picture, Lost):
+            yield picture, fps
+            continue
         begin_ns = time.monotonic_ns() - picture.t_ns if begin_ns is None else begin_ns
         _wait_until(begin_ns + picture.t_ns, loop)
         yield picture, fps
@@ -143,10 +152,13 @@ def run(config: Config, bus: Bus) -> None:
     stream = pictures(config.capture, source, loop)
     if not source.live:
         done = sender.position.t_ns  # a capture that was restarted goes on where it was
-        stream = (item for item in stream if item[0].t_ns > done)
+        stream = (item for item in stream if isinstance(item[0], Lost) or item[0].t_ns > done)
         stream = paced(stream, loop) if config.live else stream
     for picture, fps in stream:
-        sender.send(picture, fps, time.monotonic_ns())
+        if isinstance(picture, Lost):
+            sender.lose(picture)
+        else:
+            sender.send(picture, fps, time.monotonic_ns())
         loop.turn()
     loop.end()
 

@@ -28,7 +28,7 @@ from app.recording.writer import RecordingFull
 from models.backends.backend import Model
 from models.lifting.whole_sequence import WholeSequence
 from workers.lift import new_lift, new_whole, open_lifter
-from workers.sources import open_source
+from workers.sources import Lost, open_source
 
 LOG = "poses"
 """The run's own recording, DIR/poses.mcap, without pictures."""
@@ -147,8 +147,13 @@ def _lifted(network: Model, config: Config, seen: Iterable[Pose2D], bar: Progres
 def _shots(config: Config) -> Iterator[Shot]:
     """The source's pictures once more: the run's own log holds none."""
     source = open_source(config.capture)
+    number = 0
     try:
-        for number, picture in enumerate(source):
-            yield Shot(number, picture.t_ns, picture.pixels)
+        for picture in source:
+            if isinstance(picture, Lost):
+                number += picture.count
+            else:
+                yield Shot(number, picture.t_ns, picture.pixels)
+                number += 1
     finally:
         source.close()

@@ -9,6 +9,8 @@ QUEUE_FULL = "queue_full"
 WORKER_DIED = "worker_died"
 NOT_READY = "not_ready"
 OVERWRITTEN = "overwritten"
+DAMAGED = "damaged"
+"""The source has the picture, but not whole."""
 
 
 class Numbered(Protocol):

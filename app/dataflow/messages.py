@@ -60,7 +60,7 @@ def made(convert: Callable[[Any], Any]) -> Any:
 class Frame:
     """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`.
 
-    frame: running number, from 0, without gaps, also when capture was restarted.
+    frame: running number, from 0, also when capture was restarted; without gaps but for `skipped`.
     t_ns: time of the picture, ns.
     width_px, height_px: its size.
     fps: the source's nominal rate, frames per second; 0 where it has none.
@@ -70,6 +70,7 @@ class Frame:
     pixels: the encoded picture in a recording, else empty.
     incarnation: wall time at which the sending process started, ns: tells a restarted sender from a running one.
     trace: a Stamp for each stage so far, capture first.
+    skipped: frames that the source lost since the one before, by reason; they have numbers, too.
     """
 
     frame: int
@@ -84,6 +85,7 @@ class Frame:
     pixels: bytes
     incarnation: int
     trace: tuple[Stamp, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,11 +223,13 @@ class End:
     sender: the worker.
     frames: frames captured in all, as far as the sender knows.
     note: a warning for people (such as a truncated video); may be empty.
+    skipped: frames left out since the sender's message before, by reason.
     """
 
     sender: str
     frames: int
     note: str
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]

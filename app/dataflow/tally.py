@@ -7,9 +7,12 @@ from collections import deque
 from app.dataflow.health import percentiles_ms
 from app.dataflow.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
 from app.dataflow.messages import End, Health, Message, Pose3D
+from app.dataflow.streams import STREAMS
 
 KEPT = 36_000
 """Ages are kept of the last 20 minutes at 30 frames a second."""
+_LAST = next(stream.senders for stream in STREAMS if stream.message is Pose3D)
+"""Whose End tells of the frames after the last pose."""
 
 
 class Tally:
@@ -27,6 +30,7 @@ class Tally:
         self.notes: list[str] = []
         """Warnings that came with the streams' ends."""
         self._ledger = Ledger(QUEUE_FULL, start=0)
+        self._skipped_at_end = 0
 
     def add(self, message: Message) -> None:
         """Take note of a message; Pose3D, End and which recording is on matter."""
@@ -34,14 +38,17 @@ class Tally:
             self._add_pose(message)
         elif isinstance(message, End):
             self.captured = max(self.captured, message.frames)
+            if message.sender in _LAST:
+                add(self.dropped, message.skipped)
+                self._skipped_at_end += sum(message.skipped.values())
             self.notes += [message.note] if message.note and message.note not in self.notes else []
         elif isinstance(message, Health) and message.recording and message.recording not in self.recordings:
             self.recordings.append(message.recording)
 
     def finish(self) -> None:
-        """No more comes: frames after the last pose went down with a worker."""
-        tail = self._ledger.tail(self.captured)
-        add(self.dropped, {WORKER_DIED: tail} if tail else {})
+        """No more comes: frames after the last pose that nobody skipped went down with a worker."""
+        tail = self._ledger.tail(self.captured) - self._skipped_at_end
+        add(self.dropped, {WORKER_DIED: tail} if tail > 0 else {})
 
     def _add_pose(self, pose: Pose3D) -> None:
         self.lifted += 1

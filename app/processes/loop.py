@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Union
+from typing import NamedTuple, Union
 
 from app.dataflow.bus import Bus
 from app.dataflow.health import Meter
@@ -124,11 +124,9 @@ class Loop:
         now_ns = time.monotonic_ns()
         stamp = Stamp(self.bus.worker, self._received_ns if after else message.trace[0].received_ns, now_ns)
         trace = (*after.trace, stamp) if after else (stamp,)
-        changes: dict[str, Any] = {"trace": trace, "incarnation": self.incarnation}
-        if not isinstance(message, Frame):
-            changes["skipped"], self._skipped = self._skipped, {}
+        skipped, self._skipped = self._skipped, {}
         self.manager.watchdog.answered()
-        refused = self.bus.send(replace(message, **changes), self._give_up)
+        refused = self.bus.send(replace(message, trace=trace, incarnation=self.incarnation, skipped=skipped), self._give_up)
         for taker in refused:
             self.meter.drop({f"{QUEUE_FULL}:{taker}": 1})
         self.meter.done(now_ns - trace[0].received_ns)
@@ -140,11 +138,11 @@ class Loop:
             self.manager.watchdog.answered()
             self.meter.done(time.monotonic_ns() - message.trace[0].received_ns)
 
-    def skip(self, reason: str) -> None:
-        """The message in hand gets no answer."""
+    def skip(self, reason: str, count: int = 1) -> None:
+        """The message in hand gets no answer; for capture: the source lost `count` pictures."""
         self.manager.watchdog.answered()
-        add(self._skipped, {reason: 1})
-        self.meter.drop({reason: 1})
+        add(self._skipped, {reason: count})
+        self.meter.drop({reason: count})
 
     def pass_by(self) -> None:
         """The message in hand is not wanted: no answer, and no drop either."""
@@ -178,7 +176,7 @@ class Loop:
         self.manager.tell(STOPPING="1")
         self._say(time.monotonic_ns())
         if not self._terminated:
-            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes)), self._give_up)
+            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes), self._skipped), self._give_up)
             every = {taker for taker, take in self._takers.items() if take is Take.EVERY}
             while every & self.bus.takers() and not self._terminated:
                 self.turn()
@@ -192,6 +190,7 @@ class Loop:
         if isinstance(message, End):
             self._inputs.discard(message.sender)
             self.frames_captured = max(self.frames_captured, message.frames)
+            add(self._skipped, message.skipped)
             self.notes += [message.note] if message.note and message.note not in self.notes else []
         elif isinstance(message, (Frame, Pose2D, Pose3D)):
             self.manager.watchdog.accepted(self._received_ns)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.dataflow.ledger import NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
+from app.dataflow.ledger import DAMAGED, NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
 from app.dataflow.memory_bus import MemoryBus, MemoryHub
 from app.dataflow.messages import Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
 from app.dataflow.streams import WATCH, WORKERS, links
@@ -234,6 +234,29 @@ def test_what_the_sender_declared_is_passed_on_with_what_was_lost_here() -> None
     declared = [pose.skipped for pose in hub.taken("record", Pose3D) if isinstance(pose, Pose3D)]
     assert declared == [{}, {NEWER_FRAME: 2, QUEUE_FULL: 2}, {WORKER_DIED: 2}]
     assert loop.meter.drops == {QUEUE_FULL: 2, WORKER_DIED: 2}, "what another left out is that one's drop"
+
+
+def test_pictures_that_the_source_lost_are_counted_with_their_reason_by_all_behind() -> None:
+    hub = a_hub("file")
+    capture, tally = Loop(TestBus(hub, "capture")), Tally()
+    capture.skip(DAMAGED, 2)
+    capture.send(a_frame(2))
+    capture.send(a_frame(3))
+    capture.skip(DAMAGED)
+    capture.frames_captured = 5
+    capture.end()
+    for worker, answer in (("detect", a_pose2d), ("lift", a_pose3d)):
+        loop = Loop(TestBus(hub, worker))
+        for message in loop.inputs():
+            if isinstance(message, (Frame, Pose2D)):
+                loop.send(answer(message.frame), after=message)
+        loop.end()
+        assert loop.meter.drops == {}
+    for message in hub.taken(WATCH, Pose3D):
+        tally.add(message)
+    tally.finish()
+    assert (tally.captured, tally.lifted, tally.dropped) == (5, 2, {DAMAGED: 3})
+    assert capture.meter.drops == {DAMAGED: 3}
 
 
 def test_a_taker_without_room_is_named() -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -146,6 +147,31 @@ def test_a_truncated_video_is_processed_as_far_as_it_goes(configure, tmp_path: P
     count = sum(isinstance(message, Pose3D) for message in read(tmp_path / "out" / "poses.mcap"))
     assert 0 < count < 60 and f"truncated: {count} of about 60" in done.stderr
     assert (tmp_path / "out" / "poses.npz").exists()
+
+
+def test_pictures_that_cannot_be_read_keep_their_numbers_and_are_counted(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, pixels in enumerate(numbered(6)):
+        cv2.imwrite(str(folder / f"{number}.jpg"), pixels)
+        if number in (0, 2, 5):
+            (folder / f"{number}.jpg").write_bytes((folder / f"{number}.jpg").read_bytes()[:2000])
+    done = poselift("lift", folder, "-o", tmp_path / "out", "--config", path)
+    assert done.returncode == 0, done.stderr
+    (warning,) = (line for line in done.stderr.splitlines() if "wrote" not in line)
+    assert warning == "warning: 3 of 6 pictures could not be read whole and are left out (the first: 0.jpg)"
+    poses = [message for message in read(tmp_path / "out" / "poses.mcap", [Pose3D]) if isinstance(message, Pose3D)]
+    assert [(pose.frame, pose.t_ns, pose.skipped) for pose in poses] == [
+        (1, 33_333_333, {"damaged": 1}),
+        (3, 100_000_000, {"damaged": 1}),
+        (4, 133_333_333, {}),
+    ]
+    with av.open(str(tmp_path / "out" / "poses.mp4")) as video:
+        assert [round(frame.time * 30) for frame in video.decode(video=0)] == [0, 2, 3]
+    done = poselift("up", folder, "--config", path)
+    assert done.returncode == 0 and "6 frames captured" in done.stdout and "3 damaged" in done.stdout, done.stdout
+    assert "accounted" not in done.stdout and "died" not in done.stdout, done.stdout
 
 
 def test_a_disk_that_fills_closes_the_recording_and_the_poses_go_on(configure, full_disk: Path) -> None:

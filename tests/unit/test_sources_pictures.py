@@ -7,7 +7,7 @@ from made_video import numbered
 
 from app.config import CaptureConfig
 from app.errors import UserError
-from workers.sources import open_source
+from workers.sources import Lost, Picture, open_source
 from workers.sources.pattern import read_number
 
 
@@ -19,7 +19,15 @@ def fill(folder, names):
 
 def read(folder, fps=None):
     source = open_source(CaptureConfig(source=str(folder), fps=fps))
-    return [(p.pixels.copy(), p.t_ns) for p in source], source
+    return [(p.pixels.copy(), p.t_ns) for p in source if isinstance(p, Picture)], source
+
+
+def numbers(folder):
+    """Of every file in turn, the number in its picture, or None where it is lost."""
+    taken = []
+    for given in open_source(CaptureConfig(source=str(folder))):
+        taken += [None] * given.count if isinstance(given, Lost) else [read_number(given.pixels)]
+    return taken
 
 
 def test_in_the_order_a_person_counts(tmp_path):
@@ -60,7 +68,42 @@ def test_an_unreadable_picture_keeps_its_time_and_is_told(tmp_path):
     (tmp_path / "3.png").write_bytes(b"not a picture")
     taken, source = read(tmp_path, fps=10)
     assert [(read_number(pixels), t) for pixels, t in taken] == [(1, 10**8), (2, 2 * 10**8), (4, 4 * 10**8)]
-    assert source.note == "2 of 5 pictures could not be read (the first: 0.png)"
+    assert source.note == "2 of 5 pictures could not be read whole and are left out (the first: 0.png)"
+    assert numbers(tmp_path) == [None, 1, 2, None, 4]
+
+
+@pytest.mark.parametrize("damage", ["a third of it", "its second half zero", "noise in its middle", "without its last bytes"])
+@pytest.mark.parametrize("ending", ["jpg", "progressive.jpg", "png", "tif"])
+def test_a_damaged_picture_is_none(tmp_path, capfd, damage, ending):
+    fill(tmp_path, [f"{i}.{ending}" for i in range(4)])
+    if ending == "progressive.jpg":
+        for number, pixels in enumerate(numbered(4)):
+            cv2.imwrite(str(tmp_path / f"{number}.{ending}"), pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    whole = (tmp_path / f"1.{ending}").read_bytes()
+    third, half = len(whole) // 3, len(whole) // 2
+    noise = np.random.default_rng(5).integers(0, 256, third, np.uint8).tobytes()
+    (tmp_path / f"1.{ending}").write_bytes(
+        {
+            "a third of it": whole[:third],
+            "its second half zero": whole[:half] + bytes(len(whole) - half),
+            "noise in its middle": whole[:third] + noise + whole[2 * third :],
+            "without its last bytes": whole[:-40],
+        }[damage]
+    )
+    taken, source = read(tmp_path)
+    assert [read_number(pixels) for pixels, _ in taken] == [0, 2, 3]
+    assert source.note == f"1 of 4 pictures could not be read whole and are left out (the first: 1.{ending})"
+    assert numbers(tmp_path) == [0, None, 2, 3]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_jpeg_whose_pixels_are_all_there_is_whole(tmp_path):
+    fill(tmp_path, [f"{i}.jpg" for i in range(3)])
+    whole = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "0.jpg").write_bytes((tmp_path / "0.jpg").read_bytes()[:-2])  # the end's mark is missing
+    (tmp_path / "1.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])  # as some cameras write it
+    (tmp_path / "2.jpg").write_bytes((tmp_path / "2.jpg").read_bytes() + b"more" * 99)
+    assert numbers(tmp_path) == [0, 1, 2]
 
 
 def test_turned_as_the_exif_says(tmp_path):

@@ -14,7 +14,7 @@ from app.redact import display_name
 from workers.sources.csi import CsiSource
 from workers.sources.paths import mode_of
 from workers.sources.pattern import PatternSource
-from workers.sources.picture import Picture, Source, SourceLost
+from workers.sources.picture import Lost, Picture, Source, SourceLost
 from workers.sources.pictures import PictureFolder
 from workers.sources.replay import Replay
 from workers.sources.rtsp import RtspSource
@@ -24,7 +24,7 @@ from workers.sources.video import VideoFile
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""
 
-__all__ = ["KINDS", "Picture", "Source", "SourceLost", "is_live", "open_source"]
+__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "is_live", "open_source"]
 
 
 class Kind(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Optional, Protocol
+from typing import NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,14 @@ class Picture(NamedTuple):
     """uint8 [height, width, 3] BGR; there may be gaps between its rows. Valid until the next picture is taken: it may be written there."""
     t_ns: int
     """Live: when it was taken, on this machine's monotonic clock. File: media time, 0 at the first picture. Always increasing."""
+
+
+class Lost(NamedTuple):
+    """Pictures that the source has or had and cannot give, between the one before and the next."""
+
+    count: int
+    reason: str
+    """As in `app.dataflow.ledger`."""
 
 
 class SourceLost(Exception):
@@ -42,8 +50,8 @@ class Source(Protocol):
     note: str
     """A warning for people, such as a truncated video (known at its end) or a setting the camera refused; "" where there is none."""
 
-    def __iter__(self) -> Iterator[Picture]:
-        """The pictures. Raises SourceLost where a camera is gone; a damaged file ends early, with a note."""
+    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+        """The pictures, and what is missing between. Raises SourceLost where a camera is gone; a cut file ends early, with a note."""
         ...
 
     def close(self) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
 
 from app.config import CaptureConfig
+from app.dataflow.ledger import DAMAGED
 from app.errors import UserError
 from workers.sources.paths import path_of
-from workers.sources.picture import Picture, Pixels
+from workers.sources.picture import Lost, Picture, Pixels
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _DEFAULT_FPS = 30.0
+_END_OF_JPEG = b"\xff\xd9"
+_NOT_WHOLE = re.compile(rb"Corrupt JPEG data(?!: \d extraneous bytes before marker 0xd9)|TIFF_Error")
+"""What decoders say of a picture that they make up in part. A few bytes between a JPEG's last pixel and its end, as some cameras leave
+there, do no harm."""
 
 
 class PictureFolder:
@@ -38,15 +46,18 @@ class PictureFolder:
             raise UserError(f"{self.name}: none of the {len(self._paths)} pictures in this folder can be read; check {self._paths[0].name}")
         self.frames: Optional[int] = len(self._paths)
 
-    def __iter__(self) -> Iterator[Picture]:
-        """The pictures; one that cannot be read is left out, its time stays empty, and `note` says so."""
+    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+        """The pictures; one that cannot be read whole is left out, its number and time stay empty, and `note` says so."""
         period = 1 / Fraction(str(self.fps))
         unread: list[str] = []
         for number, path in enumerate(self._paths):
             pixels = _read(path)
             if pixels is None:
                 unread.append(path.name)
-                self.note = f"{len(unread)} of {len(self._paths)} pictures could not be read (the first: {unread[0]})"
+                self.note = (
+                    f"{len(unread)} of {len(self._paths)} pictures could not be read whole and are left out (the first: {unread[0]})"
+                )
+                yield Lost(1, DAMAGED)
             else:
                 yield Picture(pixels, int(number * period * 10**9))
 
@@ -65,8 +76,29 @@ def _natural(path: Path) -> Any:
 
 
 def _read(path: Path) -> Optional[Pixels]:
+    """The picture; None where it cannot be read, or not whole."""
     try:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # larger than OpenCV allows, for one
+        data = path.read_bytes()
+        with _said() as said:  # of a JPEG that lacks its end alone, nothing is missing: so it has one here
+            pixels = cv2.imdecode(np.frombuffer(data + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # OpenCV's: larger than it allows, for one
         return None
-    return None if pixels is None else np.ascontiguousarray(pixels, np.uint8)
+    if pixels is None or _NOT_WHOLE.search(said):
+        return None
+    return np.ascontiguousarray(pixels, np.uint8)
+
+
+@contextmanager
+def _said() -> Iterator[bytearray]:
+    """What the decoders' libraries print meanwhile, instead of on stderr: nothing else tells that they made up what was missing."""
+    said = bytearray()
+    with tempfile.TemporaryFile() as heard:
+        stderr = os.dup(2)
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            heard.seek(0)
+            said += heard.read()
