@@ -65,9 +65,9 @@ class FrameSender:
 
     def lose(self, lost: Lost) -> None:
         """Pictures that there are and that cannot be sent: they have their numbers, and are counted."""
-        self.position = self.position._replace(next_frame=self.position.next_frame + lost.count)
+        self.position = self.position._replace(next_frame=self.position.next_frame + lost.pictures)
         self._loop.frames_captured = self.position.next_frame
-        self._loop.skip(lost.reason, lost.count)
+        self._loop.skip(lost.reason, lost.pictures)
 
     def _ring_for(self, picture: Picture) -> RingWriter:
         """The ring, or a new one where a picture is larger than the slots; the old one goes when all have seen what they must."""

@@ -151,7 +151,7 @@ def _shots(config: Config) -> Iterator[Shot]:
     try:
         for picture in source:
             if isinstance(picture, Lost):
-                number += picture.count
+                number += picture.pictures
             else:
                 yield Shot(number, picture.t_ns, picture.pixels)
                 number += 1

@@ -26,7 +26,7 @@ def numbers(folder):
     """Of every file in turn, the number in its picture, or None where it is lost."""
     taken = []
     for given in open_source(CaptureConfig(source=str(folder))):
-        taken += [None] * given.count if isinstance(given, Lost) else [read_number(given.pixels)]
+        taken += [None] * given.pictures if isinstance(given, Lost) else [read_number(given.pixels)]
     return taken
 
 

@@ -23,7 +23,7 @@ class Picture(NamedTuple):
 class Lost(NamedTuple):
     """Pictures that the source has or had and cannot give, between the one before and the next."""
 
-    count: int
+    pictures: int
     reason: str
     """As in `app.dataflow.ledger`."""
 
