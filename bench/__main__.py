@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.config import load
 from app.errors import UserError
-from bench import handoff, live, memory, npu, restarts, stepping, throughput, viewers, window
+from bench import handoff, live, memory, npu, restarts, smallest, stepping, throughput, viewers, window
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Setup], Result]] = {
     "restarts": restarts.measure,
     "stepping": stepping.measure,
     "npu": npu.measure,
+    "smallest": smallest.measure,
     "viewers": viewers.measure,
     "memory": memory.measure,
     "viewer": window.measure,
