@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.dataflow.messages import Answer, Control, End, Health, Message, decode, encode
+from app.dataflow.messages import Answer, Control, End, Health, Message, decode, encode, instead_of
 from app.dataflow.streams import Link, Take
 
 
@@ -54,7 +54,8 @@ class MemoryBus:
             if link.taker != self.worker:
                 continue
             waiting = [decode(queue.popleft()) for _ in range(len(queue) if link.take is Take.NEWEST else min(1, len(queue)))]
-            messages += [message for message in waiting if not isinstance(message, End)][-1:]
+            going_on = [message for message in waiting if not isinstance(message, End)]
+            messages += [instead_of(going_on[:-1], going_on[-1])] if going_on else []
             messages += [message for message in waiting if isinstance(message, End)]
         return messages
 

@@ -10,8 +10,8 @@ that is added has a default, which is what a message from before means: `decode`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from math import nan
 from typing import Any, NamedTuple, Union
 
@@ -239,6 +239,15 @@ MAX_ITEMS = 1000
 """No message's list or map is longer: a few bytes must not make the reader allocate much."""
 
 _PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
+
+
+def instead_of(older: Iterable[Message], newest: Any) -> Any:
+    """The newest, taken instead of older ones of its stream: it declares what they declared as skipped, too."""
+    skipped: dict[str, int] = {}
+    for message in (*older, newest):
+        for reason, count in getattr(message, "skipped", {}).items():
+            skipped[reason] = skipped.get(reason, 0) + count
+    return replace(newest, skipped=skipped) if skipped else newest
 
 
 def encode(message: Any) -> bytes:

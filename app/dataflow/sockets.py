@@ -9,7 +9,7 @@ from pathlib import Path
 
 import zmq
 
-from app.dataflow.messages import End, Message, MessageError, decode
+from app.dataflow.messages import End, Message, MessageError, decode, instead_of
 from app.errors import UserError
 
 ANNOUNCE = b"\x00taker:"
@@ -78,7 +78,7 @@ def newest(socket: zmq.Socket[bytes]) -> list[Message]:
         waiting = _one(socket)
         if not waiting:
             return kept
-        kept = [*kept, *waiting] if isinstance(waiting[0], End) else waiting
+        kept = [*kept, *waiting] if isinstance(waiting[0], End) else [instead_of(kept, waiting[0])]
 
 
 def _decoded(data: bytes) -> list[Message]:

@@ -259,6 +259,20 @@ def test_pictures_that_the_source_lost_are_counted_with_their_reason_by_all_behi
     assert capture.meter.drops == {DAMAGED: 3}
 
 
+def test_what_a_frame_declares_that_is_passed_over_keeps_its_reason() -> None:
+    hub = a_hub("live")
+    loop = Loop(TestBus(hub, "detect"))
+    inputs = loop.inputs()
+    say(hub, "capture", a_frame(0))
+    next(inputs)
+    say(hub, "capture", replace(a_frame(3), skipped={DAMAGED: 2}), a_frame(4), replace(a_frame(6), skipped={DAMAGED: 1}))
+    next(inputs)
+    loop.send(a_pose2d(6), after=a_frame(6))
+    (pose,) = hub.taken("lift", Pose2D)
+    assert isinstance(pose, Pose2D) and pose.skipped == {DAMAGED: 3, NEWER_FRAME: 2}
+    assert loop.meter.drops == {NEWER_FRAME: 2}
+
+
 def test_a_taker_without_room_is_named() -> None:
     bus = TestBus(a_hub(), "detect")
     bus.full = lambda: True

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import zmq
 
 import app.dataflow.zmq_bus
+from app.dataflow.ledger import DAMAGED
 from app.dataflow.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
 from app.dataflow.outside import Watch, order
 from app.dataflow.sockets import MAX_PATH, subscribe
@@ -128,9 +130,10 @@ def test_live_the_newest_frame_is_taken_and_the_end_behind_it(connect: Connect) 
     capture, detect = connect("capture"), connect("detect")
     eventually(lambda: "detect" in capture.takers())
     for number in range(MANY // 4):
-        assert capture.send(a_frame(number), patient) == ()
+        assert capture.send(replace(a_frame(number), skipped={DAMAGED: 1}), patient) == ()
     capture.send(End("capture", MANY // 4, ""), patient)
     messages = taken(detect, ended)
+    assert sum(message.skipped[DAMAGED] for message in messages if isinstance(message, Frame)) == MANY // 4
     assert frames(messages)[-1] == MANY // 4 - 1
     assert frames(messages) == sorted(set(frames(messages)))
     assert len(messages) < MANY // 8, "it was not drained to the newest"
