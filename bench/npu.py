@@ -22,13 +22,12 @@ from models.detection import blazepose
 from models.detection.blazepose import BlazePose
 from models.detection.blazepose_landmarks import decode
 from models.detection.blazepose_regions import cut_out, transform
-from models.detection.detector import People2D
+from models.detection.detector import People2D, Picture, follow
 from workers.lift import new_lift
 from workers.networks import open_network
 
 TESTS = Path(__file__).parents[1] / "tests"
 Floats = npt.NDArray[np.float64]
-Picture = npt.NDArray[np.uint8]
 QUICK_FRAMES = 20
 SEEN = 0.5
 """Confidence from which a keypoint counts as seen."""
@@ -109,7 +108,7 @@ class _Networks(NamedTuple):
 
         detector = BlazePose(self.detector, _Noted(self.landmarks, matrices, [] if looks is None else looks))
         with mock.patch.object(blazepose, "cut_out", cut):
-            return [detector.step(picture, _t_ns(frame)) for frame, picture in enumerate(pictures)]
+            return list(follow(detector, ((picture, _t_ns(frame)) for frame, picture in enumerate(pictures))))
 
 
 class _Noted:

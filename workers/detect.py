@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from typing import Generic, Optional
 
 import cv2
 import numpy as np
@@ -15,25 +16,31 @@ from app.dataflow.ledger import OVERWRITTEN
 from app.dataflow.messages import Frame, Pose2D
 from app.processes.loop import Loop
 from models.backends.backend import Model
-from models.detection.blazepose import BlazePose
-from models.detection.detector import PoseDetector2D
+from models.detection.blazepose import BlazePose, Followed
+from models.detection.detector import PoseDetector2D, State
 from workers.networks import Timed, open_network
 
 
-class Detect:
-    """Finds and follows people. What it gives depends on the sequence of frames alone."""
+class Detect(Generic[State]):
+    """Finds and follows people. What it gives depends on the sequence of frames that counted alone."""
 
-    def __init__(self, detector: PoseDetector2D) -> None:
+    def __init__(self, detector: PoseDetector2D[State]) -> None:
         self._detector = detector
+        self._state: Optional[State] = None
 
-    def step(self, frame: Frame, picture: Picture) -> Pose2D:
-        """The people in `picture`, uint8 [height, width, 3] BGR, the frame's pixels."""
-        people = self._detector.step(picture, frame.t_ns)
+    def step(self, frame: Frame, looking: AbstractContextManager[Picture]) -> Pose2D:
+        """The people in the frame's pixels, uint8 [height, width, 3] BGR, which are there while we are `looking`.
+
+        Where that ends in an exception, such as Overwritten, the frame has left no trace in what is known of the people.
+        """
+        with looking as picture:
+            state, people = self._detector.step(self._state, picture, frame.t_ns)
+        self._state = state
         return Pose2D(frame.frame, frame.t_ns, frame.width_px, frame.height_px, people.person, people.keypoints)
 
 
 @contextmanager
-def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect]:
+def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect[Followed]]:
     """The detector that the config names, its networks warmed up, as the first frame must not wait for that.
 
     `watched` may put something before each network, such as `workers.networks.Timed`. Raises ModelError, DeviceError.
@@ -63,10 +70,9 @@ def run(config: Config, bus: Bus) -> None:
     loop.end()
 
 
-def _answer(frame: Frame, detect: Detect, ring: RingReader, loop: Loop) -> None:
+def _answer(frame: Frame, detect: Detect[State], ring: RingReader, loop: Loop) -> None:
     try:
-        with ring.picture(frame) as picture:
-            pose = detect.step(frame, picture)
+        pose = detect.step(frame, ring.picture(frame))
     except Overwritten:
         loop.skip(OVERWRITTEN)
     else:

@@ -18,14 +18,15 @@ from models.backends.backend import Model, Tensor
 from models.detection import blazepose_detections as detections
 from models.detection import blazepose_landmarks as pose
 from models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
-from models.detection.detector import People2D
-from models.detection.filters import OneEuro
+from models.detection.detector import People2D, Picture
+from models.detection.filters import OneEuro, Smoothed
 from models.detection.tracking import Identity
 from models.errors import ModelError
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
-BEFORE_ALL_NS = -(2**62)
+SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
+"""For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
 NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
 
 
@@ -34,6 +35,16 @@ class Sight(NamedTuple):
 
     keypoints: npt.NDArray[np.float32]
     alignment: npt.NDArray[np.float64]
+
+
+class Followed(NamedTuple):
+    """What BlazePose knows of the pictures so far: it looks for the person in `region` of the next (None: there is nobody to follow)."""
+
+    t_ns: int
+    identity: Identity = Identity()
+    region: Optional[Region] = None
+    alignment: Optional[Smoothed] = None
+    """The alignment points of who is followed, over time."""
 
 
 class BlazePose:
@@ -53,36 +64,30 @@ class BlazePose:
         self._landmarks = landmarks
         self._min_score = min_score
         self._min_presence = min_presence
+        self._keep_frames = keep_frames
         self._anchors = detections.anchors()
-        self._identity = Identity(keep_frames)
-        self._region: Optional[Region] = None
-        self._smoother = _smoother()
-        self._t_ns = BEFORE_ALL_NS
 
-    def step(self, picture: npt.NDArray[np.uint8], t_ns: int) -> People2D:
-        """The most prominent person in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream; K is 0 or 1.
+    def step(self, state: Optional[Followed], picture: Picture, t_ns: int) -> tuple[Followed, People2D]:
+        """The most prominent person in `picture`; K is 0 or 1. See `models.detection.detector.PoseDetector2D`.
 
         Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
         """
-        if t_ns <= self._t_ns:
-            raise ValueError(f"a picture of {t_ns} ns came after one of {self._t_ns} ns; times must grow")
-        elapsed_s = (t_ns - self._t_ns) / 1e9
-        self._t_ns = t_ns
+        if state is None:
+            state = Followed(t_ns - 1)
+        if t_ns <= state.t_ns:
+            raise ValueError(f"a picture of {t_ns} ns came after one of {state.t_ns} ns; times must grow")
 
-        sight = None if self._region is None else self._look(picture, self._region)
+        sight = None if state.region is None else self._look(picture, state.region)
         if sight is not None:
-            self._region = self._next_region(sight, elapsed_s)
-            return _one(self._identity.followed(self._region), sight)
+            region, alignment = _next_region(sight, state.alignment, (t_ns - state.t_ns) / 1e9)
+            return _one(Followed(t_ns, state.identity.followed(region), region, alignment), sight)
         sight = self._find(picture)
         if sight is not None:
-            self._smoother = _smoother()
-            self._region = self._next_region(sight, elapsed_s)
-            return _one(self._identity.found(self._region, t_ns), sight)
-        self._region = None
-        self._identity.missed()
-        return NOBODY
+            region, alignment = _next_region(sight, None, 0)
+            return _one(Followed(t_ns, state.identity.found(region, t_ns, self._keep_frames), region, alignment), sight)
+        return Followed(t_ns, state.identity.missed()), NOBODY
 
-    def _find(self, picture: npt.NDArray[np.uint8]) -> Optional[Sight]:
+    def _find(self, picture: Picture) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""
         height_px, width_px = picture.shape[:2]
         matrix = to_picture(whole_picture(width_px, height_px), detections.INPUT_SIZE)
@@ -96,7 +101,7 @@ class BlazePose:
                 return sight
         return None
 
-    def _look(self, picture: npt.NDArray[np.uint8], region: Region) -> Optional[Sight]:
+    def _look(self, picture: Picture, region: Region) -> Optional[Sight]:
         """The person in `region`, None where the network says that there is none."""
         matrix = to_picture(region, pose.INPUT_SIZE)
         answer = self._landmarks.run({"picture": cut_out(picture, matrix, pose.INPUT_SIZE, cv2.BORDER_REPLICATE)})
@@ -108,21 +113,17 @@ class BlazePose:
             return None
         return Sight(np.column_stack([points_px[:17], confidence]).astype(np.float32), points_px[17:])
 
-    def _next_region(self, sight: Sight, elapsed_s: float) -> Region:
-        """Where to look in the next picture; smoothed, so that the region does not tremble."""
-        hip, circle = sight.alignment
-        diameter_px = 2 * float(np.linalg.norm(circle - hip))
-        hip, circle = self._smoother.step(sight.alignment, elapsed_s, unit=diameter_px)
-        return around_body(hip, circle)
+
+def _next_region(sight: Sight, before: Optional[Smoothed], elapsed_s: float) -> tuple[Region, Smoothed]:
+    """Where to look in the next picture, `elapsed_s` after the one `before`; smoothed, so that the region does not tremble."""
+    hip, circle = sight.alignment
+    diameter_px = 2 * float(np.linalg.norm(circle - hip))
+    alignment = SMOOTHER.step(before, sight.alignment, elapsed_s, unit=diameter_px)
+    return around_body(*alignment.smooth), alignment
 
 
-def _smoother() -> OneEuro:
-    """For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
-    return OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
-
-
-def _one(person: int, sight: Sight) -> People2D:
-    return People2D(np.array([person], np.int64), sight.keypoints[np.newaxis])
+def _one(state: Followed, sight: Sight) -> tuple[Followed, People2D]:
+    return state, People2D(np.array([state.identity.person], np.int64), sight.keypoints[np.newaxis])
 
 
 def _require(model: Model, what: str, size: int, outputs: set[str]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Optional, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+State = TypeVar("State")
 
 
 class People2D(NamedTuple):
@@ -20,11 +24,21 @@ class People2D(NamedTuple):
     keypoints: npt.NDArray[np.float32]
 
 
-class PoseDetector2D(Protocol):
-    """Finds and follows people in a stream of pictures."""
+class PoseDetector2D(Protocol[State]):
+    """Finds and follows people in a stream of pictures. What it knows of the stream is a value that the caller keeps."""
 
-    def step(self, picture: npt.NDArray[np.uint8], t_ns: int) -> People2D:
-        """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream.
+    def step(self, state: Optional[State], picture: Picture, t_ns: int) -> tuple[State, People2D]:
+        """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream, and the state for the next one.
 
-        Times grow; live, some pictures are left out. What is returned depends on nothing but the pictures and times so far.
+        `state` is that of the picture before (None: there was none), and stays as it is: a picture that proves bad is forgotten
+        with the state that came of it. Times grow; live, some pictures are left out. What is returned depends on nothing but
+        `state`, `picture` and `t_ns`.
         """
+
+
+def follow(detector: PoseDetector2D[State], stream: Iterable[tuple[Picture, int]]) -> Iterator[People2D]:
+    """The people in each picture of a stream of pictures and times, as `PoseDetector2D.step` takes them."""
+    state: Optional[State] = None
+    for picture, t_ns in stream:
+        state, people = detector.step(state, picture, t_ns)
+        yield people

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import hypot
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from models.detection.blazepose_regions import Region
 
@@ -14,34 +14,30 @@ MAX_GROWTH = 1.5
 NS_PER_MS = 1_000_000
 
 
-class Identity:
-    """The id of the one person that is followed: the time at which it was first seen, in ms of the stream.
+class Identity(NamedTuple):
+    """The one person that is followed, or was last.
 
-    Times only grow, so an id cannot come back, and a restarted process needs no memory to keep that promise.
+    The id `person` is the time at which it was first seen, in ms of the stream: times only grow, so an id cannot come back, and a
+    restarted process needs no memory to keep that promise. `region` is where it was seen last (None: nobody ever was), and
+    `missed_frames` counts the frames since then.
     """
 
-    def __init__(self, keep_frames: int) -> None:
-        self._keep_frames = keep_frames
-        self._person = -1
-        self._region: Optional[Region] = None
-        self._missed_frames = 0
+    person: int = -1
+    region: Optional[Region] = None
+    missed_frames: int = 0
 
-    def followed(self, region: Region) -> int:
-        """The id of the person who was there in the last frame too, and now is in `region`."""
-        self._region = region
-        return self._person
+    def followed(self, region: Region) -> Identity:
+        """The person who was there in the last frame too, and now is in `region`."""
+        return self._replace(region=region)
 
-    def found(self, region: Region, t_ns: int) -> int:
-        """The id of a person newly found in `region` at `t_ns`: the last one's, where it may well be the same."""
-        if self._region is None or self._missed_frames > self._keep_frames or not _alike(self._region, region):
-            self._person = t_ns // NS_PER_MS
-        self._region = region
-        self._missed_frames = 0
-        return self._person
+    def found(self, region: Region, t_ns: int, keep_frames: int) -> Identity:
+        """A person newly found in `region` at `t_ns`: the last one, where it may well be and was missed for at most `keep_frames`."""
+        same = self.region is not None and self.missed_frames <= keep_frames and _alike(self.region, region)
+        return Identity(self.person if same else t_ns // NS_PER_MS, region)
 
-    def missed(self) -> None:
+    def missed(self) -> Identity:
         """A frame was processed and nobody was in it."""
-        self._missed_frames += 1
+        return self._replace(missed_frames=self.missed_frames + 1)
 
 
 def _alike(one: Region, other: Region) -> bool:

@@ -52,9 +52,9 @@ def looked_at(exact_npu_networks) -> tuple[dict[str, list[np.ndarray]], list[np.
         names = ("blazepose_detector", "blazepose_landmarks")
         detector, landmarks = (Witness(open_model(path_of(name))) for name in names)
         people, capture = BlazePose(detector, landmarks), cv2.VideoCapture(str(path_of("demo_clip")))
-        number, (there, picture) = 0, capture.read()
+        state, number, (there, picture) = None, 0, capture.read()
         while there:
-            people.step(picture, number)
+            state, _ = people.step(state, picture, number)
             number, (there, picture) = number + 1, capture.read()
     assert len(landmarks.given) == len(matrices) > 200
     return {"blazepose_detector": detector.given, "blazepose_landmarks": landmarks.given[::EVERY]}, matrices[::EVERY]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def by_hand(config: Config, pictures: Path, times_ns: list[int]) -> list[tuple[A
         for number, t_ns in enumerate(times_ns):
             picture = cv2.imread(str(files[round(t_ns * 30 / 1e9)]))
             frame = Frame(number, t_ns, picture.shape[1], picture.shape[0], 30.0, 0, 0, 0, "ring", b"", 0, ())
-            found.append(bits(lift.step(detect.step(frame, picture))))
+            found.append(bits(lift.step(detect.step(frame, nullcontext(picture)))))
     return found
 
 

@@ -39,3 +39,8 @@ def pictures(clip: Path) -> Iterator[np.ndarray]:
         if not good:
             return
         yield picture
+
+
+def moments(clip: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """The clip's pictures and their times, ns."""
+    return ((picture, frame * FRAME_NS) for frame, picture in enumerate(pictures(clip)))

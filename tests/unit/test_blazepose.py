@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import cv2
 import numpy as np
 import pytest
 
 from models.backends.backend import Tensor
-from models.detection.blazepose import BlazePose
+from models.detection.blazepose import BlazePose, Followed
 from models.detection.blazepose_detections import anchors
+from models.detection.detector import People2D
 from models.errors import ModelError
 
 FLOAT = np.dtype(np.float32)
@@ -105,12 +106,24 @@ def world() -> World:
     return World()
 
 
+class Watching:
+    """A BlazePose that looks at one stream of pictures."""
+
+    def __init__(self, detector: Fake, landmarks: Fake, **settings: int) -> None:
+        self.blazepose = BlazePose(detector, landmarks, **settings)
+        self.state: Optional[Followed] = None
+
+    def step(self, picture: np.ndarray, t_ns: int) -> People2D:
+        self.state, people = self.blazepose.step(self.state, picture, t_ns)
+        return people
+
+
 @pytest.fixture
-def blazepose(world: World) -> BlazePose:
-    return BlazePose(world.detector, world.landmarks, keep_frames=3)
+def blazepose(world: World) -> Watching:
+    return Watching(world.detector, world.landmarks, keep_frames=3)
 
 
-def see(world: World, blazepose: BlazePose, frame: int, *people: Person) -> list[int]:
+def see(world: World, blazepose: Watching, frame: int, *people: Person) -> list[int]:
     """Who is seen in one more frame of the world with these people; each by the frame that the id was taken from."""
     world.people = people
     return [person // FRAME_MS for person in blazepose.step(world.picture(), at_ns(frame)).person.tolist()]
@@ -233,13 +246,13 @@ def test_whom_the_landmark_network_refuses_gives_way_to_the_next(world, blazepos
 
 def test_ids_after_a_restart_are_new(world, blazepose):
     assert see(world, blazepose, 7, HERE) == [7]
-    restarted = BlazePose(world.detector, world.landmarks)
+    restarted = Watching(world.detector, world.landmarks)
     assert see(world, restarted, 8, HERE) == [8]
 
 
 def test_same_pictures_give_the_same_bits(world):
     def run() -> bytes:
-        blazepose = BlazePose(world.detector, world.landmarks)
+        blazepose = Watching(world.detector, world.landmarks)
         answers = []
         for frame in (0, 1, 3, 4, 8):
             world.people = [Person(300 + 5 * frame, 250 + frame, 100 + frame)]
@@ -247,6 +260,17 @@ def test_same_pictures_give_the_same_bits(world):
         return b"".join(answers)
 
     assert run() == run()
+
+
+def test_a_picture_that_proves_bad_leaves_no_trace(world, blazepose):
+    """The state of before it is still what it was, whatever became of the person in that picture."""
+    see(world, blazepose, 0, HERE)
+    before = blazepose.state
+    for frame, people in enumerate([[HERE._replace(x=340)], [Person(90, 250, 70)], []], 1):
+        see(world, blazepose, frame, *people)
+        blazepose.state = before
+    assert see(world, blazepose, 1, HERE) == [0]
+    assert abs(place_in_region(world)) < 0.01
 
 
 def test_times_must_grow(world, blazepose):
@@ -281,7 +305,7 @@ class Broken:
 def follow_brokenly(world: World, break_it: Callable[[Broken, Broken], None]) -> list[np.ndarray]:
     """Keypoints [K, 17, 3] of twelve frames of one person who moves; the networks are broken in frames 3 to 5."""
     detector, landmarks = Broken(world.detector), Broken(world.landmarks)
-    blazepose = BlazePose(detector, landmarks)
+    blazepose = Watching(detector, landmarks)
     found = []
     for frame in range(12):
         if frame == 3:
@@ -339,7 +363,7 @@ def test_heat_in_no_numbers_refines_nothing(world, value):
 def test_whom_the_detector_tells_of_in_no_numbers_is_nobody(world, output, where, value):
     network = Broken(world.detector)
     network.by = putting(output, where, value)
-    blazepose = BlazePose(network, world.landmarks)
+    blazepose = Watching(network, world.landmarks)
     assert see(world, blazepose, 0, HERE) == []
     assert world.landmarks.runs == 0
     assert see(world, blazepose, 1, Person(0, 0, 1), HERE) == ([1] if where != np.s_[:] else []), "the next one is found all the same"

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_clip import FRAME_NS, blazepose, pictures, pulled
+from demo_clip import blazepose, moments, pulled
 
 from models.detection.blazepose_landmarks import COCO_LANDMARKS
+from models.detection.detector import follow
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES = 150
@@ -43,10 +44,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> np.lib.npyio.NpzFile:
 @pytest.fixture(scope="module")
 def ours() -> np.ndarray:
     """What this project sees: float32[FRAMES, 17, 2], NaN where nobody was found."""
-    detector = blazepose()
     keypoints = np.full((FRAMES, 17, 2), np.nan, np.float32)
-    for frame, picture in enumerate(islice(pictures(pulled("demo_clip")), FRAMES)):
-        people = detector.step(picture, frame * FRAME_NS)
+    for frame, people in enumerate(follow(blazepose(), islice(moments(pulled("demo_clip")), FRAMES))):
         if len(people.person):
             keypoints[frame] = people.keypoints[0, :, :2]
     return keypoints

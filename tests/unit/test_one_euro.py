@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def alpha(cutoff_hz: float, dt_s: float) -> float:
 def test_filter_follows_the_papers_formulas():
     random = np.random.default_rng(0)
     values, times_s = random.normal(size=20), random.uniform(0.01, 0.1, 20)
-    filter_ = OneEuro(min_cutoff_hz=0.5, beta=2.0, speed_cutoff_hz=1.5)
+    filter_, smoothed = OneEuro(min_cutoff_hz=0.5, beta=2.0, speed_cutoff_hz=1.5), None
     raw = smooth = speed = None
     for value, dt_s in zip(values, times_s):
         if raw is None:
@@ -28,15 +29,20 @@ def test_filter_follows_the_papers_formulas():
             a = alpha(0.5 + 2.0 * abs(speed), dt_s)
             smooth = a * value + (1 - a) * smooth
         raw = value
-        result = filter_.step(np.array([value, -value]), dt_s, unit=3.0)
-        np.testing.assert_allclose(result, [smooth, -smooth], rtol=1e-12)
+        smoothed = filter_.step(smoothed, np.array([value, -value]), dt_s, unit=3.0)
+        np.testing.assert_allclose(smoothed.smooth, [smooth, -smooth], rtol=1e-12)
+
+
+def smoothed(values: Iterable[float]) -> list[float]:
+    """The values, 30 a second, as a filter smooths them."""
+    filter_, before, answers = OneEuro(0.05, 10.0, 1.0), None, []
+    for value in values:
+        before = filter_.step(before, np.array([value]), 1 / 30)
+        answers.append(float(before.smooth[0]))
+    return answers
 
 
 def test_rest_is_steady_and_fast_motion_does_not_lag():
-    still, moving = OneEuro(0.05, 10.0, 1.0), OneEuro(0.05, 10.0, 1.0)
     noise = np.random.default_rng(0).normal(0, 0.001, 200)
-    steady = [float(still.step(np.array([value]), 1 / 30)[0]) for value in noise]
-    assert np.std(steady[50:]) < 0.3 * np.std(noise[50:])
-    for frame in range(60):
-        last = moving.step(np.array([frame / 3]), 1 / 30)
-    assert abs(last[0] - 59 / 3) < 0.02
+    assert np.std(smoothed(noise)[50:]) < 0.3 * np.std(noise[50:])
+    assert abs(smoothed(frame / 3 for frame in range(60))[-1] - 59 / 3) < 0.02

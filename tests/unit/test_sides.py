@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_clip import FRAME_NS, blazepose, pictures, pulled
+from demo_clip import FRAME_NS, blazepose, moments, pulled
 
 import models
 from models.backends.backend import open_model
+from models.detection.detector import follow
 from models.lifting.lifter import Lifter
 from models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
 from models.skeleton import COCO_KEYPOINTS
@@ -185,10 +186,9 @@ def test_looking_twice_is_no_matter():
 
 def test_what_blazepose_exchanges_on_the_demo_clip_is_put_right():
     """The man who jumps faces the camera; for a few pictures in mid-air, BlazePose has it that he faces away."""
-    detector, sides = blazepose(), Sides()
-    seen, righted = [], []
-    for frame, picture in islice(enumerate(pictures(pulled("demo_clip"))), 35, 80):
-        for keypoints in detector.step(picture, frame * FRAME_NS).keypoints:
+    sides, seen, righted = Sides(), [], []
+    for frame, people in enumerate(follow(blazepose(), islice(moments(pulled("demo_clip")), 35, 80)), 35):
+        for keypoints in people.keypoints:
             seen.append(keypoints)
             righted.append(sides.undo(frame * FRAME_NS, keypoints))
     left, right = COCO_KEYPOINTS.index("left_shoulder"), COCO_KEYPOINTS.index("right_shoulder")
