@@ -18,8 +18,8 @@ from app.dataflow.ledger import NEWER_FRAME
 from app.dataflow.messages import Frame
 from app.processes.loop import Loop
 from app.processes.process import connect
-from bench.part import Goal, Grid, Result, Setup, milliseconds, require
-from workers.capture import FrameSender
+from bench.part import Goal, Grid, Result, Setup, WrongOutput, milliseconds, require
+from workers.frame_writer import FrameWriter
 from workers.sources.pattern import PatternSource, read_number
 from workers.sources.picture import Picture
 
@@ -73,7 +73,7 @@ def _send(config: Config, frames: int) -> list[int]:
     """Capture's side; returns what each copy took, ns."""
     loop = Loop(connect(config, "capture"))
     slots = config.capture.ring_slots
-    sender = FrameSender(loop, Path(str(config.runtime_folder)), slots, live=True)
+    writer = FrameWriter(Path(str(config.runtime_folder)), slots, live=True, every=())
     missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
     require(not missing, "handoff: the reading process did not start")
     copies: list[np.ndarray] = []
@@ -89,7 +89,10 @@ def _send(config: Config, frames: int) -> list[int]:
 
         if number % 2:
             copy()
-        sender.send(picture, 30, time.monotonic_ns())
+        frame = writer.frame(picture, 30, time.monotonic_ns(), loop.bus.takers())
+        if frame is None:
+            raise WrongOutput("handoff: every slot of the ring is in use")
+        loop.send(frame)
         if not number % 2:
             copy()
         loop.turn()

@@ -18,8 +18,8 @@ GOAL_MS = 2.0, 5.0
 """What the pipeline may add to its stages' compute: median and 95th percentile."""
 METHOD = (
     f"The demo clip, {TURNS} times in a row, live at its own {FPS} pictures a second, through `poselift up`; a program that takes the "
-    "poses as `poselift.connect` does. Age: from the picture in capture's hand until the pose in the program's. Compute: what each of the "
-    "three stages takes from having its input to having its output, which for capture is the copy into shared memory. Added: the age "
+    "poses as `poselift.connect` does. Age: from when the picture was due until the pose is in the program's hand. Compute: what each "
+    "of the three stages takes from having its input to its output, which for capture is the copy into shared memory. Added: the age "
     "less this compute, for each pose: messages, queues, waking up. Checked: every picture is lifted or counted as dropped, poses come "
     "in order, and somebody is seen in 95 % of them."
 )
@@ -76,7 +76,7 @@ def _durations(poses: list[tuple[int, Pose3D]]) -> dict[str, list[int]]:
         compute_ns = sum(stamp.done_ns - stamp.received_ns for stamp in pose.trace)
         age_ns = arrival_ns - capture.received_ns
         for name, duration_ns in (
-            ("capture (copy into shared memory)", capture.done_ns - capture.received_ns),
+            ("capture (from due to in shared memory)", capture.done_ns - capture.received_ns),
             ("capture -> detect", detect.received_ns - capture.done_ns),
             ("detect", detect.done_ns - detect.received_ns),
             ("detect -> lift", lift.received_ns - detect.done_ns),

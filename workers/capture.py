@@ -5,198 +5,176 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Optional, Union
+from contextlib import closing
+from typing import Callable, NamedTuple, Optional, Union
 
 from app.config import CaptureConfig, Config
 from app.dataflow.bus import Bus
-from app.dataflow.frames import TAKERS, RingWriter, take_over
-from app.dataflow.messages import Frame, Stamp
-from app.dataflow.session import join
+from app.dataflow.messages import Frame
 from app.dataflow.streams import Take
 from app.errors import UserError
 from app.processes.loop import TURN_S, Loop
+from workers.frame_writer import FrameWriter
 from workers.sources import Lost, Picture, Source, SourceLost, is_live, open_source
 
-SLOT_WAIT_S = 0.004
-"""From a file, how often to look whether a slot has become free: all are full then, so there is time."""
+SLOT_WAIT_NS = 4_000_000
+"""How often to look whether a slot has become free: from a file all are full then, so there is time."""
 DECODE_NS = 12_000_000
 """What decoding one picture may take."""
-KEPT_FREE = 2
-"""Live, slots that a slow recorder cannot keep from the detector."""
 
 log = logging.getLogger("capture")
 
 
-class FrameSender:
-    """Numbers pictures, puts them into the ring and announces them. Goes on where an earlier capture of the same session stopped."""
+class Wait(NamedTuple):
+    """Nothing is to be sent before this time, by the clock of whoever steps: do something else until then."""
 
-    def __init__(self, loop: Loop, folder: Path, slots: int, live: bool) -> None:
-        self._loop, self._folder, self._slots, self._live = loop, folder, slots, live
-        self._ring_number, self.position = take_over(folder, join(folder).start_ns)
-        loop.frames_captured = self.position.next_frame
-        self._ring: Optional[RingWriter] = None
-        self._every = [link.taker for link in loop.bus.links if link.message is Frame and link.take is Take.EVERY]
-        self._here: frozenset[str] = frozenset()
-
-    def send(self, picture: Picture, fps: float, received_ns: int) -> None:
-        """Send one picture. From a file, waits for a free slot; live, a taker that is far behind may find its picture overwritten."""
-        ring = self._ring_for(picture)
-        free = self._free_slots(ring)
-        while not free and not self._loop.stopping:
-            self._loop.turn()
-            time.sleep(SLOT_WAIT_S)
-            free = self._free_slots(ring)
-        if not free:
-            return
-        slot, number = free[0], self.position.next_frame
-        t_ns = max(picture.t_ns, self.position.t_ns + 1)
-        self.position = self.position._replace(next_frame=number + 1, t_ns=t_ns)
-        generation = ring.write(slot, picture.pixels, self.position)
-        if not self._live or len(free) > KEPT_FREE:
-            for taker in self._every:
-                ring.hold(slot, taker)
-        height_px, width_px = picture.pixels.shape[:2]
-        trace = (Stamp("capture", received_ns, received_ns),)
-        self._loop.frames_captured = number + 1
-        frame = Frame(number, t_ns, width_px, height_px, fps, ring.number, slot, generation, "ring", b"", 0, trace)
-        for taker in self._loop.send(frame):
-            ring.release(taker, slot)
-
-    def lose(self, lost: Lost) -> None:
-        """Pictures that there are and that cannot be sent: they have their numbers, and are counted."""
-        self.position = self.position._replace(next_frame=self.position.next_frame + lost.pictures)
-        self._loop.frames_captured = self.position.next_frame
-        self._loop.skip(lost.reason, lost.pictures)
-
-    def _ring_for(self, picture: Picture) -> RingWriter:
-        """The ring, or a new one where a picture is larger than the slots; the old one goes when all have seen what they must."""
-        old = self._ring
-        if old and picture.pixels.nbytes <= old.slot_bytes:
-            return old
-        while old and not old.all_released() and not self._loop.stopping:
-            self._loop.turn()
-            time.sleep(SLOT_WAIT_S)
-            self._free_slots(old)
-        self._ring = RingWriter(self._folder, self._ring_number, self._slots, picture.pixels.nbytes, self.position)
-        self._ring_number += 1
-        if old:
-            old.remove()
-        return self._ring
-
-    def _free_slots(self, ring: RingWriter) -> list[int]:
-        here = self._loop.bus.takers()
-        for taker in (self._here - here).intersection(TAKERS):  # it died, and holds nothing any more
-            ring.release(taker)
-        self._here = here
-        return ring.free_slots()
+    until_ns: int
 
 
-def pictures(settings: CaptureConfig, source: Source, loop: Loop) -> Iterator[tuple[Union[Picture, Lost], float]]:
-    """What the source gives, and its nominal rate, until the source ends or the worker must leave. A lost camera is opened again."""
-    while True:
-        try:
-            for picture in source:
-                yield picture, source.fps
-                if loop.stopping:
-                    return
-            loop.notes += [source.note] if source.note else []
-            return
-        except SourceLost as lost:
-            log.warning("%s", lost)
-            loop.meter.note = str(lost)
-        finally:
-            source.close()
-        reopened = _reopen(settings, loop)
-        if reopened is None:
-            return
-        source = reopened
+class Capture:
+    """A source's pictures as frames, each at its time; a camera that is gone is opened again, after pauses that grow.
 
-
-def paced(stream: Iterator[tuple[Union[Picture, Lost], float]], loop: Loop) -> Iterator[tuple[Union[Picture, Lost], float]]:
-    """A file's pictures when they are due: by absolute deadlines from the first, so that delays do not add up.
-
-    The next one is decoded shortly before it is due, not at once, when the detector is at work on the last.
+    Waits for nobody but the source. `open_source` opens it, and raises UserError where it cannot; `clock` tells the monotonic time, ns.
+    With `paced`, which is for files, pictures come when they are due: by absolute deadlines from the first, so that delays do not add up.
     """
-    begin_ns: Optional[int] = None
-    for picture, fps in stream:
+
+    def __init__(
+        self, settings: CaptureConfig, writer: FrameWriter, paced: bool, open_source: Callable[[], Source], clock: Callable[[], int]
+    ) -> None:
+        self.note = ""
+        """How the camera is, for people: which settings it refused, or why it is not there; "" where there is nothing to say."""
+        self.last_note = ""
+        """What is to say of a file that has ended, such as that it is truncated."""
+        self._settings, self._writer, self._paced, self._open_source, self._clock = settings, writer, paced, open_source, clock
+        self._done_ns = writer.position.t_ns
+        self._source: Optional[Source] = None
+        self._pictures: Iterator[Union[Picture, Lost]] = iter(())
+        self._picture: Optional[Picture] = None
+        self._taken_ns = self._not_before_ns = 0
+        self._origin_ns: Optional[int] = None
+        self._pause_s = settings.reopen_pause_s
+
+    def begin(self, source: Source) -> None:
+        """Take pictures from this source. A camera says at once which settings it refused; a file has its note at its end."""
+        self._source, self._pictures = source, iter(source)
+        self.note = source.note if source.live else ""
+        if self.note:
+            log.warning("%s", self.note)
+
+    def wait_for_it(self, why: str) -> None:
+        """There is no source, for this reason: it is opened after a pause."""
+        log.warning("%s", why)
+        self.close()
+        self.note, self._pause_s = why, self._settings.reopen_pause_s
+        self._not_before_ns = self._clock() + round(self._pause_s * 1e9)
+
+    def step(self, takers: frozenset[str]) -> Union[Frame, Lost, Wait, None]:
+        """Do one thing: open the source, take a picture from it, or put that into the ring. `takers` are those who listen now.
+
+        A Frame is to be sent, what is Lost to be told. After None no more comes.
+        """
+        if self._clock() < self._not_before_ns:
+            return Wait(self._not_before_ns)
+        if self._source is None:
+            return self._reopen()
+        if self._picture is None:
+            return self._fetch(self._source)
+        return self._frame(self._source, self._picture, takers)
+
+    def close(self) -> None:
+        """Give the source back."""
+        if self._source:
+            self._source.close()
+        self._source = None
+
+    def _reopen(self) -> Wait:
+        try:
+            source = self._open_source()
+        except UserError as error:
+            self._pause_s = min(2 * self._pause_s, self._settings.reopen_pause_max_s)
+            self.note = f"{error}; next try in {self._pause_s:g} s"
+            self._not_before_ns = self._clock() + round(self._pause_s * 1e9)
+        else:
+            log.info("%s is back", source.name)
+            self.begin(source)
+        return Wait(self._not_before_ns)
+
+    def _fetch(self, source: Source) -> Union[Lost, Wait, None]:
+        began_ns = self._clock()
+        try:
+            picture = next(self._pictures, None)
+        except SourceLost as lost:
+            self.wait_for_it(str(lost))
+            return Wait(self._not_before_ns)
+        if picture is None:
+            self.last_note = source.note
+            return None
         if isinstance(picture, Lost):
-            yield picture, fps
-            continue
-        begin_ns = time.monotonic_ns() - picture.t_ns if begin_ns is None else begin_ns
-        _wait_until(begin_ns + picture.t_ns, loop)
-        yield picture, fps
-        if fps > 0:
-            _wait_until(begin_ns + picture.t_ns + round(1e9 / fps) - DECODE_NS, loop)
+            self._writer.lose(picture.pictures)
+            return picture
+        if source.live:
+            self._taken_ns = picture.t_ns
+        elif picture.t_ns <= self._done_ns:  # a capture that was restarted goes on where it was
+            return Wait(self._not_before_ns)
+        elif self._paced:
+            self._origin_ns = self._clock() - picture.t_ns if self._origin_ns is None else self._origin_ns
+            self._taken_ns = self._not_before_ns = self._origin_ns + picture.t_ns
+        else:
+            self._taken_ns = began_ns
+        self._picture = picture
+        return Wait(self._not_before_ns)
 
-
-def _wait_until(due_ns: int, loop: Loop) -> None:
-    while (wait_ns := due_ns - time.monotonic_ns()) > 0 and not loop.stopping:
-        time.sleep(min(wait_ns / 1e9, TURN_S))
-        loop.turn()
+    def _frame(self, source: Source, picture: Picture, takers: frozenset[str]) -> Union[Frame, Wait]:
+        frame = self._writer.frame(picture, source.fps, self._taken_ns, takers)
+        if frame is None:
+            return Wait(self._clock() + SLOT_WAIT_NS)
+        self._picture = None
+        if self._paced and source.fps > 0:  # decode the next one shortly before it is due, not while the detector is at work on this one
+            self._not_before_ns = self._taken_ns + round(1e9 / source.fps) - DECODE_NS
+        return frame
 
 
 def run(config: Config, bus: Bus) -> None:
     """Pictures from `config.capture.source` to whoever takes frames."""
     loop = Loop(bus)
     loop.on_signals()
-    source = _first(config.capture, loop)
-    if source is None:
-        loop.end()
-        return
-    _tell(source, loop)
-    sender = FrameSender(loop, config.runtime_path(), config.capture.ring_slots, config.live)
-    missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
-    if missing and not loop.stopping:
-        log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
-    stream = pictures(config.capture, source, loop)
-    if not source.live:
-        done = sender.position.t_ns  # a capture that was restarted goes on where it was
-        stream = (item for item in stream if isinstance(item[0], Lost) or item[0].t_ns > done)
-        stream = paced(stream, loop) if config.live else stream
-    for picture, fps in stream:
-        if isinstance(picture, Lost):
-            sender.lose(picture)
-        else:
-            sender.send(picture, fps, time.monotonic_ns())
-        loop.turn()
+    settings = config.capture
+    source, why_not = _first(settings, loop)
+    every = [link.taker for link in bus.links if link.message is Frame and link.take is Take.EVERY]
+    writer = FrameWriter(config.runtime_path(), settings.ring_slots, config.live, every)
+    loop.frames_captured = writer.position.next_frame
+    paced = config.live and not is_live(settings)
+    with closing(Capture(settings, writer, paced, lambda: open_source(settings), time.monotonic_ns)) as capture:
+        capture.begin(source) if source else capture.wait_for_it(why_not)
+        loop.meter.note = capture.note
+        missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
+        if missing and not loop.stopping:
+            log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
+        while not loop.stopping:
+            done = capture.step(bus.takers())
+            loop.meter.note = capture.note
+            if done is None:
+                loop.notes += [capture.last_note] if capture.last_note else []
+                break
+            loop.frames_captured = writer.position.next_frame
+            if isinstance(done, Frame):
+                writer.release(done, loop.send(done))
+            elif isinstance(done, Lost):
+                loop.skip(done.reason, done.pictures)
+            elif (wait_ns := done.until_ns - time.monotonic_ns()) > 0:
+                time.sleep(min(wait_ns / 1e9, TURN_S))
+            loop.turn()
     loop.end()
 
 
-def _first(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
-    """The source. A service waits for its camera, which after a power cut may come up later; None where the worker must leave first.
+def _first(settings: CaptureConfig, loop: Loop) -> tuple[Optional[Source], str]:
+    """The source, or why it is not there. A service waits for its camera, which after a power cut may come up later.
 
     Whoever starts it by hand is told at once: UserError.
     """
     try:
-        return open_source(settings)
+        return open_source(settings), ""
     except UserError as error:
         if not (loop.manager.here and is_live(settings)):
             raise
-        log.warning("%s; waiting for it", error)
-        loop.meter.note = str(error)
-    return _reopen(settings, loop)
-
-
-def _tell(source: Source, loop: Loop) -> None:
-    """A camera says at once which settings it refused; a file has its note at its end."""
-    loop.meter.note = source.note if source.live else ""
-    if loop.meter.note:
-        log.warning("%s", loop.meter.note)
-
-
-def _reopen(settings: CaptureConfig, loop: Loop) -> Optional[Source]:
-    """The source again, after pauses that grow; None where the worker must leave first."""
-    pause_s = settings.reopen_pause_s
-    while not loop.stopping:
-        _wait_until(time.monotonic_ns() + round(pause_s * 1e9), loop)
-        try:
-            source = open_source(settings)
-        except UserError as error:
-            pause_s = min(2 * pause_s, settings.reopen_pause_max_s)
-            loop.meter.note = f"{error}; next try in {pause_s:g} s"
-        else:
-            log.info("%s is back", source.name)
-            _tell(source, loop)
-            return source
-    return None
+        return None, f"{error}; waiting for it"

@@ -39,7 +39,11 @@ class OtherSchema(MessageError):
 
 
 class Stamp(NamedTuple):
-    """When a stage had its input in hand and when its output was ready, ns of the machine's monotonic clock."""
+    """When a stage had its input in hand and when its output was ready, ns of the machine's monotonic clock.
+
+    Capture's begins when the picture was taken, as far as that is known: by the camera's stamp, else on arrival; from a file when it was
+    due, or, where nothing waits for that, when its decoding began. From there on a pose's age is counted.
+    """
 
     stage: str
     received_ns: int
@@ -166,7 +170,8 @@ class Health:
     note: a line for people, such as why a camera is not there; may be empty.
     messages: outputs since the start (record: messages written).
     rate_hz: outputs per second, over the last second or so.
-    age_p50_ms, age_p95_ms: age of the data when this worker was done with it, since its picture was taken; NaN where there was none.
+    age_p50_ms, age_p95_ms: age of the data when this worker was done with it, since its picture was taken (see Stamp); NaN where
+        there was none.
     drops: what did not go on, by reason, since the start.
     memory_bytes: resident memory that is the process's own (not shared).
     recording: the recorder alone: name of the recording that is being written, such as 'session.mcap'; empty while there is none.

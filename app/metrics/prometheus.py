@@ -40,14 +40,14 @@ class Metrics:
         self._dropped = Counter("poselift_frames_dropped", "Frames that got none, by reason.", ["reason"], registry=registry)
         self._age = Histogram(
             "poselift_age_seconds",
-            "Age of a picture when a stage was done with it.",
+            "Age of a picture when a stage was done with it, since it was taken (a file's: since it was due).",
             ["stage"],
             buckets=AGE_BUCKETS_S,
             registry=registry,
         )
         self._work = Histogram(
             "poselift_work_seconds",
-            "Time from when a stage had its input in hand until its output was ready.",
+            "Time from when a stage had its input in hand (capture: since the picture was taken) until its output was ready.",
             ["stage"],
             buckets=WORK_BUCKETS_S,
             registry=registry,

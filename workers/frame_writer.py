@@ -1,0 +1,76 @@
+"""Pictures into the ring: each gets its number, its time and a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Optional
+
+from app.dataflow.frames import TAKERS, RingWriter, take_over
+from app.dataflow.messages import Frame, Stamp
+from app.dataflow.session import join
+from workers.sources import Picture
+
+KEPT_FREE = 2
+"""Live, slots that a slow recorder cannot keep from the detector."""
+
+
+class FrameWriter:
+    """Numbers pictures and puts them into the ring. Goes on where an earlier capture of the same session stopped.
+
+    `every` names the takers that must see every frame: each slot is kept until they have. Live, one that is far behind may find its picture
+    overwritten.
+    """
+
+    def __init__(self, folder: Path, slots: int, live: bool, every: Collection[str]) -> None:
+        self._folder, self._slots, self._live, self._every = folder, slots, live, every
+        self._ring_number, self.position = take_over(folder, join(folder).start_ns)
+        self._ring: Optional[RingWriter] = None
+        self._here: frozenset[str] = frozenset()
+
+    def frame(self, picture: Picture, fps: float, taken_ns: int, takers: frozenset[str]) -> Optional[Frame]:
+        """The picture as a frame in the ring; None while there is no room for it.
+
+        `taken_ns` begins its trace, `takers` are those who listen now.
+        """
+        ring = self._ring_for(picture, takers)
+        free = ring.free_slots() if ring else []
+        if ring is None or not free:
+            return None
+        slot, number = free[0], self.position.next_frame
+        t_ns = max(picture.t_ns, self.position.t_ns + 1)
+        self.position = self.position._replace(next_frame=number + 1, t_ns=t_ns)
+        generation = ring.write(slot, picture.pixels, self.position)
+        if not self._live or len(free) > KEPT_FREE:
+            for taker in self._every:
+                ring.hold(slot, taker)
+        height_px, width_px = picture.pixels.shape[:2]
+        trace = (Stamp("capture", taken_ns, taken_ns),)
+        return Frame(number, t_ns, width_px, height_px, fps, ring.number, slot, generation, "ring", b"", 0, trace)
+
+    def lose(self, pictures: int) -> None:
+        """Pictures that cannot be had have their numbers, too."""
+        self.position = self.position._replace(next_frame=self.position.next_frame + pictures)
+
+    def release(self, frame: Frame, takers: Collection[str]) -> None:
+        """These takers were not told of this frame, the one made last: they do not hold its slot."""
+        for taker in takers:
+            if self._ring:
+                self._ring.release(taker, frame.slot)
+
+    def _ring_for(self, picture: Picture, takers: frozenset[str]) -> Optional[RingWriter]:
+        """The ring, or a new one where a picture is larger than the slots: once all have seen what they must in the old one."""
+        old = self._ring
+        if old:
+            for taker in (self._here - takers).intersection(TAKERS):  # it died, and holds nothing any more
+                old.release(taker)
+        self._here = takers
+        if old and picture.pixels.nbytes <= old.slot_bytes:
+            return old
+        if old and not old.all_released():
+            return None
+        self._ring = RingWriter(self._folder, self._ring_number, self._slots, picture.pixels.nbytes, self.position)
+        self._ring_number += 1
+        if old:
+            old.remove()
+        return self._ring
