@@ -1,4 +1,4 @@
-"""A source as people and logs may see it: without the user and the password of a camera's address."""
+"""Sources and lines as people and logs may see them: without the user and the password of a camera's address."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ _SCHEME = re.compile(r"['\"]?\w+:/+")
 _SECRET = re.compile(
     r"((?:^|[/?&;,])(?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|auth|(?:api_?)?key|secret)=)[^/?&;,]*", re.IGNORECASE
 )
+_USER = re.compile(r"(\w+:/+)(?:(?!\w+:/+).)*@")
+"""Up to the last `@` before another address: a password may hold anything, spaces too."""
+_ADDRESS = re.compile(r"\w+:/+\S+")
 _PATTERN = re.compile(r"test:[\dx]*@[\d.]*(,|$)")
 
 
@@ -22,3 +25,12 @@ def display_name(source: str) -> str:
     if at and ":" in before and not _PATTERN.match(source):
         source = f"{scheme[0] if scheme else ''}***@{place}"
     return _SECRET.sub(r"\1***", source) if scheme else source
+
+
+def printable(line: str) -> str:
+    """`line`, whatever came into it, as one line for people: no secret of an address, no control characters.
+
+    Names of files may hold any of them; what a terminal would obey, or break the line at, is written as Python writes it.
+    """
+    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+    return _ADDRESS.sub(lambda address: display_name(address[0]), _USER.sub(r"\1***@", line))

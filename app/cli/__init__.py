@@ -7,16 +7,33 @@ import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
 
 from app.dataflow.streams import WORKERS
 from app.errors import UserError
+from app.redact import printable
 from models.errors import DeviceError, ModelError
+
+
+class Commands(TyperGroup):
+    """All commands; what typer says of a wrong one shows no password that was given in a wrong place."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run what was typed."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if isinstance(text := getattr(error, "message", None), str):
+                error.message = printable(text)  # type: ignore[attr-defined]
+            raise
+
 
 cli = typer.Typer(
     name="poselift",
+    cls=Commands,
     help="Live 3D human pose from a camera or a video.",
     no_args_is_help=True,
     add_completion=False,
@@ -98,7 +115,7 @@ def run(
 @cli.command()
 def lift(
     source: Annotated[
-        Path, typer.Argument(metavar="VIDEO|KEYPOINTS.npz", help="A video (or folder of pictures, or recording), or 2D keypoints.")
+        str, typer.Argument(metavar="VIDEO|KEYPOINTS.npz", help="A video (or folder of pictures, or recording), or 2D keypoints.")
     ],
     out: OutOption,
     render: RenderOption = True,
@@ -119,7 +136,7 @@ def lift(
 
 @cli.command()
 def detect(
-    source: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a folder of pictures or a recording.")],
+    source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, a folder of pictures or a recording.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="KEYPOINTS.npz", help="File for the keypoints.")],
     config: ConfigOption = None,
 ) -> None:
@@ -354,6 +371,7 @@ def main() -> None:
     """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1."""
     signal.signal(signal.SIGTERM, _leave)
     try:
+        _check_arguments(sys.argv[1:])
         cli()
     except (UserError, ModelError) as error:
         sys.exit(_say(str(error), 2))
@@ -366,11 +384,20 @@ def main() -> None:
         sys.exit(_say(f"{error.filename or 'the system'}: {error.strerror or error}", 1))
 
 
+def _check_arguments(arguments: list[str]) -> None:
+    """Raise UserError for what no command can mean: nothing, which a path would take for this folder, and names that no text can hold."""
+    for argument in arguments:
+        if not argument:
+            raise UserError("an argument is empty; is a variable of the shell not set?")
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            raise UserError(f"{argument}: this name is not UTF-8; rename it, or give a link to it")
+
+
 def _leave(number: int, _frame: object) -> None:
     """Told to end: what is half done is cleaned up, and the exit code says so."""
     sys.exit(128 + number)
 
 
 def _say(line: str, code: int) -> int:
-    print(f"poselift: {line}", file=sys.stderr)
+    print(f"poselift: {printable(line)}", file=sys.stderr)
     return code

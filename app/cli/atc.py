@@ -81,7 +81,7 @@ def _in_use(config: Config, people: int) -> list[tuple[str, Path, Optional[int]]
     if config.lift.model is None:
         return [*pulled, ("lifter", store.path_of("lifter", config.models_path()), people)]
     lifter = Path(config.lift.model)
-    if lifter.suffix != ".onnx" or not lifter.is_file():
+    if lifter.suffix.lower() != ".onnx" or not lifter.is_file():
         raise UserError(f"lift.model: {lifter} is no .onnx file to convert; name one, or null for poselift's own")
     return [*pulled, ("lifter", lifter, people)]
 

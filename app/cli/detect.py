@@ -14,19 +14,21 @@ from app.cli.screen import say
 from app.config import load
 from app.dataflow.messages import Pose2D
 from app.errors import UserError
-from app.keypoints.files import Clip, write_keypoints
+from app.keypoints.files import Clip, clip_name, write_keypoints
 from app.recording.reader import read
+from workers.sources import file_source
 
 
-def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
+def detect(source: str, out: Path, config_path: Optional[Path]) -> None:
     """Write the keypoints of the most prominent person of each frame."""
-    if out.suffix != ".npz":
+    source = file_source(source)
+    if out.suffix.lower() != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
     make_folder(out.parent)
     with scratch(out.parent) as folder:
         config = load(config_path).changed(
             workers=["capture", "detect", "record"],
-            capture={"source": str(source)},
+            capture={"source": source},
             record={"folder": str(folder.absolute()), "pictures": "none"},
         )
         run = run_file(config, folder, "detecting")
@@ -35,6 +37,6 @@ def detect(source: Path, out: Path, config_path: Optional[Path]) -> None:
         if not poses:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
         keypoints = np.stack([pose.keypoints[0] if len(pose.person) else np.full((17, 3), np.nan, np.float32) for pose in poses])
-        write_keypoints(out, [Clip(source.stem, keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
+        write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
     say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
     finish(run, "kept: what was done until then")

@@ -17,7 +17,6 @@ from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
 from app.dataflow.messages import Pose2D, Pose3D
-from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import render
 from app.keypoints.files import Clip, read_keypoints
@@ -28,32 +27,34 @@ from app.recording.writer import RecordingFull
 from models.backends.backend import Model
 from models.lifting.whole_sequence import WholeSequence
 from workers.lift import new_lift, new_whole, open_lifter
-from workers.sources import Lost, open_source
+from workers.sources import Lost, file_source, open_source
 
 LOG = "poses"
 """The run's own recording, DIR/poses.mcap, without pictures."""
 
 
-def lift(source: Path, out: Path, draw: bool, fps: float, lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
+def lift(source: str, out: Path, draw: bool, fps: float, lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
     """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
+    source = file_source(source)
+    is_keypoints = Path(source).suffix.lower() == ".npz"
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
     with closing(open_lifter(config)) as network:
         whole = new_whole(network, config, flip)
         with closing(whole) if whole else nullcontext():
-            if source.suffix == ".npz":
-                lift_keypoints(source, out, draw, fps, config, network, whole)
+            if is_keypoints:
+                lift_keypoints(Path(source), out, draw, fps, config, network, whole)
             elif whole:
                 lift_whole_video(source, out, draw, config, whole)
-    if source.suffix != ".npz" and not whole:  # with the network of the worker's own
+    if not is_keypoints and not whole:  # with the network of the worker's own
         lift_video(source, out, draw, config)
 
 
-def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
+def lift_video(source: str, out: Path, draw: bool, config: Config) -> None:
     """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
     record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
-    config = config.changed(capture={"source": str(source)}, record=record)
+    config = config.changed(capture={"source": source}, record=record)
     run = run_file(config, out, "lifting")
     log = out / f"{LOG}.mcap"
     write_poses_of(log, out, config)
@@ -65,14 +66,14 @@ def lift_video(source: Path, out: Path, draw: bool, config: Config) -> None:
     finish(run, f"kept: the {kept} frames done until then")
 
 
-def lift_whole_video(source: Path, out: Path, draw: bool, config: Config, whole: WholeSequence) -> None:
+def lift_whole_video(source: str, out: Path, draw: bool, config: Config, whole: WholeSequence) -> None:
     """The same with a lifter that looks ahead: the 2D part of the pipeline first, then everyone's whole sequence."""
     log = out / f"{LOG}.mcap"
     make_folder(out)
     with scratch(out) as folder:
         config = config.changed(
             workers=["capture", "detect", "record"],
-            capture={"source": str(source)},
+            capture={"source": source},
             record={"folder": str(folder.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
         )
         run = run_file(config, folder, "detecting")
@@ -96,8 +97,6 @@ def run_file(config: Config, out: Path, what: str) -> Run:
     source = open_source(config.capture)
     frames = source.frames
     source.close()
-    if source.live:
-        raise UserError(f"{source.name}: this is a camera, and has no end; type: poselift up {source.name}")
     prepare(out / f"{config.record.name}.mcap", overwrite=True)
     with run_folder(config) as folder, ProgressBar(what, frames) as bar:
         return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)

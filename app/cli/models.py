@@ -31,7 +31,7 @@ def pull_models(config_path: Optional[Path]) -> None:
 def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, out: Path) -> None:
     """Write a VideoPose3D checkpoint as a lifter of ours."""
     widths, rate_hz = _widths(architecture), _rate_hz(rate)
-    if out.suffix != ".onnx":
+    if out.suffix.lower() != ".onnx":
         raise UserError(f"{out}: a lifter goes into a file that ends in .onnx")
     try:
         from models.convert.videopose3d import convert

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from app.dataflow.messages import Health, Message, Pose2D, Pose3D
 from app.processes.supervisor import Supervisor
+from app.redact import printable
 
 PLAIN_EVERY_S = 5.0
 """Where the output is no terminal, the table is printed this often."""
@@ -27,7 +28,7 @@ errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty()
 
 def say(line: str) -> None:
     """A line for people, on stderr: as it is, never wrapped."""
-    errors.print(line, markup=False, soft_wrap=True)
+    errors.print(printable(line), markup=False, soft_wrap=True)
 
 
 class LiveTable:
@@ -50,7 +51,7 @@ class LiveTable:
 
     def say(self, line: str) -> None:
         """A line that stays, above the table."""
-        (self._live.console if self._live else errors).print(line, markup=False, soft_wrap=True)
+        (self._live.console if self._live else errors).print(printable(line), markup=False, soft_wrap=True)
 
     def show(self, messages: list[Message], supervisor: Supervisor) -> None:
         """Take the workers' news into the table."""

@@ -87,7 +87,7 @@ def _filled(template: str, **values: str) -> str:
 
 def _npu_devices(config: Config) -> list[str]:
     """What lets a service open the NPU, where one of its workers does."""
-    uses = config.npu.folder or (config.lift.model or "").endswith(".om") or config.capture.source.startswith("csi:")
+    uses = config.npu.folder or (config.lift.model or "").lower().endswith(".om") or config.capture.source.startswith("csi:")
     return [f"DeviceAllow=/dev/{name} rw" for name in (f"davinci{config.npu.device}", *NPU_DEVICES)] if uses else []
 
 

@@ -16,6 +16,7 @@ import psutil
 from app.config import Config, ServeConfig, load, save
 from app.errors import UserError
 from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR_LOCK, running
+from app.redact import display_name
 from app.remote.address import parse_address
 from app.remote.client import remote, remote_here
 from app.remote.wire import PORT
@@ -33,7 +34,7 @@ def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None
     """Until the window is closed. Raises UserError where there is nothing to look at, or no way to show it."""
     config = load(config_path)
     if target and is_file(target) and not Path(target).is_file():
-        raise UserError(f"{target}: no such recording")
+        raise UserError(f"{display_name(target)}: no such recording")
     why_not = missing()
     if why_not:
         raise UserError(why_not)
@@ -52,7 +53,7 @@ def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None
 
 def is_file(target: str) -> bool:
     """Whether a recording is meant, and not a host."""
-    return target.endswith(".mcap") or "/" in target or Path(target).is_file()
+    return target.lower().endswith(".mcap") or "/" in target or Path(target).is_file()
 
 
 def opened(target: Optional[str], config: Config) -> Source:

@@ -20,6 +20,8 @@ from app.errors import UserError
 from app.keypoints.object_arrays import Array, read_npz
 from models.skeleton import COCO_MIRROR
 
+MAX_NAME_BYTES = 255
+"""Of a folder's name, on Linux's filesystems."""
 _LEFT = [keypoint for keypoint, mirror in enumerate(COCO_MIRROR) if keypoint < mirror]
 
 
@@ -28,7 +30,7 @@ class Clip:
     """One person's 2D keypoints through one video."""
 
     name: str
-    """Fit to be a file's name."""
+    """Fit to be a folder's name: see `clip_name`."""
     keypoints: npt.NDArray[np.float32]
     """float32 [T, 17, 3]: COCO order; x px, y px, confidence 0 to 1. x and y are NaN where nobody was seen, with confidence 0."""
     width_px: int
@@ -56,6 +58,11 @@ def read_keypoints(path: Path) -> list[Clip]:
     if not isinstance(confidence, dict):
         confidence = {}
     return [_clip(f"{path}: {name!r}", name, video, sizes.get(name), confidence.get(name)) for name, video in videos.items()]
+
+
+def clip_name(source: Path) -> str:
+    """What to call the video in a file, or in a folder of pictures: its name without its ending, as far as that can be a folder's name."""
+    return _fit(source.resolve().name if source.is_dir() else source.stem)
 
 
 def write_keypoints(path: Path, clips: Sequence[Clip]) -> dict[str, int]:
@@ -158,17 +165,17 @@ def _detections(path: Path, content: dict[str, Any]) -> Clip:
             if isinstance(people, Array) and people.array is not None and len(people.array):
                 best = of_keypoints[1].array[people.array[:, 4].argmax()]
                 keypoints[frame, :, :2], keypoints[frame, :, 2] = best[:2].T, 1
-        return Clip(path.stem, _completed(keypoints), int(size["w"]), int(size["h"]))
+        return Clip(clip_name(path), _completed(keypoints), int(size["w"]), int(size["h"]))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         raise UserError(f"{path}: neither a custom 2D dataset nor detections of 17 keypoints per frame") from None
 
 
 def _check_name(where: str, name: Any) -> None:
-    if (
-        not isinstance(name, str)
-        or not name.isprintable()
-        or set(name) & set("/\\")
-        or name.startswith(".")
-        or not 0 < len(name.encode()) < 200
-    ):
-        raise UserError(f"{where}: {name!r} cannot be the name of a folder; rename this video in the file")
+    if not isinstance(name, str) or name != _fit(name):
+        raise UserError(f"{where}: {name!r:.300} cannot be the name of a folder; rename this video in the file")
+
+
+def _fit(name: str) -> str:
+    """`name` as far as it can be a folder's, one that is seen and that every terminal prints as it is."""
+    letters = (letter if letter.isprintable() and letter not in "/\\" else "_" for letter in name.lstrip("."))
+    return "".join(letters).encode()[:MAX_NAME_BYTES].decode(errors="ignore") or "video"

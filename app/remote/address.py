@@ -6,6 +6,7 @@ import ipaddress
 from typing import NamedTuple
 
 from app.errors import UserError
+from app.redact import display_name
 from app.remote.wire import PORT
 
 
@@ -50,5 +51,5 @@ def parse_address(text: str) -> Address:
             good = False
     good = good and bool(host) and not set(host) & set(" /[]@") and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
     if not good:
-        raise UserError(f"{text!r:.100} is no address; give HOST or HOST:PORT, such as 192.168.1.20:{PORT}")
+        raise UserError(f"{display_name(text)!r:.100} is no address; give HOST or HOST:PORT, such as 192.168.1.20:{PORT}")
     return Address(host, int(port))

@@ -73,10 +73,11 @@ def open_model(path: Path, threads: int = 1, device: int = 0) -> Model:
 
     Raises ModelError where the file is missing, damaged, or of a kind that no backend here runs, and DeviceError.
     """
-    if path.suffix not in BACKENDS:
+    ending = path.suffix.lower()
+    if ending not in BACKENDS:
         raise ModelError(f"{path}: no backend runs a '{path.suffix}' file; known endings: {', '.join(BACKENDS)}")
     if not path.is_file():
-        raise ModelError(f"{path}: this model is missing; type: poselift models {'atc' if path.suffix == '.om' else 'pull'}")
-    module, name = BACKENDS[path.suffix]
+        raise ModelError(f"{path}: this model is missing; type: poselift models {'atc' if ending == '.om' else 'pull'}")
+    module, name = BACKENDS[ending]
     backend: type[Model] = getattr(import_module(module), name)
     return backend(path, threads, device)  # type: ignore[call-arg]

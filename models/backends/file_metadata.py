@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 
 def file_metadata(path: Path) -> dict[str, str]:
     """The pairs in an `.onnx` file, or in the card of an `.om` file; empty where it has none. Raises ModelError, OSError."""
-    if path.suffix == ".om":
+    if path.suffix.lower() == ".om":
         return dict(read_card(path).metadata)
     with path.open("rb") as file:
         return dict(map(_pair, _fields(file, METADATA_PROPS, path)))

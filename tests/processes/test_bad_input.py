@@ -38,6 +38,34 @@ def test_a_source_that_is_not_there(configure, tmp_path: Path, command: str) -> 
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "lift {address} -o {out}",
+        "detect {address} -o {out}.npz",
+        "export {address} -o {out}",
+        "view {address}",
+        "{address}",
+        "up 0 {address}",
+        "lift a.mp4 -o {out} --fps {address}",
+        "record start {address}",
+    ],
+)
+def test_a_password_in_whatever_place_is_not_shown(tmp_path: Path, typed: str) -> None:
+    done = poselift(*typed.format(address="RTSP://me:secret@127.0.0.1:9/stream", out=tmp_path / "out").split())
+    assert done.returncode == 2 and "secret" not in done.stdout + done.stderr, done
+
+
+@pytest.mark.parametrize("typed", ["lift,,-o,{out}", "lift,a.mp4,-o,", "export,,-o,{out}", "up,", "up,test:64x64@30,--record,"])
+def test_an_empty_argument_is_not_this_folder(tmp_path: Path, typed: str) -> None:
+    assert "an argument is empty" in refused(*typed.format(out=tmp_path / "out").split(","))
+
+
+def test_strange_names_are_one_line_each(tmp_path: Path) -> None:
+    assert r"a\nb\x1b[31m.mp4: no such file" in refused("lift", "a\nb\x1b[31m.mp4", "-o", tmp_path / "out")
+    assert r"\udcff.mp4: this name is not UTF-8" in refused("lift", "\udcff.mp4", "-o", tmp_path / "out")
+
+
 def test_a_source_that_cannot_be_opened_says_why(configure, tmp_path: Path) -> None:
     path, _ = configure()
     text = tmp_path / "text.mp4"

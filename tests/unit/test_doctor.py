@@ -112,6 +112,7 @@ def test_a_lifter_that_is_named_apart_has_to_be_there(tmp_path: Path):
         ("/m", "/other.om", False, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om", "/other.om"]),
         ("/m", "/other.onnx", True, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om"]),
         (None, "/other.om", True, True, ["/other.om"]),
+        (None, "/OTHER.OM", True, True, ["/OTHER.OM"]),
     ],
 )
 def test_the_config_says_what_runs_where(folder, lifter, cpu: bool, npu: bool, files: list[str]):

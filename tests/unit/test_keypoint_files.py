@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import UserError
 from app.keypoints import object_arrays
-from app.keypoints.files import Clip, read_keypoints, write_keypoints
+from app.keypoints.files import Clip, clip_name, read_keypoints, write_keypoints
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 METADATA = {
@@ -128,6 +128,33 @@ def test_nobody_at_all_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nobody was seen in any of the 3 frames of empty"):
         write_keypoints(tmp_path / "k.npz", [nobody])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("walk.mp4", "walk"),
+        ("left_turn.mov.npz", "left_turn.mov"),
+        (".hidden.mp4", "hidden"),
+        ("视频" * 40 + ".mp4", "视频" * 40),
+        ("é" * 125 + ".npz", "é" * 125),
+        ("a\nb\\c\udcff.mp4", "a_b_c_"),
+        ("-o.mp4", "-o"),
+        ("...mp4", "video"),
+        ("..", "video"),
+        ("", "video"),
+    ],
+)
+def test_every_file_has_a_name_that_a_dataset_can_hold(tmp_path: Path, file: str, name: str) -> None:
+    assert clip_name(Path("folder") / file if file else Path("/")) == name
+    write_keypoints(tmp_path / "k.npz", [Clip(name, some_keypoints(2, 3), 640, 480)])
+    assert read_keypoints(tmp_path / "k.npz")[0].name == name
+
+
+def test_a_folder_of_pictures_keeps_all_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "2024.01.05").mkdir()
+    monkeypatch.chdir(tmp_path / "2024.01.05")
+    assert clip_name(Path()) == clip_name(tmp_path / "2024.01.05") == "2024.01.05"
 
 
 NO_DATASET = "is it a VideoPose3D custom 2D dataset"

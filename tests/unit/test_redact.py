@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.redact import display_name
+from app.redact import display_name, printable
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,17 @@ def test_user_and_password_are_not_shown(source, shown):
 )
 def test_a_source_without_secrets_stays_as_it_is(source):
     assert display_name(source) == source
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("rtsp://me:secret@cam/live: gone; type: up rtsp://me:secret@cam", "rtsp://***@cam/live: gone; type: up rtsp://***@cam"),
+        ("No such command 'rtsp:/me:se cret@cam'.", "No such command 'rtsp:/***@cam'."),
+        ("rtsp://cam/live?password=secret: gone", "rtsp://cam/live?password=*** gone"),
+        ("a\nb\x1b[31m\udcff.mp4: gone", r"a\nb\x1b[31m\udcff.mp4: gone"),
+        ("视频 a@b.mp4: see 127.0.0.1:5570", "视频 a@b.mp4: see 127.0.0.1:5570"),
+    ],
+)
+def test_a_line_is_one_line_without_secrets(line, shown):
+    assert printable(line) == shown

@@ -5,7 +5,7 @@ from made_video import numbered, write_video
 
 from app.config import CaptureConfig
 from app.errors import UserError
-from workers.sources import KINDS, open_source
+from workers.sources import KINDS, file_source, open_source
 from workers.sources.pictures import PictureFolder
 from workers.sources.video import VideoFile
 
@@ -19,6 +19,7 @@ def test_each_source_is_opened_by_its_kind(tmp_path):
     assert kind_of("rtsp://cam/live") == kind_of("RTSPS://cam/live") == "rtsp://HOST/PATH"
     assert kind_of("0") == kind_of("/dev/video2") == "a camera's index or /dev path"
     assert kind_of(str(tmp_path)) == "a folder of pictures"
+    assert kind_of("session.mcap") == kind_of("SESSION.MCAP") == "a recording (.mcap)"
     assert kind_of(str(tmp_path / "a.mp4")) == kind_of("concat:a.mp4") == "a video file"
 
 
@@ -45,3 +46,41 @@ def test_a_strange_name_is_a_file_that_is_not_there():
         with pytest.raises(UserError) as error:
             open_source(CaptureConfig(source=source))
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["1", "./1", "1/", "csi:0", "test:a", "rtsp:x", "~a.mp4", "-o", "video 0", "a\nb", "x" * 255])
+def test_for_commands_that_take_no_camera_what_is_there_is_meant(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / name
+    place.touch() if place.suffix else place.mkdir()
+    source = file_source(name)
+    assert source == str(place)
+    assert kind_of(source) in ("a folder of pictures", "a video file")
+
+
+def test_for_commands_that_take_no_camera_a_home_is_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "1").mkdir()
+    assert file_source("~/1") == str(tmp_path / "1")
+
+
+@pytest.mark.parametrize("source", ["7", "rtsp://me:secret@cam/live", "RTSP://me:secret@cam", "csi:0", "/dev/video7", "/dev/null"])
+def test_for_commands_that_take_no_camera_one_is_refused_unopened(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="this is a camera, and has no end; type: poselift up ") as error:
+        file_source(source)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("opened", [file_source, lambda source: open_source(CaptureConfig(source=source))])
+def test_nothing_is_not_this_folder(opened):
+    with pytest.raises(UserError, match="the source is empty"):
+        opened("")
+
+
+def test_an_address_with_a_typo_shows_no_password_either():
+    for source in ("rtsp:/me:secret@cam/live", "me:secret@cam/live.mp4"):
+        assert file_source(source) == source
+        with pytest.raises(UserError) as error:
+            open_source(CaptureConfig(source=source))
+        assert "secret" not in str(error.value)

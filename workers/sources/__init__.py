@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import Callable, NamedTuple
 
 import cv2
@@ -12,7 +13,7 @@ from app.config import CaptureConfig
 from app.errors import UserError
 from app.redact import display_name
 from workers.sources.csi import CsiSource
-from workers.sources.paths import mode_of
+from workers.sources.paths import mode_of, path_of
 from workers.sources.pattern import PatternSource
 from workers.sources.picture import Lost, Picture, Source, SourceLost
 from workers.sources.pictures import PictureFolder
@@ -24,7 +25,7 @@ from workers.sources.video import VideoFile
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""
 
-__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "is_live", "open_source"]
+__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "file_source", "is_live", "open_source"]
 
 
 class Kind(NamedTuple):
@@ -44,7 +45,7 @@ KINDS = (
     Kind("a camera's index or /dev path", is_camera, V4l2Source),
     Kind("csi:0 or csi:1", lambda source: source.startswith("csi:"), CsiSource),
     Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), PictureFolder),
-    Kind("a recording (.mcap)", lambda source: source.endswith(".mcap"), Replay),
+    Kind("a recording (.mcap)", lambda source: source.lower().endswith(".mcap"), Replay),
     Kind("a video file", lambda source: "://" not in source, VideoFile),
 )
 """The first kind that claims a source opens it."""
@@ -57,12 +58,33 @@ def is_live(settings: CaptureConfig) -> bool:
 
 def open_source(settings: CaptureConfig) -> Source:
     """The source that `settings.source` names, with its first picture at hand. Raises UserError: one line that says why not."""
+    _refuse_nothing(settings.source)
     _quiet_opencv()
     for kind in KINDS:
         if kind.claims(settings.source):
             return kind.open(settings)
     known = ", ".join(kind.what for kind in KINDS)
     raise UserError(f"{display_name(settings.source)}: no such kind of source; give one of: {known}")
+
+
+def file_source(source: str) -> str:
+    """What the user gave to a command that takes no camera, as `capture.source`: what is there under this name is meant.
+
+    So a folder named 1 is itself, and not a camera. Raises UserError for a camera, which has no end, and for nothing at all.
+    """
+    _refuse_nothing(source)
+    for path in (str(Path(source).absolute()), str(path_of(source).absolute())):
+        if (mode := mode_of(path)) and not stat.S_ISCHR(mode):
+            return path
+    if is_live(CaptureConfig(source=source)):
+        name = display_name(source)
+        raise UserError(f"{name}: this is a camera, and has no end; type: poselift up {name}")
+    return source
+
+
+def _refuse_nothing(source: str) -> None:
+    if not source:
+        raise UserError("the source is empty; name a video, a folder of pictures or a recording, or for 'up' a camera")
 
 
 def _quiet_opencv() -> None:

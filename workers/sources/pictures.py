@@ -17,6 +17,7 @@ import numpy as np
 from app.config import CaptureConfig
 from app.dataflow.ledger import DAMAGED
 from app.errors import UserError
+from app.redact import display_name
 from workers.sources.paths import path_of
 from workers.sources.picture import Lost, Picture, Pixels
 
@@ -34,7 +35,7 @@ class PictureFolder:
     live = False
 
     def __init__(self, settings: CaptureConfig) -> None:
-        self.name, self.note = settings.source, ""
+        self.name, self.note = display_name(settings.source), ""
         self.fps = settings.fps or _DEFAULT_FPS
         try:
             self._paths = sorted(_pictures_in(path_of(settings.source)), key=_natural)

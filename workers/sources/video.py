@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from app.config import CaptureConfig
 from app.errors import UserError
+from app.redact import display_name
 from workers.sources.clocks import MediaClock
 from workers.sources.libav import Converter, exact, rate, video_stream, why
 from workers.sources.paths import path_of
@@ -31,7 +32,7 @@ class VideoFile:
     live = False
 
     def __init__(self, settings: CaptureConfig) -> None:
-        self.name, self.note = settings.source, ""
+        self.name, self.note = display_name(settings.source), ""
         self._packets = self._delivered = self._damaged = 0
         self._container = self._open(path_of(settings.source))
         try:

@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
 
 def wanted(config: Config) -> Wanted:
     """`npu.folder` puts all networks on the NPU; `lift.model` says by its ending where the lifter runs."""
-    ending = Path(config.lift.model or "").suffix
+    ending = Path(config.lift.model or "").suffix.lower()
     return Wanted(cpu=not config.npu.folder or ending == ".onnx", npu=bool(config.npu.folder) or ending == ".om")
 
 
@@ -30,7 +30,7 @@ def om_files(config: Config) -> list[Path]:
     names = [entry.name for entry in store.entries().values() if entry.kind != "copied"] if config.npu.folder else []
     files = [Path(config.npu.folder or "") / f"{name}.om" for name in names if not (name == "lifter" and config.lift.model)]
     own = Path(config.lift.model or "")
-    return [*files, own] if own.suffix == ".om" else files
+    return [*files, own] if own.suffix.lower() == ".om" else files
 
 
 def look(config: Config, on: Wanted) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def look(config: Config, on: Wanted) -> Iterator[Finding]:
         remedy = "pip install 'poselift[cpu]', or name the NPU's networks in npu.folder"
         yield Finding("networks run on", "the CPU, but onnxruntime is not installed", False, remedy)
     own = Path(config.lift.model or "")
-    if own.suffix == ".onnx":
+    if own.suffix.lower() == ".onnx":
         there = own.is_file()
         yield Finding(
             "lifter", str(own) if there else f"{own} is missing", there, "" if there else "set lift.model to a file that is there"
