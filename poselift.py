@@ -1,6 +1,6 @@
 """poselift: live 3D human pose. The public face for programs.
 
-for poses in poselift.connect():            # live, from the pipeline on this machine
+for poses in poselift.connect():            # live, from the pipeline on this machine: the newest, however slow this loop is
     print(poses.t_ns, poses.joints_m)       # [people, 17, 3]: metres from the hip; x right, y down, z forward
 
 for poses in poselift.connect("192.168.1.20"):  # the same, from a board that serves viewers
@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Optional, Union
 
 from app.config import load
-from app.dataflow.messages import End, Pose3D
-from app.dataflow.outside import Watch
-from app.dataflow.streams import WATCH, links
+from app.dataflow.messages import Pose3D
 from app.errors import UserError
-from app.processes.process import running
+from app.program.poses import Poses
+from app.program.sources import Board, Here, lifts
 from app.recording.reader import read
 from app.remote.client import Remote, remote
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
-__all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "UserError", "connect", "open"]
+__all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "Poses", "UserError", "connect", "open"]
 
 ASK_S = 0.5
 ANSWER_S = 5.0
@@ -38,23 +37,35 @@ ANSWER_S = 5.0
 def connect(
     host: Optional[str] = None,
     *,
+    every: bool = False,
+    wait: bool = False,
     runtime_folder: Optional[Union[str, PathLike[str]]] = None,
     config: Optional[Union[str, PathLike[str]]] = None,
-) -> Iterator[Pose3D]:
-    """The poses of a running pipeline, as they come, until it ends: of the one on this machine, or of a board's at HOST or HOST:PORT.
+) -> Poses:
+    """The poses of a running pipeline, as they come: of the one on this machine, or of a board's at HOST or HOST:PORT.
 
     This machine's is found by its runtime folder: the default one, the one given, or that of a config file; a board's has to serve viewers,
-    and what it sends is read with this user's keys, or those that a config file names (`serve.keys_folder`). A program that is slow misses
-    poses; it never slows the pipeline. A board that goes away is waited for.
-    Raises UserError where none is running, and where a board does not answer or does not let us in.
+    and what it sends is read with this user's keys, or those that a config file names (`serve.keys_folder`).
+
+    A program never slows the pipeline. One that is slow is given the newest pose each time; with `every`, each of the last 1000, oldest
+    first. What it was not given, or the network did not carry, is counted in the next pose's `skipped`, beside the frames that got no pose:
+    as `newer_pose`, with `every` as `queue_full`.
+
+    The loop ends when the pipeline ends. A worker that died, or a connection that broke, is waited for; where the pipeline is gone for 10 s
+    without having ended, or has begun anew, the loop raises UserError. With `wait` it does neither: it waits for as long as it takes, for
+    the first pipeline as for the next, and goes on. What is returned can be closed (`close()`, `with`); let go, it closes itself.
+    Raises UserError where none is running or a board does not answer (neither with `wait`), and where a board does not let us in.
     """
     settings = load(Path(config) if config else None)
     if host is not None:
-        return _remote_poses(_connected(host, settings.serve.keys_folder))
+        board = remote(host, settings.serve.keys_folder)
+        if not wait:
+            _await_welcome(board)
+        return Poses(Board(board, host), every, wait)
     folder = Path(runtime_folder) if runtime_folder else settings.runtime_path()
-    if not running(folder, "lift"):
+    if not (wait or lifts(folder)):
         raise UserError(f"no poselift is running here (runtime folder {folder}); type: poselift up SOURCE")
-    return _poses(folder)
+    return Poses(Here(folder), every, wait)
 
 
 def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
@@ -62,24 +73,7 @@ def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
     return (message for message in read(Path(path), types=[Pose3D]) if isinstance(message, Pose3D))
 
 
-def _poses(folder: Path) -> Iterator[Pose3D]:
-    watch = Watch(folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH and link.message is Pose3D))
-    try:
-        silent = 0
-        while silent < 2 or running(folder, "lift") or running(folder, "up"):  # a lifter that died is brought back
-            messages = watch.receive(ASK_S)
-            silent = 0 if messages else silent + 1
-            for message in messages:
-                if isinstance(message, End):
-                    return
-                if isinstance(message, Pose3D):
-                    yield message
-    finally:
-        watch.close()
-
-
-def _connected(host: str, keys_folder: Optional[str]) -> Remote:
-    board = remote(host, keys_folder)
+def _await_welcome(board: Remote) -> None:
     until_s = time.monotonic() + ANSWER_S
     while board.welcome is None:
         board.receive(ASK_S)
@@ -87,18 +81,3 @@ def _connected(host: str, keys_folder: Optional[str]) -> Remote:
             why = board.link.why
             board.close()
             raise UserError(why)
-    return board
-
-
-def _remote_poses(board: Remote) -> Iterator[Pose3D]:
-    try:
-        while True:
-            for message in board.receive(ASK_S):
-                if isinstance(message, End):
-                    return
-                if isinstance(message, Pose3D):
-                    yield message
-            if board.link.refused:
-                raise UserError(board.link.why)
-    finally:
-        board.close()

@@ -16,6 +16,7 @@ from app.dataflow.frames import Overwritten, Picture, RingReader
 from app.dataflow.ledger import OVERWRITTEN
 from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from app.dataflow.outside import Orders
+from app.dataflow.session import join
 from app.dataflow.streams import answer_to_a_frame
 from app.processes.loop import OUT_OF_THE_WAY, Loop
 from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
@@ -199,7 +200,7 @@ def run(config: Config, bus: Bus) -> None:
 
 def _facts(config: Config) -> Facts:
     unknown = wire.Camera(0, 0, 0.0, 0.0, config.lift.focal_px is None, config.lift.body_height_m)
-    return Facts(socket.gethostname(), version("poselift"), model_cards(config), unknown)
+    return Facts(socket.gethostname(), version("poselift"), model_cards(config), unknown, join(config.runtime_path()))
 
 
 def _camera(config: Config, frame: Frame) -> wire.Camera:

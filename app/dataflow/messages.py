@@ -55,9 +55,9 @@ def rows(dtype: Any, *shape: int) -> Any:
     return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape})
 
 
-def made(convert: Callable[[Any], Any]) -> Any:
+def made(convert: Callable[[Any], Any], default: Any = MISSING) -> Any:
     """A field that `convert` makes of what MessagePack had. It raises TypeError or ValueError where it cannot."""
-    return field(metadata={"convert": convert})
+    return field(default=default, metadata={"convert": convert})
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ class Pose3D:
     warming: bool [K]: the lifter has seen less of this person than its receptive field.
     held: bool [K]: this person was not seen in this frame.
     delay_ns: how long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one.
-    skipped: frames that got no 3D pose since the sender's message before, by reason.
+    skipped: frames that got no 3D pose since the sender's message before, by reason; in a program, also the poses that it was not given
+        since the one before.
     incarnation: wall time at which the sending process started, ns.
     trace: a Stamp for each stage so far, capture first.
     """

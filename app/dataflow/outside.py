@@ -12,19 +12,22 @@ from app.dataflow.streams import Link
 
 
 class Watch:
-    """Looks on from outside the workers: all messages of some types, as they come."""
+    """Looks on from outside the workers: all messages of some types, as they come, the oldest first.
+
+    Who asks too seldom gets old ones, and when some 2000 wait, what follows is lost: a program that may be slow has `app/program` instead.
+    Raises UserError where the folder is too long a path.
+    """
 
     def __init__(self, folder: Path, links: tuple[Link, ...]) -> None:
+        addresses = [(address_of(folder, stream_name(link.sender, link.message)), link.taker) for link in links]
         self._context = zmq.Context()
-        self._sockets = [
-            subscribe(self._context, address_of(folder, stream_name(link.sender, link.message)), b"", link.taker) for link in links
-        ]
+        self._sockets = [subscribe(self._context, address, b"", taker) for address, taker in addresses]
         self._poller = zmq.Poller()
         for socket in self._sockets:
             self._poller.register(socket, zmq.POLLIN)
 
     def receive(self, timeout_s: float) -> list[Message]:
-        """All that has come; empty after the time-out."""
+        """What has come, up to a limit a stream; empty after the time-out."""
         ready = dict(self._poller.poll(round(timeout_s * 1000)))
         return [message for socket in self._sockets if socket in ready for message in several(socket)]
 

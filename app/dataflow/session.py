@@ -65,6 +65,18 @@ def join(folder: Path) -> Session:
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # who began it was killed before it was written
 
 
+def known(folder: Path) -> Optional[Session]:
+    """The session in this runtime folder, for who looks on and does not belong to it: that which runs, or the last; None without any."""
+    try:
+        descriptor = os.open(folder / FILE, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _write(descriptor: int, session: Session) -> None:
     text = yaml.safe_dump(session.told()).encode()
     os.pwrite(descriptor, text, 0)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 from app.config import ServeConfig
 from app.dataflow.ledger import add
 from app.dataflow.messages import Answer, Control, End, encode
+from app.dataflow.session import Session
 from app.remote.cadence import Cadence
 from app.remote.outbox import Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
@@ -44,6 +45,7 @@ class Facts(NamedTuple):
     version: str
     models: tuple[ModelCard, ...]
     camera: Camera
+    pipeline: Session
 
 
 class Guest:
@@ -208,6 +210,7 @@ class Board:
             keypoint_bones=COCO_BONES,
             joints=H36M_JOINTS,
             joint_parents=H36M_PARENTS,
+            pipeline=facts.pipeline,
         )
 
     def _within_limits(self, want: Want) -> Size:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
 from app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made
+from app.dataflow.session import Session
 
 PORT = 5570
 MAX_FROM_VIEWER_BYTES = 4096
@@ -103,6 +104,8 @@ class Welcome:
     """Names of the Human3.6M joints."""
     joint_parents: tuple[int, ...] = _each(int)
     """For each joint, the joint it hangs from; -1 at the root."""
+    pipeline: Session = made(_tuple_of(Session, int, str, str), default=Session(0, "", ""))
+    """The session that frame numbers and times are of; empty from a board that does not tell."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fuzz import noise, strange_words, whole
 
 from app.config import ServeConfig
 from app.dataflow.messages import Control, MessageError, decode, encode
+from app.dataflow.session import Session
 from app.remote.board import Board, Facts, Visitor
 from app.remote.viewer import Viewer
 from app.remote.wire import Camera, Hello, from_board, from_viewer
@@ -19,7 +20,7 @@ COUNT = 100_000
 
 
 def facts() -> Facts:
-    return Facts("atlas", "0.1.0", (), Camera(640, 480, 30.0, 500.0, True, 1.7))
+    return Facts("atlas", "0.1.0", (), Camera(640, 480, 30.0, 500.0, True, 1.7), Session(5, "boot", "board"))
 
 
 def test_a_hundred_thousand_made_up_messages_are_understood_or_refused() -> None:

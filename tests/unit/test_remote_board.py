@@ -11,13 +11,14 @@ import pytest
 
 from app.config import ServeConfig
 from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
+from app.dataflow.session import Session
 from app.remote.board import NAMES, Board, Facts, Visitor
 from app.remote.outbox import URGENT, Outbox, Size
 from app.remote.wire import SILENT_S, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
 
 S = 10**9
 CAMERA = Camera(640, 480, 30.0, 704.0, True, 1.7)
-FACTS = Facts("attic", "0.1.0", (ModelCard("lifter", "Apache-2.0", 27),), CAMERA)
+FACTS = Facts("attic", "0.1.0", (ModelCard("lifter", "Apache-2.0", 27),), CAMERA, Session(5, "boot", "attic"))
 
 
 class Talk:
@@ -57,7 +58,7 @@ def talk() -> Iterator[Talk]:
 def test_who_says_hello_is_told_what_there_is(talk: Talk) -> None:
     (welcome,) = talk.hello(b"1")
     assert isinstance(welcome, Welcome)
-    assert (welcome.board, welcome.version, welcome.camera, welcome.models) == FACTS._replace(models=CAMERA, camera=FACTS.models)
+    assert Facts(welcome.board, welcome.version, welcome.models, welcome.camera, welcome.pipeline) == FACTS
     assert (welcome.max_width_px, welcome.max_quality, welcome.max_rate_hz, welcome.may_control) == (1280, 85, 15.0, True)
     assert len(welcome.keypoints) == len(welcome.joints) == len(welcome.joint_parents) == 17
     assert all(0 <= joint < 17 for pair in welcome.keypoint_bones for joint in pair)

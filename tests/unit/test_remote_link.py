@@ -12,6 +12,7 @@ import pytest
 
 from app.config import ServeConfig
 from app.dataflow.messages import Health, Pose2D, Pose3D, Stamp, encode
+from app.dataflow.session import Session
 from app.remote.board import Board, Facts, Visitor
 from app.remote.outbox import UNTAKEN
 from app.remote.viewer import Viewer
@@ -21,7 +22,7 @@ from app.remote.wire import Camera, Hello, Picture, Pong, Taken, Want, Welcome, 
 S, MS = 10**9, 10**6
 TICK_NS = 5 * MS
 FRAME_NS = 33 * MS
-FACTS = Facts("board", "0.1.0", (), Camera(640, 480, 30.0, 704.0, True, 1.7))
+FACTS = Facts("board", "0.1.0", (), Camera(640, 480, 30.0, 704.0, True, 1.7), Session(5, "boot", "board"))
 
 
 def a_pose(kind: type, frame: int, now_ns: int, people: int) -> Any:
