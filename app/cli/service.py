@@ -108,7 +108,7 @@ def install(user: bool, dry_run: bool, config_path: Optional[Path]) -> None:
             command = ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(STATE_FOLDER))
             place.call(*command, "--shell", "/usr/sbin/nologin", "--comment", MADE_BY, ACCOUNT)
         _check_access(config, config_path, script)
-    groups = [name for name in DEVICE_GROUPS if _gid(name) is not None]
+    groups = [name for name in DEVICE_GROUPS if group_id(name) is not None]
     cann = cann_environment(os.environ)
     if config.npu.folder and not cann:
         say("warning: npu.folder is set, but CANN's set_env.sh was not sourced here: the services will not find the module acl")
@@ -229,7 +229,8 @@ def _account() -> Optional[pwd.struct_passwd]:
         return None
 
 
-def _gid(name: str) -> Optional[int]:
+def group_id(name: str) -> Optional[int]:
+    """The number of a group; None where there is none of that name."""
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:

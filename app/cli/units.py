@@ -15,6 +15,7 @@ TEMPLATES = Path(app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""
 SERVICE, TARGET = "poselift@.service", "poselift.target"
 SYSTEM, CANN = f"{SERVICE}.d/system.conf", f"{SERVICE}.d/cann.conf"
+MOUNTS = "mounts.conf"
 LIGHT = 10
 """Share of the cores of who only takes, of 100: what niceness does between the processes of one service, this does between services."""
 RUNTIME_FOLDER, STATE_FOLDER = Path("/run/poselift"), Path("/var/lib/poselift")
@@ -23,10 +24,12 @@ NPU_DEVICES = (
     *("davinci_manager", "dvpp_cmdlist", "devmm_svm", "hisi_hdc"),
     *("svm0", "ts_aisle", "upgrade", "sys", "vdec", "vpc", "pngd", "venc", "log_drv"),
     *("event_sched", "hi_dvpp", "memory_bandwidth"),
+    *("xsmem_dev", "user_config", "spi_smbus"),
 )
 """What a process needs beside /dev/davinciN, of cards and, in the second line, the Atlas 200I DK A2; systemd leaves out what is not there.
 From MindCluster's manual, "Ascend Docker Runtime", on what it mounts by default. The third line is of the Atlas 200 DK, from a guide to
-containers on it; that its other devices are among the above is not established."""
+containers on it; that its other devices are among the above is not established. The fourth is of lists for other boards that have an
+Ascend 310B."""
 
 
 def instance(worker: str) -> str:
@@ -34,7 +37,12 @@ def instance(worker: str) -> str:
     return f"poselift@{worker}.service.d/poselift.conf"
 
 
-EVERY = (SERVICE, TARGET, SYSTEM, CANN, *map(instance, WORKERS))
+def mounts(worker: str) -> str:
+    """The file of what gives one worker a mount namespace of its own."""
+    return f"poselift@{worker}.service.d/{MOUNTS}"
+
+
+EVERY = (SERVICE, TARGET, SYSTEM, CANN, *map(instance, WORKERS), *map(mounts, WORKERS))
 """All files that an installation may have, below the folder of units."""
 
 
@@ -59,11 +67,21 @@ def unit_files(
         if lines := _particular(config, worker, system):
             files[instance(worker)] = "\n".join((f"# What is particular to the worker {worker}.", *lines, ""))
     if system:
-        files[SYSTEM] = _filled("system.conf", GROUPS=" ".join(groups), DEVICES="\n".join(_npu_devices(config)))
+        files[SYSTEM] = _filled("system.conf", GROUPS=" ".join(groups))
+        files.update({mounts(worker): _filled(MOUNTS) for worker in WORKERS if not opens_npu(config, worker)})
     if cann:
         variables = (f"Environment={quoted(f'{name}={value}')}" for name, value in sorted(cann.items()))
         files[CANN] = "\n".join(("# CANN's set_env.sh, as it was where `poselift service install` ran.", "[Service]", *variables, ""))
     return files
+
+
+def opens_npu(config: Config, worker: str) -> bool:
+    """Whether a worker opens the NPU under this config: its networks are .om files, or its camera is the board's own."""
+    if worker == "capture":
+        return config.capture.source.startswith("csi:")
+    if worker == "lift" and config.lift.model:
+        return config.lift.model.lower().endswith(".om")
+    return worker in ("detect", "lift") and bool(config.npu.folder)
 
 
 def within(path: Path, folder: Path) -> bool:
@@ -85,12 +103,6 @@ def _filled(template: str, **values: str) -> str:
     return text
 
 
-def _npu_devices(config: Config) -> list[str]:
-    """What lets a service open the NPU, where one of its workers does."""
-    uses = config.npu.folder or (config.lift.model or "").lower().endswith(".om") or config.capture.source.startswith("csi:")
-    return [f"DeviceAllow=/dev/{name} rw" for name in (f"davinci{config.npu.device}", *NPU_DEVICES)] if uses else []
-
-
 def _argument(path: Path) -> str:
     return quoted(str(path)).replace("$", "$$")
 
@@ -102,6 +114,8 @@ def _particular(config: Config, worker: str, system: bool) -> list[str]:
     )
     unit = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
     service = [f"CPUWeight={LIGHT}"] if only_takes(worker) else []
+    if system and opens_npu(config, worker):
+        service += [f"DeviceAllow=/dev/{name} rw" for name in (f"davinci{config.npu.device}", *NPU_DEVICES)]
     folder = Path(config.record.folder or STATE_FOLDER)
     if system and worker == "record" and not within(folder, STATE_FOLDER):
         service.append(f"ReadWritePaths={quoted(str(folder))}")

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -67,8 +68,8 @@ class Box:
 
 
 @contextmanager
-def booted(scratch: Path) -> Iterator[Box]:
-    """A systemd that has booted, and the poselift under test in /opt. Skips the test where none can."""
+def booted(scratch: Path, more: Mapping[Path, Path] = MappingProxyType({})) -> Iterator[Box]:
+    """A systemd that has booted, and the poselift under test in /opt; `more`: folders there and here. Skips the test where none can."""
     if os.geteuid() != 0:
         pytest.skip("a systemd of its own needs root")
     for tool in ("systemctl", "unshare", "nsenter"):
@@ -79,6 +80,7 @@ def booted(scratch: Path) -> Iterator[Box]:
         PACKAGES: sysconfig.get_path("purelib"),
         SOURCE: Path(app.__file__).parent.parent,
         MODELS: default_folder(),
+        **more,
     }
     shared = [str(word) for there, here in folders.items() for word in (here, there)]
     outside = subprocess.Popen(

@@ -185,7 +185,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 )
 def test_the_state_of_the_services(systemctl, states: str, ok: bool, words: str):
     systemctl(f"printf '%s\\n' {states}; exit 3")
-    (finding,) = service.look()
+    (finding,) = service.look(Config())
     assert (finding.ok, finding.missing) == (ok, not ok) and words in f"{finding.found} {finding.remedy}"
 
 
@@ -193,10 +193,10 @@ def test_a_systemd_that_does_not_answer(systemctl, monkeypatch: pytest.MonkeyPat
     os.mkfifo(tmp_path / "never")
     monkeypatch.setattr(service, "PATIENCE_S", 0.2)
     systemctl(f"exec cat {tmp_path / 'never'}")
-    (finding,) = service.look()
+    (finding,) = service.look(Config())
     assert not finding.ok and not finding.missing and "does not answer" in finding.found
 
 
 def test_no_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert list(service.look()) == []
+    assert list(service.look(Config())) == []

@@ -1,6 +1,7 @@
 """The simulated NPU across processes: reports, faults while a program runs, a hang that only SIGKILL ends, forks, packages of its own."""
 
 import ctypes
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,8 +48,8 @@ def start(board, om):
     """Starts a program on the board; what still runs in the end is killed."""
     processes = []
 
-    def start(program, **settings):
-        command = [sys.executable, "-c", program, om]
+    def start(program, before=(), **settings):
+        command = [*before, sys.executable, "-c", program, om]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         processes.append(subprocess.Popen(command, env=environment(board, **settings), **pipes))
         return processes[-1]
@@ -141,6 +142,38 @@ def test_two_processes_use_one_device_at_the_same_time(start):
     assert said(start(RUN)) == ["0", "0"]
     first.communicate("\n", timeout=60)
     assert first.returncode == 0
+
+
+HOLD = "import acl; from program import device\nwith device(acl): print('ready', flush=True); input()"
+TRY = "import acl; acl.init(); print(acl.rt.set_device(0), flush=True); acl.finalize()"
+
+
+@pytest.fixture
+def apart():
+    """The words before a command that give it a mount namespace of its own, and another user than root. Skips where that is not allowed."""
+    words = ["unshare", "--user", "--map-user=1000", "--mount"]
+    if not shutil.which(words[0]):
+        pytest.skip("no unshare here")
+    done = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no mount namespaces to be had here: {done.stderr.strip()}")
+    return words
+
+
+def test_a_device_has_one_container(start, apart):
+    """Huawei's driver takes every mount namespace but process 1's for a container."""
+    host = Path("/proc/self/ns/mnt").stat().st_ino
+    first = start(HOLD, before=apart, host_namespace=host)
+    assert first.stdout.readline() == "ready\n"
+    assert said(start(TRY, before=apart, host_namespace=host)) == ["507033"]
+    namespaces = [f"--{kind}=/proc/{first.pid}/ns/{file}" for kind, file in (("user", "user"), ("mount", "mnt"))]
+    assert said(start(TRY, before=["nsenter", "--preserve-credentials", *namespaces], host_namespace=host)) == ["0"]
+    first.communicate("\n", timeout=60)
+    assert said(start(TRY, before=apart, host_namespace=host)) == ["0"]
+    holder = start(HOLD, before=apart)
+    assert holder.stdout.readline() == "ready\n"
+    assert said(start(TRY, before=apart)) == ["0"], "there are no containers unless the board is told of them"
+    holder.communicate("\n", timeout=60)
 
 
 def test_a_fork_is_told_and_the_child_cannot_use_pyacl(start, board):

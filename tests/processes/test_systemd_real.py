@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from systemd_box import COMMAND, MODELS, Box, booted
+from systemd_box import COMMAND, MODELS, SOURCE, Box, booted
 
 WORKERS = ("capture", "detect", "lift", "record")
 CONFIG = Path("/etc/poselift.yaml")
@@ -26,11 +27,20 @@ CLEAN = {"ActiveState": "inactive", "SubState": "dead", "Result": "success"}
 def box(tmp_path: Path, pulled: None) -> Iterator[Box]:
     """A real systemd with the services installed, and a watchdog that is less patient than theirs."""
     with booted(tmp_path) as box:
-        box.write(CONFIG, yaml.safe_dump(SETTINGS))
-        box.run(COMMAND, "service", "install", "--config", CONFIG)
-        box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "[Service]\nWatchdogSec=5\n")
-        box.run("systemctl", "daemon-reload")
+        install(box, SETTINGS, "WatchdogSec=5")
         yield box
+
+
+def install(box: Box, settings: dict[str, Any], *lines: str) -> None:
+    """Install the services with that config, and lines of each that a user may have added."""
+    box.write(CONFIG, yaml.safe_dump(settings))
+    box.run(COMMAND, "service", "install", "--config", CONFIG)
+    box.write(Path("/run/systemd/system/poselift@.service.d/test.conf"), "\n".join(("[Service]", *lines, "")))
+    box.run("systemctl", "daemon-reload")
+
+
+def mount_namespace(box: Box, pid: str) -> str:
+    return box.run("stat", "-Lc", "%i", f"/proc/{pid}/ns/mnt").stdout.strip()
 
 
 def service(worker: str) -> str:
@@ -109,6 +119,39 @@ def test_a_pipeline_of_services(box: Box) -> None:
     assert listing(box) == before
 
 
+NPU = Path("/opt/om")
+STAND_INS = (SOURCE / "tests/sim_acl", SOURCE / "tests/unit/fake_acllite")
+
+
+def test_the_npu_is_shared_by_the_services_that_open_it(tmp_path: Path, npu_networks: Path) -> None:
+    """Its driver takes who has another mount namespace than process 1 for a container, and one container has the device."""
+    with booted(tmp_path, {NPU: npu_networks}) as box:
+        host = mount_namespace(box, "1")
+        board = {
+            "PYTHONPATH": ":".join(map(str, STAND_INS)),
+            "SIM_ACL_RUN_MODE": "DEVICE",
+            "SIM_ACL_HOST_NAMESPACE": host,
+            "SIM_ACL_FAULTS": "/var/lib/poselift/faults.json",
+        }
+        settings = {**SETTINGS, "capture": {"source": "csi:0"}, "npu": {"folder": str(NPU)}}
+        install(box, settings, *(f"Environment={name}={value}" for name, value in board.items()))
+        box.run("systemctl", "start", "poselift.target")
+        states = {worker: box.until(service(worker), **RUNS) for worker in WORKERS}
+        assert {worker: state["NRestarts"] for worker, state in states.items()} == dict.fromkeys(WORKERS, "0")
+        spaces = {worker: mount_namespace(box, state["MainPID"]) for worker, state in states.items()}
+        assert spaces == {**dict.fromkeys(("capture", "detect", "lift"), host), "record": spaces["record"]}
+        assert spaces["record"] != host and states["record"]["ProtectSystem"] == "strict"
+        assert {worker for worker in WORKERS if "/dev/davinci0 rw" in states[worker]["DeviceAllow"]} == {"capture", "detect", "lift"}
+        box.run("systemctl", "stop", "poselift.target")
+
+        # whoever gives them one again is told by the doctor
+        install(box, settings, "PrivateTmp=yes")
+        said = box.run(COMMAND, "doctor", "--config", CONFIG, check=False).stdout
+        assert (
+            "PrivateTmp" in said and "poselift@detect" in said and "poselift@record" not in said.replace("poselift@record.service is", "")
+        )
+
+
 def test_services_of_a_user(box: Box) -> None:
     """Without root, and beside the services of the system: a manager of their own, folders of their own."""
     home, runtime = Path("/home/somebody"), Path("/run/user/4321")
@@ -132,6 +175,9 @@ def test_services_of_a_user(box: Box) -> None:
     run("systemctl", "--user", "start", *map(service, WORKERS[:3]))  # which waits until they are ready
     assert run("systemctl", "--user", "is-active", *map(service, WORKERS[:3])).split() == ["active"] * 3
     assert all(worker in run(COMMAND, "status", "--config", config) for worker in WORKERS[:3])
+    for worker in WORKERS[:3]:
+        pid = run("systemctl", "--user", "show", "--value", "--property=MainPID", service(worker)).strip()
+        assert mount_namespace(box, pid) == mount_namespace(box, "1"), f"the NPU's driver would take {worker} for a container"
     run(COMMAND, "service", "uninstall", "--user")
     assert run("find", home / ".config", "-not", "-type", "d") == ""
     assert "poselift" not in run("systemctl", "--user", "list-units", "--all", "--plain", "poselift@*")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import socket
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from app.cli.doctor import camera, cann, driver, networks, packages, runtime, viewers
+from app.cli.doctor import camera, cann, driver, networks, packages, runtime, service_npu, viewers
 from app.cli.doctor.finding import Finding, trouble
+from app.cli.service import Place
 from app.config import Config
 from app.dataflow.sockets import MAX_PATH
 from app.processes.process import lock
@@ -36,7 +38,7 @@ def touch(*paths: Path) -> None:
 def board(tmp_path: Path) -> Path:
     """The root of a board with its driver."""
     touch(*(tmp_path / "dev" / name for name in ("davinci0", "davinci_manager", "svm0")))
-    info = tmp_path / driver.VERSION_INFO
+    info = tmp_path / driver.VERSION_INFOS[0]
     touch(info)
     info.write_text("Version=23.0.rc2\nascendhal_version=7.0\n")
     return tmp_path
@@ -126,8 +128,16 @@ def test_the_driver_is_shown_with_its_version(board: Path):
     assert finding.ok and "davinci0" in finding.found and "version 23.0.rc2" in finding.found
 
 
+def test_the_200_dks_driver_has_its_version_elsewhere(board: Path):
+    (board / driver.VERSION_INFOS[0]).unlink()
+    info = board / "var/davinci/driver/version.info"
+    touch(info)
+    info.write_text("Version=1.0.13.alpha\n")
+    assert "version 1.0.13.alpha" in next(driver.look(True, board)).found
+
+
 def test_a_driver_without_a_version_file_is_no_fault(board: Path):
-    (board / driver.VERSION_INFO).unlink()
+    (board / driver.VERSION_INFOS[0]).unlink()
     assert next(driver.look(True, board)).ok
 
 
@@ -155,6 +165,71 @@ def test_npu_smi_is_useful_and_not_needed(board: Path, monkeypatch: pytest.Monke
     (tmp_path / "npu-smi").chmod(0o755)
     *_, finding = driver.look(True, board)
     assert finding.ok
+
+
+def test_npu_smi_is_found_off_the_path(board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tool = board / "usr/local/sbin/npu-smi"
+    touch(tool)
+    tool.chmod(0o755)
+    *_, finding = driver.look(True, board)
+    assert finding.ok and str(tool) in finding.found and "not on PATH" in finding.found
+
+
+UNIT = "poselift@detect.service"
+SYSTEM, USER = (Place(system, Path("/etc"), ("systemctl", *(["--user"] * (not system))), Path("/run"), True) for system in (True, False))
+SHOWN = {
+    "MainPID": "0",
+    "User": "root",
+    "Group": "",
+    "SupplementaryGroups": "",
+    "DevicePolicy": "closed",
+    "DeviceAllow": "/dev/davinci0 rw",
+}
+
+
+def shown(**settings: str) -> str:
+    """What `systemctl show` prints of a service with these settings; none of the others makes a mount namespace."""
+    neutral = {"ProtectSystem": "no", "PrivateTmp": "no", "ProtectProc": "default", "ProcSubset": "all", "MountFlags": ""}
+    return "".join(f"{name}={value}\n" for name, value in {**SHOWN, **neutral, **settings}.items())
+
+
+def test_a_service_that_may_have_the_npu(board: Path):
+    assert only(service_npu.look(UNIT, shown(), SYSTEM, 0, board)).ok
+    assert list(service_npu.look(UNIT, "", SYSTEM, 0, board)) == [], "systemd tells nothing of it"
+
+
+@pytest.mark.parametrize("setting", ["PrivateTmp=yes", "ProtectSystem=strict", "ReadWritePaths=/data", "ProtectProc=invisible"])
+@pytest.mark.parametrize("place", [SYSTEM, USER])
+def test_a_service_with_a_mount_namespace_is_a_container_to_the_driver(board: Path, place: Place, setting: str):
+    finding = only(service_npu.look(UNIT, shown(**dict([setting.split("=")])), place, 0, board))
+    assert finding.missing and setting in finding.found and "container" in finding.found and UNIT in finding.remedy
+
+
+def test_a_service_that_was_started_before_it_was_mended(board: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "samefile", lambda path, other: str(path) != "/proc/77/ns/mnt")
+    finding = only(service_npu.look(UNIT, shown(MainPID="77"), SYSTEM, 0, board))
+    assert finding.missing and "mount namespace" in finding.found and "restart" in finding.remedy
+    assert only(service_npu.look(UNIT, shown(MainPID="78"), SYSTEM, 0, board)).ok
+
+
+def test_a_service_whose_device_list_lacks_the_npu(board: Path):
+    finding = only(service_npu.look(UNIT, shown(DeviceAllow="char-video4linux rw"), SYSTEM, 0, board))
+    assert finding.missing and "davinci0" in finding.found and "service install" in finding.remedy
+    assert only(service_npu.look(UNIT, shown(DeviceAllow="", DevicePolicy="auto"), SYSTEM, 0, board)).ok
+
+
+def test_a_service_whose_user_may_not_open_a_node(board: Path, monkeypatch: pytest.MonkeyPatch):
+    account = pwd.struct_passwd(("poselift", "x", 4321, 4321, "", "/", "/"))
+    monkeypatch.setattr(service_npu.pwd, "getpwnam", lambda name: account)
+    monkeypatch.setattr(service_npu.os, "getgrouplist", lambda name, gid: [gid])
+    monkeypatch.setattr(service_npu, "group_id", {"": None, "video": 44, "HwHiAiUser": (board / "dev/svm0").stat().st_gid}.get)
+    for node in (board / "dev").iterdir():
+        node.chmod(0o666 if node.name == "davinci_manager" else 0o660)
+    finding = only(service_npu.look(UNIT, shown(User="poselift", SupplementaryGroups="video"), SYSTEM, 0, board))
+    assert finding.missing and "davinci0" in finding.found and "svm0" in finding.found and "davinci_manager" not in finding.found
+    assert "poselift" in finding.found
+    assert only(service_npu.look(UNIT, shown(User="poselift", SupplementaryGroups="video HwHiAiUser"), SYSTEM, 0, board)).ok
 
 
 def test_cann_that_is_not_set_up_names_the_script(ascend: Path):

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from app.cli import service
+from app.cli.doctor.service_npu import MOUNTS
 from app.cli.service import Place, cann_environment, install, uninstall
-from app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, quoted, unit_files
+from app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, mounts, quoted, unit_files
 from app.config import Config
 from app.dataflow.streams import WORKERS
 from app.errors import UserError
@@ -68,7 +69,7 @@ def test_the_services_of_a_system_with_a_recorder_and_an_npu() -> None:
     serve, npu = {"address": "127.0.0.1:5570"}, {"folder": "/opt/om", "device": 2}
     config = Config().changed(record={"folder": "/data/rec"}, serve=serve, metrics=METRICS, npu=npu)
     files = made(config, path=Path("/etc/pose lift%.yaml"), groups=("video", "HwHiAiUser"), cann={"ASCEND_OPP_PATH": "/a b"})
-    assert set(files) == {*EVERY}
+    assert set(files) == {*EVERY} - {mounts("detect"), mounts("lift")}
     light = {worker for worker in WORKERS if values(files[instance(worker)], "CPUWeight")}
     assert light == {"record", "serve", "metrics"}
     assert not re.search("@[A-Z]+@", "".join(files.values()))
@@ -76,7 +77,8 @@ def test_the_services_of_a_system_with_a_recorder_and_an_npu() -> None:
     assert values(files[TARGET], "Wants") == [" ".join(f"poselift@{worker}.service" for worker in WORKERS)]
     assert values(files[TARGET], "WantedBy") == ["multi-user.target"]
     assert values(files[SYSTEM], "SupplementaryGroups") == ["video HwHiAiUser"]
-    assert {"char-video4linux rw", "/dev/davinci2 rw", "/dev/davinci_manager rw"} <= {*values(files[SYSTEM], "DeviceAllow")}
+    assert values(files[SYSTEM], "DeviceAllow") == ["char-video4linux rw"]
+    assert {"/dev/davinci2 rw", "/dev/davinci_manager rw"} <= {*values(files[instance("detect")], "DeviceAllow")}
     assert values(files[instance("record")], "ReadWritePaths") == ["/data/rec"]
     assert values(files[CANN], "Environment") == ['"ASCEND_OPP_PATH=/a b"']
 
@@ -103,9 +105,32 @@ def test_each_worker_starts_behind_those_that_take_from_it() -> None:
     assert "ReadWritePaths" not in "".join(files.values())  # the state folder is writable as it is
 
 
-@pytest.mark.parametrize(("uses", "opens"), [({}, False), ({"lift": {"model": "/m/x.om"}}, True), ({"capture": {"source": "csi:0"}}, True)])
-def test_the_npu_is_opened_where_a_worker_needs_it(uses: dict[str, Any], opens: bool) -> None:
-    assert ("/dev/davinci0 rw" in values(made(Config().changed(**uses))[SYSTEM], "DeviceAllow")) == opens
+@pytest.mark.parametrize(
+    ("uses", "workers"),
+    [
+        ({}, set()),
+        ({"npu": {"folder": "/m"}}, {"detect", "lift"}),
+        ({"npu": {"folder": "/m"}, "lift": {"model": "/m/x.onnx"}}, {"detect"}),
+        ({"lift": {"model": "/m/x.om"}}, {"lift"}),
+        ({"capture": {"source": "csi:0"}}, {"capture"}),
+    ],
+)
+def test_who_opens_the_npu_may_and_has_no_mount_namespace_of_its_own(uses: dict[str, Any], workers: set[str]) -> None:
+    config = Config().changed(**uses, record={"folder": "/var/lib/poselift/rec"})
+    files = made(config)
+    assert {worker for worker in WORKERS if "/dev/davinci0 rw" in values(files.get(instance(worker), ""), "DeviceAllow")} == workers
+    assert {worker for worker in WORKERS if mounts(worker) not in files} == workers
+    assert "davinci" not in "".join(made(config, system=False).values())
+
+
+def test_what_makes_a_mount_namespace_is_in_a_file_of_its_own() -> None:
+    """Of those settings that the doctor looks for; a real systemd is asked in tests/processes."""
+    files = made(Config().changed(npu={"folder": "/m"}))
+    apart = {name: value for name, _, value in (line.partition("=") for line in files[mounts("capture")].splitlines()) if name in MOUNTS}
+    assert {"ProtectSystem", "ProtectHome", "PrivateTmp", "ProtectProc"} <= {*apart} and "no" not in apart.values()
+    for name in (SERVICE, SYSTEM, instance("detect")):
+        assert not [line for line in files.get(name, "").splitlines() if line.partition("=")[0] in MOUNTS], name
+    assert "MemoryMax" not in files[SYSTEM] + files[instance("detect")] and values(files[mounts("capture")], "MemoryMax") == ["1G"]
 
 
 @pytest.mark.parametrize(

@@ -49,4 +49,4 @@ def look(config: Config) -> Iterator[Finding]:
     yield from camera.look(config.capture.source)
     yield from runtime.look(config)
     yield from viewers.look(config)
-    yield from service.look()
+    yield from service.look(config)

@@ -2,7 +2,8 @@
 
 Not run on hardware. The nodes' names are those that Huawei's device plugin for containers hands out (Ascend/ascend-device-plugin): each
 board has `davinci_manager` and `davinci0`; the 200 DK and the 200I DK A2 have `svm0` too, cards in a PC `devmm_svm` and `hisi_hdc`. The
-group HwHiAiUser and `driver/version.info` are in the CANN software installation guide; that the 200 DK has that file is not established.
+group HwHiAiUser and the first place of the driver's version are in the CANN software installation guide; that the 200 DK has the second,
+and the A2 `npu-smi` in `/usr/local/sbin`, is from users' reports.
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ from app.cli.doctor.finding import Finding
 ROOT = Path("/")
 BESIDE = ("davinci_manager", "svm0", "devmm_svm", "hisi_hdc")
 """What a program opens beside the NPU's own node."""
-VERSION_INFO = "usr/local/Ascend/driver/version.info"
+VERSION_INFOS = ("usr/local/Ascend/driver/version.info", "var/davinci/driver/version.info")
+TOOL_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "sbin")
+"""Where `npu-smi` may be; the first is often on root's PATH alone."""
 
 
 def nodes(root: Path = ROOT) -> list[Path]:
     """One per NPU."""
     return sorted((root / "dev").glob("davinci[0-9]*"))
+
+
+def beside(root: Path = ROOT) -> list[Path]:
+    """The other nodes that a program opens, as far as they are there."""
+    return [root / "dev" / name for name in BESIDE if (root / "dev" / name).exists()]
 
 
 def look(wanted: bool, root: Path = ROOT) -> Iterator[Finding]:
@@ -32,17 +40,19 @@ def look(wanted: bool, root: Path = ROOT) -> Iterator[Finding]:
         remedy = "use this config on a board whose driver is installed (npu-smi info shows it), or leave npu.folder empty"
         yield Finding("NPU driver", f"no {root / 'dev/davinci0'}", False, remedy if wanted else "")
         return
-    beside = [root / "dev" / name for name in BESIDE if (root / "dev" / name).exists()]
-    if root / "dev/davinci_manager" not in beside:
+    others = beside(root)
+    if root / "dev/davinci_manager" not in others:
         yield Finding("NPU driver", f"no {root / 'dev/davinci_manager'}", False, "install the board's driver again" if wanted else "")
-    shut = [node for node in (*found, *beside) if not os.access(node, os.R_OK | os.W_OK)]
+    shut = [node for node in (*found, *others) if not os.access(node, os.R_OK | os.W_OK)]
     if shut:
         remedy = f"sudo usermod -aG {_group(shut[0])} {os.environ.get('USER', '$USER')}, and log in again"
         yield Finding("NPU driver", f"no permission for {', '.join(map(str, shut))}", False, remedy if wanted else "")
     else:
-        yield Finding("NPU driver", f"{', '.join(map(str, found))}{_version(root / VERSION_INFO)}", True)
+        yield Finding("NPU driver", f"{', '.join(map(str, found))}{_version(root)}", True)
     tool = shutil.which("npu-smi")
-    yield Finding("npu-smi", tool or "not on PATH; it shows the NPU's memory and temperature", bool(tool))
+    hidden = shutil.which("npu-smi", path=os.pathsep.join(str(root / folder) for folder in TOOL_FOLDERS))
+    found_tool = tool or (f"{hidden}, whose folder is not on PATH" if hidden else "not found; it shows the NPU's memory and temperature")
+    yield Finding("npu-smi", found_tool, bool(tool or hidden))
 
 
 def _group(node: Path) -> str:
@@ -54,8 +64,9 @@ def _group(node: Path) -> str:
     return group if group != "root" else "HwHiAiUser"
 
 
-def _version(path: Path) -> str:
+def _version(root: Path) -> str:
     """`, version 23.0.0`, or nothing where the driver does not tell."""
+    path = next((root / info for info in VERSION_INFOS if (root / info).is_file()), root)
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

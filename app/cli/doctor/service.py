@@ -5,30 +5,34 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+from app.cli.doctor import service_npu
 from app.cli.doctor.finding import Finding
 from app.cli.service import Place
-from app.cli.units import TARGET
+from app.cli.units import TARGET, opens_npu
+from app.config import Config
 from app.dataflow.streams import WORKERS
 
 PATIENCE_S = 5.0
 STOPPED = "inactive"
 
 
-def look() -> Iterator[Finding]:
-    """One finding for the system's services and one for the user's, where they are installed."""
+def look(config: Config) -> Iterator[Finding]:
+    """The state of the system's services and of the user's, where they are installed; then how the NPU looks to those that open it."""
     for place in (Place.of(user, dry_run=True) for user in (False, True)):
-        if (place.folder / TARGET).is_file():
-            yield _finding(place)
+        if not (place.folder / TARGET).is_file():
+            continue
+        try:
+            yield _state(place)
+            for worker in (worker for worker in config.running if opens_npu(config, worker)):
+                unit = f"poselift@{worker}.service"
+                yield from service_npu.look(unit, _ask(place, "show", unit), place, config.npu.device)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            yield Finding("service", f"{place.folder / TARGET}; systemd does not answer ({type(error).__name__})", False)
 
 
-def _finding(place: Place) -> Finding:
+def _state(place: Place) -> Finding:
     units = [TARGET, *(f"poselift@{worker}.service" for worker in WORKERS)]
-    try:
-        command = [*place.systemctl, "is-active", *units]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("service", f"{place.folder / TARGET}; systemd does not answer ({type(error).__name__})", False)
-    states = dict(zip(units, done.stdout.split()))
+    states = dict(zip(units, _ask(place, "is-active", *units).split()))
     words = " ".join(place.systemctl)
     failed = [unit for unit, state in states.items() if state not in ("active", STOPPED)]
     if failed:
@@ -37,3 +41,9 @@ def _finding(place: Place) -> Finding:
     running = states.get(TARGET) == "active"
     found = f"{place.folder / TARGET}, {states.get(TARGET, 'of no known state')}"
     return Finding("service", found, True, "" if running else f"{words} start {TARGET} starts it")
+
+
+def _ask(place: Place, *words: str) -> str:
+    """What systemctl prints. Raises OSError, TimeoutExpired."""
+    command = [*place.systemctl, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL).stdout

@@ -40,6 +40,7 @@ class Contexts:
 
     def set_device(self, number: int) -> None:
         self._check_device(number)
+        self._npu.container.take(number)
         if number not in self._devices:
             self._devices[number] = Device(0, self._contexts.add(Context(number, True, self._npu.faults.losses)))
         self._devices[number].uses += 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acl_simulator import codes
+from acl_simulator.containers import Container
 from acl_simulator.contexts import Contexts
 from acl_simulator.datasets import Datasets
 from acl_simulator.errors import AclError, WouldCrash
@@ -28,6 +29,7 @@ class Npu:
         self.lock = threading.RLock()
         self.report = Report()
         self.faults = Faults(faults)
+        self.container = Container(settings.host_namespace, faults)
         self.flight = Flight()
         self.memory = Memory(self)
         self.contexts = Contexts(self)

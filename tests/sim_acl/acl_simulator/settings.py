@@ -17,6 +17,8 @@ class Settings(NamedTuple):
     soc: str = "Ascend310B4"
     devices: int = 1
     memory_bytes: int = 4 << 30
+    host_namespace: int = 0
+    """The mount namespace (its inode) of the machine's process 1; whoever has another one is in a container. 0: there are no containers."""
 
     @property
     def mode(self) -> int:
@@ -25,7 +27,7 @@ class Settings(NamedTuple):
 
 
 def from_environment() -> Settings:
-    """SIM_ACL_RUN_MODE, SIM_ACL_SOC, SIM_ACL_DEVICES, SIM_ACL_MEMORY_BYTES; what is not set is as in `Settings`."""
+    """SIM_ACL_RUN_MODE, SIM_ACL_SOC, SIM_ACL_DEVICES, SIM_ACL_MEMORY_BYTES, SIM_ACL_HOST_NAMESPACE; what is not set is as in `Settings`."""
     given = {name: os.environ.get(f"SIM_ACL_{name.upper()}") for name in Settings._fields}
-    kinds = {"devices": int, "memory_bytes": int}
+    kinds = {"devices": int, "memory_bytes": int, "host_namespace": int}
     return Settings(**{name: kinds.get(name, str)(value) for name, value in given.items() if value is not None})
