@@ -56,6 +56,16 @@ SOURCE_HELP = (
 ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
 ]
+FpsOption = Annotated[
+    Optional[float],
+    typer.Option(
+        "--fps",
+        min=0.001,
+        max=1000.0,
+        help="Frames per second of what does not state it: pictures, a raw .h264, .hevc or .mjpeg, keypoints. Default: 30.",
+        show_default=False,
+    ),
+]
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
 UserOption = Annotated[bool, typer.Option("--user", help="Services of your own, not of the system.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, and change nothing.")]
@@ -119,7 +129,7 @@ def lift(
     ],
     out: OutOption,
     render: RenderOption = True,
-    fps: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Rate of keypoints whose file does not state it.")] = 30.0,
+    fps: FpsOption = None,
     lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
     config: ConfigOption = None,
@@ -138,12 +148,13 @@ def lift(
 def detect(
     source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, a folder of pictures or a recording.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="KEYPOINTS.npz", help="File for the keypoints.")],
+    fps: FpsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """From a video to 2D keypoints, as a custom 2D dataset in VideoPose3D's format."""
     from app.cli.detect import detect
 
-    detect(source, out, config)
+    detect(source, out, fps, config)
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from app.atomic import scratch
-from app.cli.lift import finish, run_file
+from app.cli.lift import finish, given, run_file
 from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
 from app.config import load
@@ -19,7 +19,7 @@ from app.recording.reader import read
 from workers.sources import file_source
 
 
-def detect(source: str, out: Path, config_path: Optional[Path]) -> None:
+def detect(source: str, out: Path, fps: Optional[float], config_path: Optional[Path]) -> None:
     """Write the keypoints of the most prominent person of each frame."""
     source = file_source(source)
     if out.suffix.lower() != ".npz":
@@ -28,15 +28,18 @@ def detect(source: str, out: Path, config_path: Optional[Path]) -> None:
     with scratch(out.parent) as folder:
         config = load(config_path).changed(
             workers=["capture", "detect", "record"],
-            capture={"source": source},
+            capture={"source": source, **given(fps)},
             record={"folder": str(folder.absolute()), "pictures": "none"},
         )
-        run = run_file(config, folder, "detecting")
+        run = run_file(config, folder, "detecting", fps)
         recording = folder / f"{config.record.name}.mcap"
         poses = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         if not poses:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
-        keypoints = np.stack([pose.keypoints[0] if len(pose.person) else np.full((17, 3), np.nan, np.float32) for pose in poses])
+        frames = poses[-1].frame + 1 if run.failure else run.tally.captured
+        keypoints = np.full((frames, 17, 3), np.nan, np.float32)
+        for pose in poses:
+            keypoints[pose.frame] = pose.keypoints[0] if len(pose.person) else np.nan
         write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
     say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
     finish(run, "kept: what was done until then")

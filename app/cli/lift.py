@@ -17,6 +17,7 @@ from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
 from app.dataflow.messages import Pose2D, Pose3D
+from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import render
 from app.keypoints.files import Clip, read_keypoints
@@ -31,9 +32,11 @@ from workers.sources import Lost, file_source, open_source
 
 LOG = "poses"
 """The run's own recording, DIR/poses.mcap, without pictures."""
+DEFAULT_FPS = 30.0
+"""Of keypoints that come without a rate."""
 
 
-def lift(source: str, out: Path, draw: bool, fps: float, lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
+def lift(source: str, out: Path, draw: bool, fps: Optional[float], lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
     """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
     source = file_source(source)
     is_keypoints = Path(source).suffix.lower() == ".npz"
@@ -46,16 +49,16 @@ def lift(source: str, out: Path, draw: bool, fps: float, lifter: Optional[Path],
             if is_keypoints:
                 lift_keypoints(Path(source), out, draw, fps, config, network, whole)
             elif whole:
-                lift_whole_video(source, out, draw, config, whole)
+                lift_whole_video(source, out, draw, fps, config, whole)
     if not is_keypoints and not whole:  # with the network of the worker's own
-        lift_video(source, out, draw, config)
+        lift_video(source, out, draw, fps, config)
 
 
-def lift_video(source: str, out: Path, draw: bool, config: Config) -> None:
+def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config) -> None:
     """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
     record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
-    config = config.changed(capture={"source": source}, record=record)
-    run = run_file(config, out, "lifting")
+    config = config.changed(capture={"source": source, **given(fps)}, record=record)
+    run = run_file(config, out, "lifting", fps)
     log = out / f"{LOG}.mcap"
     write_poses_of(log, out, config)
     if draw and run.tally.lifted:
@@ -66,17 +69,17 @@ def lift_video(source: str, out: Path, draw: bool, config: Config) -> None:
     finish(run, f"kept: the {kept} frames done until then")
 
 
-def lift_whole_video(source: str, out: Path, draw: bool, config: Config, whole: WholeSequence) -> None:
+def lift_whole_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config, whole: WholeSequence) -> None:
     """The same with a lifter that looks ahead: the 2D part of the pipeline first, then everyone's whole sequence."""
     log = out / f"{LOG}.mcap"
     make_folder(out)
     with scratch(out) as folder:
         config = config.changed(
             workers=["capture", "detect", "record"],
-            capture={"source": source},
+            capture={"source": source, **given(fps)},
             record={"folder": str(folder.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
         )
-        run = run_file(config, folder, "detecting")
+        run = run_file(config, folder, "detecting", fps)
         recording = folder / log.name
         seen = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         with ProgressBar("lifting", len(seen)) as bar:
@@ -92,11 +95,21 @@ def lift_whole_video(source: str, out: Path, draw: bool, config: Config, whole: 
     finish(run, f"kept: the {sum(1 for _ in poses_of(log))} frames done until then")
 
 
-def run_file(config: Config, out: Path, what: str) -> Run:
-    """Run the config's workers over its source, every frame in order, under a progress bar; the recording goes to `out`."""
+def given(fps: Optional[float]) -> dict[str, float]:
+    """`--fps` as a setting of capture; without it the config's stays."""
+    return {} if fps is None else {"fps": fps}
+
+
+def run_file(config: Config, out: Path, what: str, fps: Optional[float]) -> Run:
+    """Run the config's workers over its source, every frame in order, under a progress bar; the recording goes to `out`.
+
+    `fps` is what was asked for, and the config's already. Raises UserError where the source has times of its own.
+    """
     source = open_source(config.capture)
     frames = source.frames
     source.close()
+    if fps is not None and not source.heeds_fps:
+        raise UserError(f"--fps {fps:g}: {source.name} has times of its own, about {source.fps:.6g} frames a second; leave --fps out")
     prepare(out / f"{config.record.name}.mcap", overwrite=True)
     with run_folder(config) as folder, ProgressBar(what, frames) as bar:
         return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
@@ -111,13 +124,17 @@ def finish(run: Run, kept: str) -> None:
         sys.exit(1)
 
 
-def lift_keypoints(source: Path, out: Path, draw: bool, fps: float, config: Config, network: Model, whole: Optional[WholeSequence]) -> None:
+def lift_keypoints(
+    source: Path, out: Path, draw: bool, fps: Optional[float], config: Config, network: Model, whole: Optional[WholeSequence]
+) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
     clips = read_keypoints(source)
+    if fps is not None and all(clip.fps for clip in clips):
+        raise UserError(f"--fps {fps:g}: {source} states its own rate, {clips[0].fps:g} frames a second; leave --fps out")
     make_folder(out)
     with ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
         for clip in clips:
-            rate = clip.fps or fps
+            rate = clip.fps or fps or DEFAULT_FPS
             seen = list(_messages(clip, rate))
             poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(network, config, seen, bar))
             folder = out / clip.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,25 @@ def test_pictures_that_cannot_be_read_keep_their_numbers_and_are_counted(configu
     done = poselift("up", folder, "--config", path)
     assert done.returncode == 0 and "6 frames captured" in done.stdout and "3 damaged" in done.stdout, done.stdout
     assert "accounted" not in done.stdout and "died" not in done.stdout, done.stdout
+
+
+def test_a_rate_is_heeded_where_the_file_states_none_and_refused_where_it_does(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    raw, timed = tmp_path / "raw.mjpeg", write_video(tmp_path / "timed.mp4", numbered(3))
+    write_video(raw, numbered(6), codec="mjpeg", pixel_format="yuvj420p")
+    out = tmp_path / "out"
+    assert "timed.mp4 has times of its own, about 25 frames a second; leave --fps out" in refused("lift", timed, "-o", out, "--fps", 50)
+    assert "leave --fps out" in refused("detect", timed, "-o", tmp_path / "k.npz", "--fps", 50)
+    assert not out.exists()
+    for fps, right in ((None, 30), (50, 50), (0.01, 0.01)):
+        done = poselift("lift", raw, "-o", out, *(["--fps", fps] if fps else []), "--config", path)
+        assert done.returncode == 0, done.stderr
+        times = [message.t_ns for message in read(out / "poses.mcap") if isinstance(message, Pose3D)]
+        assert times == [int(n * 10**9 / Fraction(str(right))) for n in range(6)]
+        assert ("raw.mjpeg states no rate, and 30 pictures a second were assumed" in done.stderr) == (fps is None), done.stderr
+    write_keypoints(tmp_path / "k.npz", [Clip("walk", np.ones((3, 17, 3), np.float32), 640, 480, 50.0)])
+    line = refused("lift", tmp_path / "k.npz", "-o", out, "--fps", 40)
+    assert "k.npz states its own rate, 50 frames a second; leave --fps out" in line
 
 
 def test_a_disk_that_fills_closes_the_recording_and_the_poses_go_on(configure, full_disk: Path) -> None:

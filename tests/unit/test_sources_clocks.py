@@ -10,8 +10,8 @@ MS = 10**6
 PERIOD = 40 * MS
 
 
-def place_all(pts, time_base=Fraction(1, 1000)):
-    clock = MediaClock(PERIOD)
+def place_all(pts, time_base=Fraction(1, 1000), period=PERIOD, jumps=False):
+    clock = MediaClock(period, jumps)
     return [clock.place(t, time_base) for t in pts]
 
 
@@ -33,6 +33,22 @@ def test_a_time_that_does_not_increase_begins_anew_one_period_later():
 
 def test_a_gap_in_the_file_stays_a_gap():
     assert place_all([0, 40, 9000]) == [0, 40 * MS, 9000 * MS]
+
+
+def test_a_jump_out_of_proportion_is_no_gap_where_the_format_has_such():
+    hour = 3600 * 1000
+    assert place_all([0, 40, hour, hour + 40, 80], jumps=True) == [0, PERIOD, 2 * PERIOD, 3 * PERIOD, 4 * PERIOD]
+    assert place_all([0, 40, hour, hour + 40]) == [0, PERIOD, hour * MS, (hour + 40) * MS]
+    assert place_all([0, 40, 9040, 9080], jumps=True) == [0, PERIOD, 9040 * MS, 9080 * MS]
+    assert place_all([0, hour, 2 * hour], period=hour * MS, jumps=True) == [0, hour * MS, 2 * hour * MS]
+    clock = MediaClock(PERIOD, True, [0, None, hour, 2 * hour])
+    assert [clock.place(pts, Fraction(1, 1000)) for pts in (0, hour, 2 * hour)] == [0, hour * MS, 2 * hour * MS], "an hour is usual here"
+
+
+def test_pictures_within_one_tick_of_the_clock_do_not_move_it():
+    assert place_all([0, 0, 1, 1, 2, 2, 3], period=MS // 2) == [n * MS // 2 for n in range(7)]
+    times = place_all([n // 10 for n in range(1000)], period=MS // 10)
+    assert times == [n * MS // 10 for n in range(1000)]
 
 
 def camera_times(arrivals_ns, pts_ns):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Optional
 
 RESTART_NS = 10**9
 """A camera's clock that seems to be behind by more than this has begun anew, or does not tell the time."""
+JUMP_NS = 10 * 10**9
+"""A file's clock that goes on by more than this has jumped (ffmpeg's dts_delta_threshold), in formats that may..."""
+OUT_OF_PROPORTION = 10
+"""...and where it is more than so many times the step before: a picture an hour is none."""
 DRIFT_PPM = 1000
 """Two clocks part by less: a crystal is within about 100 parts per million, and NTP slews ours by up to 500."""
 
@@ -15,26 +20,51 @@ class MediaClock:
     """Media time of a file: 0 at the first picture, then as the container's own timestamps say, exact to the nanosecond below.
 
     A picture without a timestamp comes one `period_ns` after the one before. One whose timestamp does not increase does too, and moves
-    all that follow: a file put together from pieces begins anew in its middle.
+    all that follow: a file put together from pieces begins anew in its middle. So does one that comes out of proportion later, where the
+    format allows such jumps (`jumps`), as broadcast's streams do; in other formats that is a pause.
     """
 
-    def __init__(self, period_ns: int) -> None:
-        self._period_ns = period_ns
+    def __init__(self, period_ns: int, jumps: bool = False, first: Sequence[Optional[int]] = ()) -> None:
+        """`first` are the timestamps of the first pictures, which tell what step is usual before there was one."""
+        self.anew = 0
+        """How often the file's clock went back or jumped so far."""
+        self._period_ns, self._jumps, self._first = period_ns, jumps, [pts for pts in first if pts is not None]
         self._origin: Optional[tuple[int, int]] = None
         self._last_ns = -period_ns
+        self._last_pts, self._step_ns = 0, 0
 
     def place(self, pts: Optional[int], time_base: Optional[Fraction]) -> int:
         """t_ns of a picture whose timestamp is `pts` units of `time_base` seconds."""
         t_ns = self._last_ns + self._period_ns
         if pts is not None and time_base is not None:
-            origin_pts, origin_ns = self._origin or (pts, t_ns)
-            media_ns = origin_ns + (pts - origin_pts) * time_base.numerator * 10**9 // time_base.denominator
-            if media_ns > self._last_ns:
-                self._origin, t_ns = (origin_pts, origin_ns), media_ns
-            else:
-                self._origin = pts, t_ns
+            t_ns = self._timed(pts, time_base, t_ns)
         self._last_ns = t_ns
         return t_ns
+
+    def _timed(self, pts: int, time_base: Fraction, next_ns: int) -> int:
+        if self._origin is None:
+            self._origin, self._last_pts = (pts, next_ns), pts
+            steps = (later - sooner for sooner, later in zip(self._first, self._first[1:]) if later > sooner)
+            self._step_ns = _ns(min(steps, default=0), time_base)
+            return next_ns
+        step_ns = _ns(pts - self._last_pts, time_base)
+        media_ns = self._origin[1] + _ns(pts - self._origin[0], time_base)
+        jumped = self._jumps and step_ns > max(JUMP_NS, OUT_OF_PROPORTION * max(self._period_ns, self._step_ns))
+        before_ns, self._last_pts, self._step_ns = self._step_ns, pts, step_ns
+        if step_ns < 0 or jumped:
+            self.anew += 1
+            self._step_ns = before_ns
+            self._origin = pts, self._last_ns + (before_ns or self._period_ns)
+            return self._origin[1]
+        if media_ns > self._last_ns:
+            return media_ns
+        if _ns(1, time_base) <= self._period_ns:  # else there are several pictures in one unit of time
+            self._origin = pts, next_ns
+        return next_ns
+
+
+def _ns(pts: int, time_base: Fraction) -> int:
+    return pts * time_base.numerator * 10**9 // time_base.denominator
 
 
 class CameraClock:

@@ -53,6 +53,7 @@ class CsiSource:
     """
 
     live = True
+    heeds_fps = True
     frames: Optional[int] = None
     note = ""
 

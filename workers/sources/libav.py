@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.format import Flags
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -23,6 +24,9 @@ _TURNS = {
     2: cv2.ROTATE_180,
     3: cv2.ROTATE_90_CLOCKWISE,
 }
+MAX_STATED_FPS = 1000
+_NO_TIMES: Any = Flags.no_timestamps.value
+_MAY_JUMP: Any = Flags.ts_discont.value
 _ROUND = 0.01
 """A pixel that is less than this off square is an encoder's rounding, not worth resampling."""
 
@@ -55,6 +59,27 @@ def video_stream(container: InputContainer) -> Optional[VideoStream]:
             stream.codec_context.thread_count = 1
             return stream
     return None
+
+
+def stated_rate(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Nominal pictures per second, as the file says; 0 where it does not.
+
+    A raw stream has no container to say so. Its decoder may know, but some state the unit of their clock there: that is no rate.
+    """
+    if has_times(container):
+        return rate(stream)
+    stated = exact(stream.codec_context.framerate) or Fraction(0)
+    return stated if stated <= MAX_STATED_FPS else Fraction(0)
+
+
+def has_times(container: InputContainer) -> bool:
+    """Whether the file's pictures have times of their own; for a raw stream libav makes up some, by a rate that it makes up."""
+    return not container.format.flags & _NO_TIMES
+
+
+def clock_may_jump(container: InputContainer) -> bool:
+    """Whether the format is one of those whose clock may begin anew, such as MPEG's transport stream."""
+    return bool(container.format.flags & _MAY_JUMP)
 
 
 def rate(stream: VideoStream) -> Fraction:

@@ -25,6 +25,7 @@ class PatternSource:
     """Generated pictures, the same ones every time. Endless without `frames=`, with media time, as fast as it is read."""
 
     live = False
+    heeds_fps = False
     note = ""
 
     def __init__(self, settings: CaptureConfig) -> None:

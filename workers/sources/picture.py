@@ -45,6 +45,8 @@ class Source(Protocol):
     """True: a camera; it sets the pace and may be lost. False: a file or a pattern; it goes as fast as it is read, and may end."""
     fps: float
     """Nominal pictures per second; 0.0 where unknown."""
+    heeds_fps: bool
+    """Whether `capture.fps` is heeded: asked of a camera, or the rate of pictures that have no times of their own."""
     frames: Optional[int]
     """About how many pictures there will be; None where unknown or endless."""
     note: str

@@ -33,6 +33,7 @@ class PictureFolder:
     """The pictures of a folder (not of the folders in it), `fps` of them a second, turned as their EXIF says; sizes may differ."""
 
     live = False
+    heeds_fps = True
 
     def __init__(self, settings: CaptureConfig) -> None:
         self.name, self.note = display_name(settings.source), ""

@@ -21,6 +21,7 @@ class Replay:
     """
 
     live = False
+    heeds_fps = False
 
     def __init__(self, settings: CaptureConfig) -> None:
         self._path = Path(settings.source).expanduser()

@@ -40,6 +40,7 @@ class RtspSource:
     """
 
     live = True
+    heeds_fps = False
     frames: Optional[int] = None
     note = ""
 

@@ -41,6 +41,7 @@ class V4l2Source:
     """The camera's pictures; t_ns is the driver's timestamp where it is on the monotonic clock, else the time of arrival."""
 
     live = True
+    heeds_fps = True
     frames: Optional[int] = None
 
     def __init__(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import stat
 from collections.abc import Iterator
-from itertools import chain
+from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Optional
 
@@ -16,12 +17,14 @@ from app.config import CaptureConfig
 from app.errors import UserError
 from app.redact import display_name
 from workers.sources.clocks import MediaClock
-from workers.sources.libav import Converter, exact, rate, video_stream, why
+from workers.sources.libav import Converter, clock_may_jump, exact, has_times, stated_rate, video_stream, why
 from workers.sources.paths import path_of
 from workers.sources.picture import Picture
 
 _DEFAULT_FPS = 30
-"""Paces pictures without timestamps in a file without a rate."""
+"""Paces pictures without times in a file without a rate."""
+_FIRST = 3
+"""So many pictures are decoded when the file is opened: one to see that it can be, more to see how far apart they are."""
 _SOUND_S = 1.0
 """In a file with sound, pictures may end so much before it."""
 
@@ -40,27 +43,36 @@ class VideoFile:
             if stream is None:
                 raise UserError(f"{self.name}: no video in this file, only sound or text; give a video file")
             self._stream = stream
-            self.fps = float(rate(stream))
-            self.frames: Optional[int] = stream.frames or round(self._expected_s() * self.fps) or None
-            self._period_ns = round(10**9 / (self.fps or _DEFAULT_FPS))
+            self._timed = has_times(self._container)
+            self._rate = stated_rate(self._container, stream)
+            self.heeds_fps = not self._timed and not self._rate
+            self._assumed = self.heeds_fps and not settings.fps
+            if self.heeds_fps:
+                self._rate = Fraction(str(settings.fps or _DEFAULT_FPS))
+            self.fps = float(self._rate)
+            self.frames: Optional[int] = stream.frames or round(self._expected_s() * self._rate) or None
+            self._period_ns = max(1, round(10**9 / (self._rate or _DEFAULT_FPS)))
             decoded = self._decode()
-            first = next(decoded, None)
-            if first is None:
+            first = list(islice(decoded, _FIRST))
+            if not first:
                 raise UserError(f"{self.name}: no picture in this video can be decoded ({stream.codec_context.name}); give another file")
-            self._frames = chain((first,), decoded)
+            self._clock = MediaClock(self._period_ns, clock_may_jump(self._container), [frame.pts for frame in first])
+            self._frames = chain(first, decoded)
         except BaseException:
             self._container.close()
             raise
 
     def __iter__(self) -> Iterator[Picture]:
         """The pictures; what cannot be decoded is left out and told in `note` at the end."""
-        convert, clock = Converter(self._stream), MediaClock(self._period_ns)
-        t_ns = 0
+        convert, clock, t_ns = Converter(self._stream), self._clock, 0
         for frame in self._frames:
-            t_ns = clock.place(frame.pts, exact(frame.time_base))
+            if self._timed:
+                t_ns = clock.place(frame.pts, exact(frame.time_base))
+            else:
+                t_ns = clock.place(self._delivered, 1 / self._rate)
             yield Picture(convert(frame), t_ns)
             self._delivered += 1
-        self.note = self._shortfall((t_ns + self._period_ns) / 1e9)
+        self.note = "; ".join(filter(None, self._notes(clock.anew, (t_ns + self._period_ns) / 1e9)))
 
     def close(self) -> None:
         """Close the file."""
@@ -104,12 +116,22 @@ class VideoFile:
             yield from frames
 
     def _expected_s(self) -> float:
-        """How long the file says it is; an AVI that was cut tells it by its number of pictures alone."""
+        """How long the file says it is, 0 where it does not; an AVI that was cut tells it by its number of pictures alone."""
         stream = self._stream
+        if not self._timed:
+            return 0.0
         counted_s = stream.frames / self.fps if self.fps else 0.0
         if stream.duration and stream.time_base:
             return max(counted_s, float(stream.duration * stream.time_base))
         return max(counted_s, (self._container.duration or 0) / 1e6)
+
+    def _notes(self, anew: int, covered_s: float) -> Iterator[str]:
+        if self._assumed and self._delivered > 1:
+            yield f"{self.name} states no rate, and {_DEFAULT_FPS} pictures a second were assumed; say it with --fps (capture.fps)"
+        if anew:
+            often = "once" if anew == 1 else f"{anew} times"
+            yield f"the file's clock begins anew or jumps {often}; what follows comes one period after what was before"
+        yield self._shortfall(math.inf if anew else covered_s)
 
     def _shortfall(self, covered_s: float) -> str:
         """What is missing, for people. At the end it must be missing by time too: an AVI counts pictures that were never there."""
