@@ -11,8 +11,7 @@ import numpy as np
 
 from app.config import Config
 from app.dataflow.bus import Bus
-from app.dataflow.frames import Overwritten, Picture, RingReader
-from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.frames import Picture, PictureGone, RingReader
 from app.dataflow.messages import Frame, Pose2D
 from app.processes.loop import Loop
 from models.backends.backend import Model
@@ -31,7 +30,7 @@ class Detect(Generic[State]):
     def step(self, frame: Frame, looking: AbstractContextManager[Picture]) -> Pose2D:
         """The people in the frame's pixels, uint8 [height, width, 3] BGR, which are there while we are `looking`.
 
-        Where that ends in an exception, such as Overwritten, the frame has left no trace in what is known of the people.
+        Where that ends in an exception, such as PictureGone, the frame has left no trace in what is known of the people.
         """
         with looking as picture:
             state, people = self._detector.step(self._state, picture, frame.t_ns)
@@ -73,7 +72,7 @@ def run(config: Config, bus: Bus) -> None:
 def _answer(frame: Frame, detect: Detect[State], ring: RingReader, loop: Loop) -> None:
     try:
         pose = detect.step(frame, ring.picture(frame))
-    except Overwritten:
-        loop.skip(OVERWRITTEN)
+    except PictureGone as gone:
+        loop.skip(gone.reason)
     else:
         loop.send(pose, after=frame)

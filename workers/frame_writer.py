@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import Optional
@@ -13,6 +14,12 @@ from workers.sources import Picture
 
 KEPT_FREE = 2
 """Live, slots that a slow recorder cannot keep from the detector."""
+REMOVED = (
+    "%s was removed by somebody else (a login manager may clear a user's files in /dev/shm at logout); going on with a new one; "
+    "where that happens again, set runtime_folder in the config to another folder"
+)
+
+log = logging.getLogger("capture")
 
 
 class FrameWriter:
@@ -59,16 +66,21 @@ class FrameWriter:
                 self._ring.release(taker, frame.slot)
 
     def _ring_for(self, picture: Picture, takers: frozenset[str]) -> Optional[RingWriter]:
-        """The ring, or a new one where a picture is larger than the slots: once all have seen what they must in the old one."""
+        """The ring. A new one where a picture is larger than the slots, once all have seen what they must in the old one, or where
+        takers cannot find it any more. Where even the folder is gone, whoever has the ring open goes on with it.
+        """
         old = self._ring
         if old:
             for taker in (self._here - takers).intersection(TAKERS):  # it died, and holds nothing any more
                 old.release(taker)
         self._here = takers
-        if old and picture.pixels.nbytes <= old.slot_bytes:
-            return old
-        if old and not old.all_released():
-            return None
+        if old and (old.is_there() or not self._folder.is_dir()):
+            if picture.pixels.nbytes <= old.slot_bytes:
+                return old
+            if not old.all_released():
+                return None
+        elif old:
+            log.warning(REMOVED, old.path)
         self._ring = RingWriter(self._folder, self._ring_number, self._slots, picture.pixels.nbytes, self.position)
         self._ring_number += 1
         if old:

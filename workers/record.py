@@ -13,8 +13,7 @@ import cv2
 
 from app.config import Config, redacted
 from app.dataflow.bus import Bus
-from app.dataflow.frames import Overwritten, RingReader
-from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.frames import PictureGone, RingReader
 from app.dataflow.messages import Answer, End, Frame, Health, Message
 from app.errors import UserError
 from app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
@@ -221,8 +220,8 @@ class Pictures:
             try:
                 with self._ring.picture(frame) as picture:
                     return with_pixels(frame, picture, self._encoding, self._quality)
-            except Overwritten:
-                self._loop.meter.drop({OVERWRITTEN: 1})
+            except PictureGone as gone:
+                self._loop.meter.drop({gone.reason: 1})
         self._ring.release(frame)
         return replace(frame, encoding="none")
 

@@ -12,8 +12,7 @@ import cv2
 
 from app.config import Config
 from app.dataflow.bus import Bus
-from app.dataflow.frames import Overwritten, Picture, RingReader
-from app.dataflow.ledger import OVERWRITTEN
+from app.dataflow.frames import Picture, PictureGone, RingReader
 from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from app.dataflow.outside import Orders
 from app.dataflow.session import join
@@ -172,8 +171,8 @@ class Serve:
             try:
                 with self._ring.picture(frame) as pixels:
                     picture = _compressed(frame, pixels, size)
-            except Overwritten:
-                self._loop.meter.drop({OVERWRITTEN: len(outboxes)})
+            except PictureGone as gone:
+                self._loop.meter.drop({gone.reason: len(outboxes)})
                 continue
             for outbox in outboxes:
                 outbox.show(picture)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from app.dataflow.ledger import OVERWRITTEN, RING_GONE
 from app.dataflow.messages import Frame
 from app.dataflow.streams import STREAMS
 from app.errors import UserError
@@ -34,8 +36,23 @@ NEVER = -(2**62)
 Picture = npt.NDArray[np.uint8]
 
 
-class Overwritten(Exception):
-    """The picture was replaced while it was looked at: what was made from it must not be used."""
+class PictureGone(Exception):
+    """A frame's picture is not there, or no longer: what was made from it must not be used."""
+
+    reason: str
+    """As which this drop is counted."""
+
+
+class Overwritten(PictureGone):
+    """The slot holds another picture by now."""
+
+    reason = OVERWRITTEN
+
+
+class RingGone(PictureGone):
+    """The ring's file is not there: capture has replaced it by one for larger pictures, or somebody has removed it."""
+
+    reason = RING_GONE
 
 
 class Position(NamedTuple):
@@ -73,6 +90,7 @@ class RingWriter:
         self.slot_bytes = _pages(slot_bytes)
         self.slots = _allocate(self.path, slots, self.slot_bytes, start)
         self._layout = _open(self.path)
+        self._inode = self.path.stat().st_ino
         self._generation = 0
 
     def free_slots(self) -> list[int]:
@@ -102,6 +120,12 @@ class RingWriter:
         """Whether every picture was seen by all who must see it."""
         return not self._layout.held.any()
 
+    def is_there(self) -> bool:
+        """Whether the file is where takers look for it."""
+        with suppress(OSError):
+            return os.stat(self.path).st_ino == self._inode
+        return False
+
     def remove(self) -> None:
         """Delete the file; takers that have it open keep their view."""
         self.path.unlink(missing_ok=True)
@@ -123,7 +147,7 @@ class RingReader:
     def picture(self, frame: Frame) -> Iterator[Picture]:
         """The pixels of a frame, uint8 [height, width, 3] BGR, read-only, valid inside the `with` only.
 
-        Raises Overwritten, on entry or at the end, where the slot holds another picture by now.
+        Raises PictureGone on entry, or Overwritten at the end.
         """
         layout = self._ring(frame.ring)
         self._check(layout, frame)  # first: the byte may already hold the slot's next picture for this taker
@@ -139,7 +163,7 @@ class RingReader:
 
     def release(self, frame: Frame) -> None:
         """Let go of a frame without looking at it."""
-        with suppress(Overwritten):
+        with suppress(PictureGone):
             layout = self._ring(frame.ring)
             self._check(layout, frame)
             layout.held[frame.slot, self._taker] = 0
@@ -152,8 +176,8 @@ class RingReader:
         if number != self._number or self._layout is None:
             try:
                 self._layout = _open(ring_path(self._folder, number))
-            except FileNotFoundError:  # capture has gone on to a newer ring
-                raise Overwritten from None
+            except FileNotFoundError:
+                raise RingGone from None
             self._number = number
         return self._layout
 
@@ -166,13 +190,14 @@ def ring_path(folder: Path, number: int) -> Path:
 def take_over(folder: Path, session_ns: int) -> tuple[int, Position]:
     """Number for a new ring, and where an earlier capture of the session that began then stopped; removes what that one left.
 
-    What another session left, such as that of an earlier boot, has other numbers and times: this one begins anew. Until the new ring is
-    there, one without slots keeps the position in its place: this capture may die before.
+    No ring ever has the number of another, for takers may still have that one open: where none is there to count on from, the time is
+    its number. What another session left, such as that of an earlier boot, has other numbers and times: this one begins anew. Until the
+    new ring is there, one without slots keeps the position in its place: this capture may die before.
     """
     rings = sorted(folder.glob("frames-*.ring"), key=lambda path: int(path.stem.split("-")[1]))
     position = Position(session_ns=session_ns)
     if not rings:
-        return 0, position
+        return time.time_ns(), position
     number = int(rings[-1].stem.split("-")[1]) + 1
     left = Position(*map(int, np.fromfile(rings[-1], np.int64, 5)[2:]))
     position = left if left.session_ns == session_ns else position

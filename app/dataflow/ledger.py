@@ -9,6 +9,7 @@ QUEUE_FULL = "queue_full"
 WORKER_DIED = "worker_died"
 NOT_READY = "not_ready"
 OVERWRITTEN = "overwritten"
+RING_GONE = "ring_gone"
 DAMAGED = "damaged"
 """The source has the picture, but not whole."""
 

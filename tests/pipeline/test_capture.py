@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional, Union
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.config import CaptureConfig
-from app.dataflow.frames import RingReader
+from app.dataflow.frames import RingGone, RingReader
 from app.dataflow.ledger import DAMAGED
 from app.dataflow.messages import Frame
 from app.errors import UserError
@@ -353,6 +354,41 @@ def test_a_smaller_picture_stays_in_the_ring(tmp_path: Path, clock: Clock) -> No
     first, second = rig.frames()
     assert first.ring == second.ring
     assert rig.look([second], "record") == [0]
+
+
+def test_a_ring_that_somebody_removes_gives_way_to_a_new_one(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(tmp_path, Source(clock, every(40, 9), live=True), clock=clock, slots=6)
+    frames = rig.frames(4)
+    ring = tmp_path / f"frames-{frames[0].ring}.ring"
+    assert rig.look(frames[:1], "record") == [0]
+    ring.unlink()
+    frames += rig.frames()
+    assert {frame.ring for frame in frames[4:]} == {frames[0].ring + 1}
+    assert [frame.frame for frame in frames] == list(range(9)), "no number is left out or used twice"
+    assert rig.look(frames[1:], "record") == [*range(1, 9)], "who had the ring open can look into it still"
+    with pytest.raises(RingGone):
+        rig.look(frames[:1], "detect")
+    assert rig.look(frames[4:], "detect") == [*range(4, 9)]
+    assert [message.split("; ")[0] for message in caplog.messages] == [
+        f"{ring} was removed by somebody else (a login manager may clear a user's files in /dev/shm at logout)",
+    ], "it is said once"
+
+
+def test_a_capture_that_finds_its_ring_removed_makes_no_second_one_of_that_number(tmp_path: Path, clock: Clock) -> None:
+    """For takers may still have the first one open."""
+    before = Rig(tmp_path, Source(clock, every(40, 9), live=True), clock=clock).frames(2)
+    (tmp_path / f"frames-{before[0].ring}.ring").unlink()
+    after = Rig(tmp_path, Source(clock, every(40, 9), live=True), clock=clock).frames(2)
+    assert after[0].ring != before[0].ring
+
+
+def test_without_the_folder_those_go_on_who_have_the_ring_open(tmp_path: Path, clock: Clock) -> None:
+    rig = Rig(tmp_path / "run", Source(clock, every(40, 9), live=True), clock=clock)
+    assert rig.look(rig.frames(2), "record") == [0, 1]
+    shutil.rmtree(tmp_path / "run")
+    assert rig.look(rig.frames(2), "record") == [2, 3]
+    (tmp_path / "run").mkdir()
+    assert rig.look(rig.frames(2), "detect") == [4, 5]
 
 
 def test_what_the_source_lost_has_numbers_and_is_told(tmp_path: Path, clock: Clock) -> None:

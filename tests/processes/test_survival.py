@@ -60,6 +60,26 @@ def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Pa
         assert (victim == "capture") or tally.dropped.get("worker_died", 0) > 0
 
 
+@pytest.mark.parametrize("victim", ["detect", "record"])
+def test_a_ring_that_somebody_removes_is_missed_and_replaced(configure, tmp_path: Path, victim: str) -> None:
+    """As a login manager does at logout. Who has the ring open sees nothing of it; who comes back afterwards would find none."""
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages) > 30, "poses, of which some are recorded")
+        [ring] = config.runtime_path().glob("frames-*.ring")
+        ring.unlink()
+        pipeline.kill(victim)
+        here = len(pipeline.messages)
+        pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages[here:]) > 10, "poses without that ring")
+        pipeline.process.send_signal(signal.SIGINT)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    assert output.count(f"{ring} was removed by somebody else") == 1
+    assert "Traceback" not in output and "not accounted for" not in output
+    rings = [frame.ring for frame in read(tmp_path / "rec" / "session.mcap", [Frame]) if frame.encoding != "none"]
+    assert len(set(rings)) == 2, "pictures of both rings are recorded"
+
+
 def test_a_worker_that_dies_from_a_file_ends_the_run_and_what_was_done_is_kept(configure, tmp_path: Path) -> None:
     path, _ = configure()
     with running_lift(path, "test:320x240@30,frames=100000", tmp_path / "out") as (process, worker):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dataflow.frames import BEGINNING, MIN_SLOTS, NEVER, PAGE, Overwritten, Picture, Position, RingReader, RingWriter, take_over
+from app.dataflow.frames import BEGINNING, MIN_SLOTS, NEVER, PAGE, Overwritten, Picture, Position, RingGone, RingReader, RingWriter, take_over
 from app.dataflow.messages import Frame
 from app.errors import UserError
 
@@ -189,7 +189,7 @@ def test_pictures_that_grow_get_a_new_ring(tmp_path: Path) -> None:
     small.remove()
     with reader.picture(frame_of(large, 0, large.write(0, filled(2, 60, 80), BEGINNING), 60, 80)) as seen:
         assert seen.shape == (60, 80, 3) and (seen == 2).all()
-    with pytest.raises(Overwritten), reader.picture(late):
+    with pytest.raises(RingGone), reader.picture(late):
         pytest.fail("finds a ring that was removed")
     reader.release(late)
     small.remove()
@@ -201,6 +201,16 @@ def test_a_picture_in_view_stays_when_its_ring_is_removed(tmp_path: Path) -> Non
     with reader.picture(put(ring, 0, 1)) as seen:
         ring.remove()
         assert (seen == 1).all()
+
+
+def test_a_ring_is_there_until_takers_would_find_none_or_another(tmp_path: Path) -> None:
+    ring = a_ring(tmp_path)
+    assert ring.is_there()
+    shutil.copy(ring.path, tmp_path / "another")
+    (tmp_path / "another").replace(ring.path)
+    assert not ring.is_there()
+    ring.remove()
+    assert not ring.is_there()
 
 
 def test_only_the_owner_may_look(tmp_path: Path) -> None:
@@ -218,8 +228,10 @@ def test_a_ring_has_all_its_room_from_the_start(tmp_path: Path) -> None:
 
 
 def test_nothing_to_take_over(tmp_path: Path) -> None:
-    assert take_over(tmp_path, 0) == (0, Position(0, NEVER))
+    number, position = take_over(tmp_path, 0)
+    assert position == Position(0, NEVER)
     assert list(tmp_path.iterdir()) == []
+    assert take_over(tmp_path, 0)[0] != number, "a ring that was removed is still in its takers' memory"
 
 
 def test_a_capture_that_comes_back_goes_on_where_it_was(tmp_path: Path) -> None:
