@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import count, islice
 from pathlib import Path
 from typing import Callable, NamedTuple, Union
@@ -61,7 +62,7 @@ def measure(setup: Setup) -> Result:
         def look(picture: Picture) -> Points | None:
             height_px, width_px = picture.shape[:2]
             t_ns = next(times_ns)
-            found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), picture)
+            found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), nullcontext(picture))
             return found.keypoints[0, :, :2].astype(np.float64) if len(found.keypoints) else None
 
         clip = demo_clip(setup.config.models_path())

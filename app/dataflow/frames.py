@@ -123,7 +123,7 @@ class RingWriter:
     def is_there(self) -> bool:
         """Whether the file is where takers look for it."""
         with suppress(OSError):
-            return os.stat(self.path).st_ino == self._inode
+            return self.path.stat().st_ino == self._inode
         return False
 
     def remove(self) -> None:

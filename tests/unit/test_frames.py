@@ -14,7 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dataflow.frames import BEGINNING, MIN_SLOTS, NEVER, PAGE, Overwritten, Picture, Position, RingGone, RingReader, RingWriter, take_over
+from app.dataflow.frames import (
+    BEGINNING,
+    MIN_SLOTS,
+    NEVER,
+    PAGE,
+    Overwritten,
+    Picture,
+    Position,
+    RingGone,
+    RingReader,
+    RingWriter,
+    take_over,
+)
 from app.dataflow.messages import Frame
 from app.errors import UserError
 
