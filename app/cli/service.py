@@ -25,6 +25,8 @@ MADE_BY = "made by poselift service install"
 """Comment of the account, by which uninstalling knows that it was not there before."""
 DEVICE_GROUPS = ("video", "HwHiAiUser")
 """Who may open cameras and, as CANN's driver package sets it up, the NPU."""
+DRIVER_LIBRARIES, OF_THE_200_DK = Path("/usr/lib64"), "libmedia_mini.so"
+"""Where an Atlas 200 DK's driver has its libraries, and one by which they are known. Not run on hardware."""
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 """What ProtectHome= and PrivateTmp= keep from a service of the system."""
 
@@ -141,10 +143,16 @@ def uninstall(user: bool, dry_run: bool) -> None:
             say(f"{STATE_FOLDER} stays, with the recordings in it")
 
 
-def cann_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What CANN's set_env.sh has set; nothing where it was not sourced, which its ASCEND_* variables tell."""
+def cann_environment(environment: Mapping[str, str], driver: Path = DRIVER_LIBRARIES) -> dict[str, str]:
+    """What CANN's set_env.sh has set; nothing where it was not sourced, which its ASCEND_* variables tell.
+
+    `driver`: the folder of an Atlas 200 DK's driver, which set_env.sh leaves out.
+    """
     ours = {name: value for name, value in environment.items() if name.startswith("ASCEND_")}
     paths = {name: environment[name] for name in ("LD_LIBRARY_PATH", "PYTHONPATH") if environment.get(name)}
+    libraries = paths.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    if (driver / OF_THE_200_DK).exists() and str(driver) not in libraries:
+        paths["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, (*libraries, str(driver))))
     return {**ours, **paths} if ours else {}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from models.backends import pyacl
 from models.backends.backend import Array
-from models.backends.pyacl_codes import INVALID_DEVICE
+from models.backends.pyacl_codes import INVALID_DEVICE, NO_DEVICE, TO_MEND
 from models.errors import DeviceError, ModelError
 
 
@@ -48,14 +48,13 @@ class Device:
         self.lock = threading.RLock()
         self._releases = Releases()
         try:
-            if pyacl.init():
-                self._releases.add(lambda _: pyacl.finalize(), 0)
-            self._set()
-            self._releases.add(pyacl.reset_device, number)
-            self._context = self._releases.add(pyacl.destroy_context, pyacl.create_context(number))
-            self._stream = self._releases.add(pyacl.destroy_stream, pyacl.create_stream())
-            self._shared = pyacl.run_mode() == pyacl.RUN_ON_DEVICE
-            self.soc = pyacl.soc_name()
+            self._open()
+        except pyacl.AclError as error:
+            reason = _to_mend(error)
+            self.abandon()
+            if reason:
+                raise ModelError(f"npu.device {number}: {reason}") from None
+            raise
         except BaseException:
             self.abandon()
             raise
@@ -95,13 +94,15 @@ class Device:
         with contextlib.suppress(DeviceError):
             self._releases.run()
 
-    def _set(self) -> None:
-        try:
-            pyacl.set_device(self.number)
-        except pyacl.AclError as error:
-            if error.code != INVALID_DEVICE:
-                raise
-            raise ModelError(f"npu.device {self.number}: {_there_are()}") from None
+    def _open(self) -> None:
+        if pyacl.init():
+            self._releases.add(lambda _: pyacl.finalize(), 0)
+        pyacl.set_device(self.number)
+        self._releases.add(pyacl.reset_device, self.number)
+        self._context = self._releases.add(pyacl.destroy_context, pyacl.create_context(self.number))
+        self._stream = self._releases.add(pyacl.destroy_stream, pyacl.create_stream())
+        self._shared = pyacl.run_mode() == pyacl.RUN_ON_DEVICE
+        self.soc = pyacl.soc_name()
 
 
 _lock = threading.Lock()
@@ -128,6 +129,13 @@ def release(device: Device) -> None:
         if not device.users:
             _device = None
             device.close()
+
+
+def _to_mend(error: pyacl.AclError) -> str:
+    """What keeps the device from being had until a user mends it; empty where it may do better for whoever tries again."""
+    if error.code in (INVALID_DEVICE, NO_DEVICE):
+        return _there_are()
+    return str(error) if error.code in TO_MEND else ""
 
 
 def _there_are() -> str:

@@ -42,7 +42,10 @@ def _import_acl() -> Any:
     try:
         import acl
     except ImportError as error:  # such as a library of CANN's that is not on LD_LIBRARY_PATH
-        raise ModelError(f"pyACL is here ({spec.origin}) but cannot be loaded: {error}; source CANN's set_env.sh first") from None
+        raise ModelError(
+            f"pyACL is here ({spec.origin}) but cannot be loaded: {error}; source CANN's set_env.sh, and on an Atlas 200 DK "
+            "add /usr/lib64 to LD_LIBRARY_PATH after it"
+        ) from None
     except SyntaxError:  # PyPI's package is written for Python 2
         acl = None
     if not all(hasattr(acl, part) for part in ("rt", "mdl", "init")):

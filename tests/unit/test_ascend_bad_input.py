@@ -15,7 +15,8 @@ from test_ascend import picture_graph, stateful_graph, write
 
 from models.backends.backend import open_model
 from models.backends.om_card import card_path
-from models.errors import ModelError
+from models.backends.pyacl_codes import MEANINGS
+from models.errors import DeviceError, ModelError
 
 
 def refused(path: Path, device: int = 0) -> str:
@@ -66,6 +67,39 @@ def test_chips_of_one_family_are_not_blamed(npu, tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[:256] + bytes(len(content) - 256))
     assert "converted for" not in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (107001, "npu.device 0: the driver shows 1, numbered from 0"),
+        (207004, "npu.device 0: the driver shows 1, numbered from 0"),
+        (207006, "npu.device 0: the NPU: acl.rt.set_device answered 207006 (no permission for the device); join the group"),
+        (507008, "npu.device 0: the NPU: acl.rt.set_device answered 507008 (the chip and its driver disagree); install"),
+        (
+            100039,
+            "npu.device 0: the NPU: acl.rt.set_device answered 100039 (a stub of CANN's library was loaded); take",
+        ),
+    ],
+)
+def test_a_device_that_the_user_must_mend_first(npu, tmp_path, code, says):
+    path = write(picture_graph(), tmp_path)
+    with npu.faults.begin(code, on="rt.set_device", times=None):
+        assert refused(path).startswith(says)
+
+
+@pytest.mark.parametrize("code", [507033, 507899, 507010])
+def test_a_device_that_may_do_better_for_whoever_tries_again(npu, tmp_path, code):
+    """Such as one that another program has, or whose driver is not up yet: a worker is started again, up to five times in a minute."""
+    path = write(picture_graph(), tmp_path)
+    with npu.faults.begin(code, on="rt.set_device"), pytest.raises(DeviceError, match=f"set_device answered {code} .*/var/log/npu/slog"):
+        open_model(path)
+
+
+@pytest.mark.parametrize("code", [100039, 207004, 207006, 507008, 507010, 507017, 507033, 507899])
+def test_what_a_board_answers_often_has_words_and_a_remedy_of_its_own(code):
+    assert code in MEANINGS
+    assert "~/ascend" not in "".join(of.remedy for of in MEANINGS.values()), "no board has its logs there"
 
 
 def test_a_data_type_that_is_not_used_here(npu, tmp_path):
@@ -162,4 +196,4 @@ def test_the_unrelated_package_called_acl(om):
 def test_an_acl_whose_libraries_are_not_found(om, tmp_path):
     (tmp_path / "acl.py").write_text("raise ImportError('libascendcl.so: cannot open shared object file')")
     line = opened_elsewhere(om, tmp_path)
-    assert "but cannot be loaded: libascendcl.so: cannot open shared object file; source CANN's set_env.sh first" in line
+    assert "but cannot be loaded: libascendcl.so: cannot open shared object file; source CANN's set_env.sh, and on an Atlas 200 DK add /usr/lib64" in line

@@ -147,6 +147,18 @@ def test_canns_environment_is_taken_where_it_was_sourced() -> None:
     assert cann_environment({**paths, "HOME": "/root"}) == {}
 
 
+@pytest.mark.parametrize("sourced", ["/usr/local/Ascend/lib64", ""])
+def test_the_200_dks_driver_stays_beside_what_set_env_has_set(tmp_path: Path, sourced: str) -> None:
+    """Its ~/.bashrc alone has the driver's folder, and a sudo or a set_env.sh in another order loses it."""
+    environment = {"ASCEND_OPP_PATH": "/usr/local/Ascend/opp", "LD_LIBRARY_PATH": sourced}
+    assert cann_environment(environment, tmp_path).get("LD_LIBRARY_PATH", "") == sourced, "another board"
+    (tmp_path / "libmedia_mini.so").touch()
+    both = f"{sourced}:{tmp_path}".lstrip(":")
+    assert cann_environment(environment, tmp_path)["LD_LIBRARY_PATH"] == both
+    assert cann_environment({**environment, "LD_LIBRARY_PATH": both}, tmp_path)["LD_LIBRARY_PATH"] == both
+    assert cann_environment({"LD_LIBRARY_PATH": sourced}, tmp_path) == {}, "set_env.sh was not sourced"
+
+
 def test_what_is_installed_is_removed_and_nothing_else(
     systemctl: Callable[[], list[str]], tmp_path: Path, save: Save, capsys: pytest.CaptureFixture[str]
 ) -> None:

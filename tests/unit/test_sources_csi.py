@@ -201,7 +201,7 @@ def test_a_camera_that_cannot_be_opened(board):
     board.connected = {0}
     text = refusal(source="csi:1")
     assert text.startswith("csi:1: the camera cannot be opened; it is in use by another program, there is none on this connector")
-    assert "~/ascend/log" in text
+    assert "/var/log/npu/slog" in text
     opened().close()  # the other one
 
 

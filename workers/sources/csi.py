@@ -119,7 +119,7 @@ class CsiSource:
 
 _WHY_NOT = (
     "it is in use by another program, there is none on this connector, or its cable is loose (switch the board off before you touch it); "
-    "what the driver says is in ~/ascend/log"
+    "what the driver says is under /var/log/npu/slog"
 )
 
 
