@@ -113,7 +113,8 @@ class SupervisorConfig(Section):
 
     max_restarts: int = Field(5, ge=0)
     restart_window_s: float = Field(60.0, gt=0)
-    silent_timeout_s: float = Field(20.0, ge=2)
+    start_timeout_s: float = Field(90.0, ge=2)
+    silent_timeout_s: float = Field(30.0, ge=2)
     stop_timeout_s: float = Field(10.0, gt=0)
 
 

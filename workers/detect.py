@@ -60,7 +60,12 @@ def run(config: Config, bus: Bus) -> None:
     loop = Loop(bus)
     loop.on_signals()
     cv2.setNumThreads(config.detect.threads)
-    with detecting(config, lambda network: Timed(network, loop.meter)) as detect:
+
+    def opened(network: Model) -> Model:
+        loop.alive(config.supervisor.start_timeout_s)
+        return Timed(network, loop.meter)
+
+    with detecting(config, opened) as detect:
         ring = RingReader(config.runtime_path(), bus.worker)
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():

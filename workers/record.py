@@ -115,6 +115,11 @@ class Record:
         except (RecordingFull, OSError) as error:
             self._fail(error)
 
+    def remember(self) -> None:
+        """Keep what was told once more: what was kept is gone."""
+        with suppress(OSError):
+            self._state.write(self._name if self._writer or self.lost else "")
+
     def forget(self) -> None:
         """The work is done: what was ordered no longer counts."""
         self._state.forget()
@@ -158,6 +163,7 @@ def run(config: Config, bus: Bus) -> None:
     desk = Desk(record, Pictures(config, RingReader(config.runtime_path(), bus.worker), loop), loop)
     if config.live:
         loop.orders = {RECORD_START: desk.start, RECORD_STOP: desk.stop}
+        loop.mended = record.remember
     for message in loop.inputs():
         desk.take(message)
     record.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Optional
 
 from app.config import load
-from app.dataflow.session import join
 from app.dataflow.streams import WORKERS, only_takes
 from app.errors import UserError
 from app.processes.heap import keep_freed_memory
@@ -28,9 +27,7 @@ def run(worker: str, config_path: Optional[Path]) -> None:
     if worker not in config.running:
         needs = {"record": "record.folder", "serve": "serve.address, in live mode", "metrics": "metrics.address, in live mode"}
         raise UserError(f"{worker} does not run with this config: it needs {needs.get(worker, 'a place in workers')}")
-    folder = make_folder(config)
-    lock(folder, worker)
-    join(folder)
+    lock(make_folder(config), worker)
     if only_takes(worker):
         stand_back()
     try:

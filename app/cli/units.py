@@ -56,7 +56,12 @@ def unit_files(
     """
     command = [_argument(script), "run", "%i", *(["--config", _argument(config_path)] if config_path else [])]
     files = {
-        SERVICE: _filled(SERVICE, COMMAND=" ".join(command)),
+        SERVICE: _filled(
+            SERVICE,
+            COMMAND=" ".join(command),
+            START=_span(config.supervisor.start_timeout_s),
+            SILENT=_span(config.supervisor.silent_timeout_s),
+        ),
         TARGET: _filled(
             TARGET,
             WORKERS=" ".join(f"poselift@{worker}.service" for worker in config.running),
@@ -101,6 +106,11 @@ def _filled(template: str, **values: str) -> str:
         assert f"@{name}@" in text
         text = text.replace(f"@{name}@", value)
     return text
+
+
+def _span(seconds: float) -> str:
+    """A time as a unit file has it, for every number."""
+    return f"{round(1000 * seconds)}ms"
 
 
 def _argument(path: Path) -> str:

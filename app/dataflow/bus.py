@@ -45,5 +45,8 @@ class Bus(Protocol):
     def wake_for(self, sockets: Sequence[Any]) -> None:
         """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""
 
+    def mend(self) -> bool:
+        """Put right what was removed under the running worker, so that others find it again; whether anything was."""
+
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""

@@ -80,6 +80,10 @@ class MemoryBus:
         while self._control:
             self._hub.answers.append(answer(self._control.popleft()))
 
+    def mend(self) -> bool:
+        """Memory is not removed."""
+        return False
+
     def wake_for(self, sockets: Sequence[Any]) -> None:
         """Nothing to wait for."""
 

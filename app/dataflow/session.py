@@ -46,9 +46,10 @@ class Session(NamedTuple):
         return None
 
 
-def join(folder: Path) -> Session:
+def join(folder: Path, session: Optional[Session] = None) -> Session:
     """The session in this runtime folder, which is made where it is missing; this process belongs to it until it ends.
 
+    `session` is the one that it belonged to in a folder that was removed: where nobody was faster, that one goes on.
     A shared lock on its file is what tells that somebody still does: who can have the file alone finds an earlier session's, or none.
     Raises OSError.
     """
@@ -57,11 +58,11 @@ def join(folder: Path) -> Session:
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(descriptor, Session(time.time_ns(), BOOT_ID.read_text().strip(), platform.node()))
+            _write(descriptor, session or Session(time.time_ns(), BOOT_ID.read_text().strip(), platform.node()))
         fcntl.flock(descriptor, fcntl.LOCK_SH)  # another may have begun one between the two locks: what counts is what is there now
-        session = _read(descriptor)
-        if session:
-            return session
+        found = _read(descriptor)
+        if found:
+            return found
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # who began it was killed before it was written
 
 

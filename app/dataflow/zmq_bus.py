@@ -27,15 +27,20 @@ HEAD_START_S = 0.003
 class ZmqBus:
     """A worker's end of its streams, as sockets in `folder`."""
 
-    def __init__(self, folder: Path, worker: str, links: tuple[Link, ...], queue: int, blocking: bool) -> None:
+    def __init__(
+        self, folder: Path, worker: str, links: tuple[Link, ...], queue: int, blocking: bool, restore: Callable[[], None] = lambda: None
+    ) -> None:
+        """`restore` makes a folder that was removed again, with what belongs there beside the sockets."""
         for link in links:  # one that does not fit shall be told by every worker, at its start
             address_of(folder, stream_name(link.sender, link.message, link.taker))
         self.worker, self.links = worker, links
-        self._folder, self._queue, self._blocking = folder, queue, blocking
+        self._folder, self._queue, self._blocking, self._restore = folder, queue, blocking, restore
         self._context = zmq.Context()
         self._announced: set[tuple[type[Message], str]] = set()
         self._gone: set[str] = set()
         self._here: frozenset[str] = frozenset()
+        self._files: dict[str, tuple[zmq.Socket[bytes], int]] = {}
+        """The sockets that this worker has bound, by name, and their files' inodes."""
         sent = {link.message for link in links if link.sender == worker}
         self._publish = {kind: self._bind(zmq.XPUB, stream_name(worker, kind)) for kind in sent}
         self._push = {
@@ -147,6 +152,15 @@ class ZmqBus:
         for socket in sockets:
             self._poller.register(socket, zmq.POLLIN)
 
+    def mend(self) -> bool:
+        """Bind again what lost its file: who is connected does not notice, but nobody else would find it. Whether anything had."""
+        lost = [name for name, (_, inode) in self._files.items() if _inode(self._folder / name) != inode]
+        if lost:
+            self._restore()
+        for name in lost:
+            self._bind_to(self._files[name][0], name)
+        return bool(lost)
+
     def close(self) -> None:
         """Deliver what waits, within a limit, and disconnect."""
         for socket in {*self._inputs, *self._feeds.values()}:
@@ -159,13 +173,17 @@ class ZmqBus:
         socket = self._context.socket(kind)
         socket.set(zmq.SNDHWM, self._queue if kind == zmq.PUSH else 1000)
         try:
-            socket.bind(address_of(self._folder, name))
+            self._bind_to(socket, name)
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             raise UserError(
                 f"{self._folder / name}: this socket cannot be opened ({error.strerror}); is another poselift using it?"
             ) from None
         return socket
+
+    def _bind_to(self, socket: zmq.Socket[bytes], name: str) -> None:
+        socket.bind(address_of(self._folder, name))
+        self._files[name] = socket, _inode(self._folder / name)
 
     def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool] | None) -> bool:
         while give_up and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
@@ -177,3 +195,11 @@ class ZmqBus:
         except zmq.Again:
             return False
         return True
+
+
+def _inode(path: Path) -> int:
+    """0 where there is no such file."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0

@@ -68,6 +68,8 @@ class Loop:
         """What this worker can be told beside 'stop' and 'status'."""
         self.beside: Callable[[], None] | None = None
         """What this worker does every turn, beside its inputs."""
+        self.mended: Callable[[], None] = lambda: None
+        """What this worker does when the runtime folder was removed, and made again: put back what it keeps there."""
         self._inputs = {link.sender for link in bus.links if link.taker == bus.worker and link.message is not Health}
         self._takers = {link.taker: link.take for link in bus.links if link.sender == bus.worker and link.take is not Take.FEED}
         takes = {link.message: link.take for link in bus.links if link.taker == bus.worker}
@@ -148,6 +150,11 @@ class Loop:
         """The message in hand is not wanted: no answer, and no drop either."""
         self.manager.watchdog.answered()
 
+    def alive(self, may_take_s: float) -> None:
+        """Said between two long pieces of work before the first turn: the next one may take as long again as the start."""
+        self._say(time.monotonic_ns())
+        self.manager.tell(EXTEND_TIMEOUT_USEC=str(round(1e6 * may_take_s)))
+
     def turn(self) -> None:
         """Hear orders, and say how the worker is when it is time."""
         self.bus.orders(self._answer)
@@ -158,6 +165,8 @@ class Loop:
         if starting:  # its networks are open, its sockets bound
             self.manager.tell(READY="1")
         if starting or self.meter.due(now_ns):
+            if self.bus.mend():
+                self.mended()
             self._state = "running" if starting else self._state
             self._say(now_ns)
         self.manager.feed(now_ns)

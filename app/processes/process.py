@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from app.config import Config
+from app.dataflow.session import join
 from app.dataflow.streams import links
 from app.dataflow.zmq_bus import ZmqBus
 from app.errors import UserError
@@ -35,10 +36,26 @@ LOCK_PATIENCE_S = 0.2
 """Whoever only asks whether a lock is held has it for a moment."""
 PR_SET_PDEATHSIG = 1
 
+log = logging.getLogger("process")
+
+
+class FolderLost(Exception):
+    """The runtime folder was removed while somebody ran in it, and cannot be had again."""
+
 
 def connect(config: Config, worker: str) -> ZmqBus:
-    """The worker's end of the bus in the config's runtime folder, which is made where it is missing."""
-    return ZmqBus(make_folder(config), worker, links(config.mode, config.running), config.bus.queue, blocking=not config.live)
+    """The worker's end of the bus in the config's runtime folder, which is made where it is missing, and again where it is removed."""
+    session = join(make_folder(config))
+
+    def restore() -> None:
+        log.info("the runtime folder %s was removed; making it again", config.runtime_path())
+        try:
+            lock(make_folder(config), worker)
+            join(config.runtime_path(), session)
+        except UserError as error:
+            raise FolderLost(f"the runtime folder was removed: {error}") from None
+
+    return ZmqBus(config.runtime_path(), worker, links(config.mode, config.running), config.bus.queue, not config.live, restore)
 
 
 def make_folder(config: Config) -> Path:
@@ -58,7 +75,8 @@ def run_folder(config: Config) -> Iterator[Path]:
     """A runtime folder for one run of its own, inside the config's; those of runs that were killed are removed."""
     base = make_folder(config)
     for path in base.glob("run-*"):
-        if not psutil.pid_exists(int(path.name.partition("-")[2])):
+        number = path.name[len("run-") :]
+        if number.isascii() and number.isdigit() and not psutil.pid_exists(int(number)):
             shutil.rmtree(path, ignore_errors=True)
     try:
         yield base / f"run-{os.getpid()}"
@@ -89,11 +107,19 @@ def lock(folder: Path, name: str, patience_s: float = LOCK_PATIENCE_S) -> int:
             raise UserError(
                 f"{what} is already running here (process {pid}, folder {folder}); stop it, or set another runtime_folder"
             ) from None
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):  # else the holder before removed the file meanwhile
+        if held(folder, name, descriptor):  # else the holder before removed the file meanwhile
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
         os.close(descriptor)
+
+
+def held(folder: Path, name: str, descriptor: int) -> bool:
+    """Whether the lock that a process has taken is still the one that others find."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), (folder / f"{name}.lock").stat())
+    except OSError:
+        return False
 
 
 def running(folder: Path, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -19,13 +20,18 @@ from app.dataflow.session import join
 from app.dataflow.streams import WATCH, is_onlooker, links
 from app.errors import UserError
 from app.processes.loop import EXIT_WITHIN_S
-from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, lock, make_folder
+from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
+from app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
 
 USER_ERROR = 2
 """Exit code of a worker that cannot run before the user mends something."""
 FATAL = "poselift: "
 """How the command's last line begins, with what the user must mend: it becomes this run's failure."""
 KILL_AFTER_S = 3.0
+SILENT_S = 3.0
+"""Every worker says once a second how it is; one that has not for so long is shown as silent."""
+LONGEST_LINE = 65536
+"""Bytes of a line that are kept until its end comes."""
 
 
 class Child:
@@ -36,18 +42,23 @@ class Child:
         self.restarts: deque[float] = deque()
         self.restarted = 0
         self.finished = False
-        self.heard_s: float | None = None
+        self.ready = False
+        """Whether its process has said that it runs."""
+        self.heard_s = 0.0
+        """When its process said something last, or was started."""
+        self.hung = ""
+        """Why it had to be killed."""
         self.again_s = 0.0
         """Once it has left, it is not looked after before this time."""
         self.last_line = ""
-        self._rest = b""
+        self._unended = b""
         self.process: subprocess.Popen[bytes]
 
     def start(self, config_path: Path) -> None:
         """Spawn the process; its stderr comes to us, so that its lines do not tear the table."""
         command = [sys.executable, "-m", "app.cli", "run", self.worker, "--config", str(config_path)]
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
-        self.heard_s = None
+        self.ready, self.heard_s, self.hung, self.last_line = False, time.monotonic(), "", ""
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, **OWN_GROUP
         )
@@ -55,16 +66,33 @@ class Child:
         os.set_blocking(self.process.stderr.fileno(), False)
 
     def lines(self) -> list[str]:
-        """Whole lines the process has written since the last call."""
+        """The lines that the process has written since the last call; one that has left, or a very long line, may lack a line's end."""
         assert self.process.stderr is not None
-        data = b""
+        left, data = self.process.poll() is not None, self._unended
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self.process.stderr.fileno(), 65536):
                 data += chunk
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        *whole, self._unended = data.split(b"\n")
+        if left or len(self._unended) > LONGEST_LINE:
+            whole, self._unended = [*whole, self._unended], b""
         lines = [line.decode(errors="replace") for line in whole if line.strip()]
         self.last_line = lines[-1] if lines else self.last_line
         return lines
+
+    def kill(self, why: str) -> None:
+        """End the process, which hangs."""
+        self.hung, self.heard_s = why, math.inf
+        self.process.kill()
+
+    def standing(self, now_s: float) -> Standing:
+        """How the process stands."""
+        if self.finished:
+            return Standing(LEFT, self.restarted)
+        if self.hung or self.process.poll() is not None:
+            return Standing(DEAD, self.restarted)
+        if not self.ready:
+            return Standing(STARTING, self.restarted)
+        return Standing(SILENT if now_s - self.heard_s > SILENT_S else RUNNING, self.restarted)
 
     def close(self) -> None:
         """Wait for the process, which must be ending, and let go of its pipe."""
@@ -75,7 +103,14 @@ class Child:
     def cause(self) -> str:
         """Why the process left, in words."""
         code = self.process.returncode
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code < 0:
+            return self.hung or f"killed by {_signal_name(-code)}"
+        return f"exit code {code}: {self.reason}" if self.reason else f"exit code {code}"
+
+    @property
+    def reason(self) -> str:
+        """What its user must mend first, as its last line has it; else empty."""
+        return self.last_line[len(FATAL) :] if self.last_line.startswith(FATAL) else ""
 
 
 class Supervisor:
@@ -95,7 +130,9 @@ class Supervisor:
             )
         self.failure: str | None = None
         self.user_error = False
-        self._say = say
+        self._say_line = say
+        self.standings: dict[str, Standing] = {}
+        """How each worker's process stands."""
         self._links = links(config.mode, config.running)
         self._watched = (Health, Pose3D if "lift" in self.children else Pose2D)
         self._draining = False
@@ -109,7 +146,7 @@ class Supervisor:
         for worker in self.children:  # those of a supervisor that was killed are still leaving
             os.close(lock(self.folder, worker, EXIT_WITHIN_S + 1))
         self._clean()
-        join(self.folder)  # the run is one session, also if all its workers die at once
+        self._session = join(self.folder)  # the run is one session, also if all its workers die at once
         save(self.config, self._config_path)
         self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
         self._orders = Orders(self.folder)
@@ -126,11 +163,13 @@ class Supervisor:
             child.close()
         self._watch.close()
         self._orders.close()
-        self._clean()
-        with contextlib.suppress(OSError):
-            (self.folder / f"{SUPERVISOR_LOCK}.lock").unlink()
-            self.folder.rmdir()
-        os.close(self._lock)
+        if self._lock >= 0:
+            if held(self.folder, SUPERVISOR_LOCK, self._lock):  # else it is another's by now
+                self._clean()
+                with contextlib.suppress(OSError):
+                    (self.folder / f"{SUPERVISOR_LOCK}.lock").unlink()
+                    self.folder.rmdir()
+            os.close(self._lock)
 
     @property
     def done(self) -> bool:
@@ -150,24 +189,54 @@ class Supervisor:
 
         Call it a few times a second: to wait for every message would cost the workers time they need.
         """
+        self._look_after_folder()
         messages = self._watch.receive(0)
         now_s = time.monotonic()
-        for message in messages:
-            if isinstance(message, Health) and message.worker in self.children:
-                self.children[message.worker].heard_s = now_s
+        for health in (message for message in messages if isinstance(message, Health)):
+            child = self.children.get(health.worker)
+            if child and health.pid == child.process.pid:  # and not a last word of the one before
+                child.heard_s, child.ready = now_s, health.state != STARTING
         for child in self.children.values():
             self._say_lines(child)
             if not child.finished and child.process.poll() is not None:
                 self._say_lines(child)
                 if self._draining or now_s >= child.again_s:
                     self._left(child, now_s)
-            elif not child.finished and child.heard_s and now_s - child.heard_s > self.config.supervisor.silent_timeout_s:
-                self._say(f"{child.worker} has said nothing for {self.config.supervisor.silent_timeout_s:g} s; killing it")
-                child.heard_s = None
-                child.process.kill()
+            elif not child.finished and now_s - child.heard_s > (limit_s := self._patience_s(child)):
+                why = f"said nothing for {limit_s:g} s{'' if child.ready else ' while it started'}"
+                self._say(f"{child.worker} has {why}; killing it")
+                child.kill(f"killed, as it had {why}")
         if self._stop_asked_s is not None:
             self._hurry(now_s - self._stop_asked_s)
+        self._tell(now_s)
         return messages
+
+    def _look_after_folder(self) -> None:
+        """A login manager removes a user's files in shared memory when the user has logged out; the workers make anew what is theirs."""
+        if self._lock < 0 or held(self.folder, SUPERVISOR_LOCK, self._lock):
+            return
+        self._say(f"the runtime folder {self.folder} was removed, such as by a login manager at logout; making it again")
+        os.close(self._lock)
+        self._lock = -1
+        try:
+            make_folder(self.config)
+            self._lock = lock(self.folder, SUPERVISOR_LOCK)
+            join(self.folder, self._session)
+            save(self.config, self._config_path)
+            write(self.folder, self.standings)
+        except (UserError, OSError) as error:
+            self.stop(f"the runtime folder was removed: {error}")
+
+    def _patience_s(self, child: Child) -> float:
+        settings = self.config.supervisor
+        return settings.silent_timeout_s if child.ready else settings.start_timeout_s
+
+    def _tell(self, now_s: float) -> None:
+        """For who asks from outside, where anything has changed."""
+        standings = {worker: child.standing(now_s) for worker, child in self.children.items()}
+        if standings != self.standings:
+            self.standings = standings
+            write(self.folder, standings)
 
     def _left(self, child: Child, now_s: float) -> None:
         code = child.process.returncode
@@ -176,7 +245,7 @@ class Supervisor:
             self._finish(child)
         elif code == USER_ERROR and not child.restarted:
             self.user_error = True
-            self.stop(child.last_line[len(FATAL) :] or f"{child.worker}: {child.cause()}")
+            self.stop(child.reason or f"{child.worker}: {child.cause()}")
             self._finish(child)
         elif self._draining or not self.config.live:
             if not self._draining:
@@ -202,7 +271,7 @@ class Supervisor:
             child.restarts.popleft()
         if len(child.restarts) > settings.max_restarts:
             times = f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s"
-            last = f"its last words: {child.last_line or child.cause()}"
+            last = f"its last words: {child.reason or child.last_line or child.cause()}"
             if is_onlooker(child.worker):
                 self._say(f"{times}; the others go on without it for as long; {last}")
                 child.again_s = now_s + settings.restart_window_s
@@ -228,10 +297,20 @@ class Supervisor:
     def _say_lines(self, child: Child) -> None:
         for line in child.lines():
             if not line.startswith(FATAL):
-                self._say(line)
+                self._say_line(line)
+
+    def _say(self, line: str) -> None:
+        self._say_line(f"{time.strftime('%H:%M:%S')} supervisor: {line}")
 
     def _clean(self) -> None:
         """Remove what an earlier run left in the folder."""
         for path in self.folder.iterdir():
             if path.is_socket() or path.suffix in (".ring", ".yaml") or (path.suffix == ".lock" and path.stem != SUPERVISOR_LOCK):
                 path.unlink(missing_ok=True)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals
+        return f"signal {number}"

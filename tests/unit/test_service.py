@@ -188,6 +188,12 @@ def test_what_is_installed_is_removed_and_nothing_else(
     assert "not installed as a service" in refusal(lambda: uninstall(True, False))
 
 
+def test_services_are_as_patient_as_the_supervisor() -> None:
+    config = Config().changed(supervisor={"start_timeout_s": 1_000_000.0, "silent_timeout_s": 2.5})
+    text = unit_files(config, None, Path("/x/poselift"), system=False, groups=(), cann={})[SERVICE]
+    assert "TimeoutStartSec=1000000000ms\n" in text and "WatchdogSec=2500ms\n" in text
+
+
 def test_a_dry_run_prints_all_and_changes_nothing(
     systemctl: Callable[[], list[str]], tmp_path: Path, save: Save, capsys: pytest.CaptureFixture[str]
 ) -> None:

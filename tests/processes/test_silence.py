@@ -1,0 +1,100 @@
+"""Workers that hang, at the start and later: they are killed, brought back, and shown as what they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pipeline_run import PATIENCE_S, poselift
+
+import app.processes.supervisor
+from app.config import Config
+from app.processes.supervisor import Supervisor
+
+
+class Watched:
+    """A supervisor, whose clock the test puts forward, and what it said."""
+
+    def __init__(self, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.skew_s, self.said = 0.0, []
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.skew_s, strftime=time.strftime)
+        monkeypatch.setattr(app.processes.supervisor, "time", clock)
+        self.supervisor = Supervisor(config, self.said.append)
+
+    def until(self, what: Callable[[], Any]) -> None:
+        """Look after the workers until something holds."""
+        end_s = time.monotonic() + PATIENCE_S
+        while not what():
+            assert time.monotonic() < end_s, self.said
+            self.supervisor.step()
+            time.sleep(0.01)
+
+    @contextmanager
+    def run(self) -> Iterator[Supervisor]:
+        """The workers, until the end of the block."""
+        with self.supervisor:
+            yield self.supervisor
+            self.supervisor.stop()
+            self.until(lambda: self.supervisor.done)
+
+
+def test_a_worker_that_hangs_before_its_first_word_is_killed_each_time(configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"start_timeout_s": 100.0, "silent_timeout_s": 10_000.0}
+    _, config = configure(mode="live", capture={"source": "test:320x240@30"}, supervisor=limits)
+    watched = Watched(config, monkeypatch)
+    with watched.run() as supervisor:
+        lift, others = supervisor.children["lift"], [supervisor.children[worker] for worker in ("capture", "detect")]
+        for times in (1, 2):
+            pid = lift.process.pid
+            os.kill(pid, signal.SIGSTOP)  # long before its interpreter has come up
+            watched.until(lambda: all(child.ready for child in others))
+            watched.skew_s += 90.0  # it may take its time
+            supervisor.step()
+            assert lift.process.pid == pid and lift.process.poll() is None
+            watched.skew_s += 20.0
+            watched.until(lambda pid=pid: lift.process.pid != pid)
+            assert lift.restarted == times
+        watched.until(lambda: lift.ready)
+    assert sum("lift has said nothing for 100 s while it started; killing it" in line for line in watched.said) == 2
+    assert sum("lift died (killed, as it had said nothing for 100 s while it started)" in line for line in watched.said) == 2
+    assert [child.restarted for child in others] == [0, 0]
+
+
+def test_a_camera_that_blocks_while_it_is_opened(configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acl.py").write_text("import threading\nthreading.Event().wait()\n")  # as a driver does
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path, _ = configure(supervisor={"start_timeout_s": 3.0, "max_restarts": 1})
+    done = poselift("up", "csi:0", "--config", path)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("capture has said nothing for 3 s while it started; killing it") == 2
+    assert done.stderr.splitlines()[-1] == (
+        "poselift: capture died 2 times in 60 s, giving up; its last words: killed, as it had said nothing for 3 s while it started"
+    )
+
+
+def test_the_last_words_of_one_who_died_are_not_glued_to_those_of_the_next(configure, tmp_path: Path, monkeypatch) -> None:
+    died = tmp_path / "died"
+    (tmp_path / "acl.py").write_text(
+        "import os, pathlib, signal, sys\n"
+        f"died = pathlib.Path({str(died)!r})\n"
+        "if not died.exists():\n"
+        "    died.touch()\n"
+        "    os.write(2, b'half a li')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path, _ = configure(supervisor={"max_restarts": 1})
+    done = poselift("up", "csi:0", "--config", path)
+    lines = done.stderr.splitlines()
+    assert "half a li" in lines, done.stderr
+    assert lines[-1].startswith("poselift: capture died 2 times in 60 s, giving up; its last words: csi:0: "), lines[-1]
+    own = [line for line in lines if " supervisor: " in line]
+    assert len(own) == 1 and re.fullmatch(r"\d\d:\d\d:\d\d supervisor: capture died \(killed by SIGKILL\); starting it again", own[0])
