@@ -10,6 +10,8 @@ WORKER_DIED = "worker_died"
 NOT_READY = "not_ready"
 OVERWRITTEN = "overwritten"
 RING_GONE = "ring_gone"
+CAMERA_DROPPED = "camera_dropped"
+"""The camera's driver counted the picture, and had no room for it or did not get it whole."""
 DAMAGED = "damaged"
 """The source has the picture, but not whole."""
 

@@ -1,35 +1,43 @@
-"""A camera on this machine, by Video4Linux through OpenCV.
+"""A camera on this machine, by Video4Linux.
 
-Not run on hardware: nobody here has a camera. What is said of the driver is from OpenCV's source and the V4L2 interface, and checked
-against a stand-in that refuses as they do.
+Not run on hardware: nobody here has a camera. What is said of drivers is from the kernel's documentation, and checked against a stand-in
+that refuses as it says the kernel does.
 """
 
 from __future__ import annotations
 
-import os
+import errno
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional, Union
 
-import cv2
+import numpy as np
 
 from app.config import CaptureConfig
+from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from app.errors import UserError
-from workers.sources import devices
+from workers.sources import devices, videodev2
 from workers.sources.paths import mode_of
-from workers.sources.picture import Picture, SourceLost
+from workers.sources.picture import Lost, Picture, Pixels, SourceLost
+from workers.sources.pixel_formats import FORMATS, Decoder
 
 LOST_AFTER_S = 3.0
 """A camera that gives no picture for so long is lost; its first may take twice as long."""
 _WAIT_S = 1
-"""OpenCV waits so long for a picture, then looks again whether the camera is there. A signal ends the wait at once."""
+"""So long a picture is waited for before we look again whether the camera is there."""
 _RETRY_S = 0.02
-_OLDEST_NS = 10**9
-"""A driver's timestamp further back than this is on another clock."""
-_MANUAL, _APERTURE_PRIORITY = 1, 3
-"""V4L2's exposure modes: V4L2_EXPOSURE_MANUAL, V4L2_EXPOSURE_APERTURE_PRIORITY."""
+_OLDEST_NS = 10**10
+"""A driver's timestamp further back than this does not tell when the picture was taken."""
+_SIZE_PX, _FPS, _BUFFERS = (640, 480), 30.0, 4
+"""Asked for where the settings name none: what another program left is no better guess."""
+_NEEDED = videodev2.CAN_CAPTURE | videodev2.CAN_STREAM
+_PASSING = (errno.EAGAIN, errno.EIO)
+"""Nothing is there after all; a fault of the signal, for one, that may pass."""
+_NEVER_BACK = 2**31
+"""Sequence numbers are 32 bits wide; a step of more than half of that is a number that was begun anew."""
 
 
 def is_camera(source: str) -> bool:
@@ -38,7 +46,11 @@ def is_camera(source: str) -> bool:
 
 
 class V4l2Source:
-    """The camera's pictures; t_ns is the driver's timestamp where it is on the monotonic clock, else the time of arrival."""
+    """The camera's pictures, and what the driver dropped or damaged between them.
+
+    t_ns is the driver's timestamp where that is on the monotonic clock: by the driver, when the picture's exposure began or its last byte
+    came. Else it is the time of arrival here.
+    """
 
     live = True
     heeds_fps = True
@@ -47,98 +59,161 @@ class V4l2Source:
     def __init__(
         self,
         settings: CaptureConfig,
-        capture: Callable[[str, int], Any] = cv2.VideoCapture,
+        kernel: videodev2.Kernel = videodev2.LINUX,
         folders: devices.Folders = devices.FOLDERS,
         lost_after_s: float = LOST_AFTER_S,
     ) -> None:
         self._path = folders.dev / f"video{settings.source}" if settings.source.isdigit() else Path(settings.source)
         devices.check(self._path, folders)
-        self.name = devices.title(self._path, folders)
-        self._lost_after_s = lost_after_s
-        self._last_ns = 0
+        if settings.pixel_format not in (None, *FORMATS):
+            raise UserError(
+                f"capture.pixel_format is {settings.pixel_format}, which is not understood here; give one of {', '.join(FORMATS)}"
+            )
         if (settings.width_px is None) != (settings.height_px is None):
             raise UserError(f"capture: width_px is {settings.width_px}, height_px is {settings.height_px}; give both or neither")
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(_WAIT_S))  # read by OpenCV when it first waits
-        self._capture = capture(str(self._path), cv2.CAP_V4L2)
+        self.name = devices.title(self._path, folders)
+        self._kernel, self._lost_after_s = kernel, lost_after_s
+        self._last_ns = 0
+        self._sequence: Optional[int] = None
+        self._buffers: list[Pixels] = []
+        self._descriptor: Optional[int] = None
         try:
-            if not self._capture.isOpened():
+            self._descriptor = kernel.open(self._path)
+            if videodev2.capabilities(kernel, self._descriptor) & _NEEDED != _NEEDED:
                 raise UserError(devices.why_not(self._path, folders))
-            self.note = self._set_up(settings)
-            self.fps = max(0.0, self._capture.get(cv2.CAP_PROP_FPS))
-            self._first: Optional[Picture] = self._take(2 * lost_after_s)
-        except SourceLost:
+            self._decode, self.fps, self.note = self._set_up(self._descriptor, settings)
+            next(given for given in self._pictures(2 * lost_after_s) if isinstance(given, Picture))
+        except (OSError, SourceLost):
             self.close()
             raise UserError(devices.why_not(self._path, folders)) from None
         except BaseException:
             self.close()
             raise
 
-    def __iter__(self) -> Iterator[Picture]:
-        """The pictures, for ever. Raises SourceLost."""
-        if self._first:
-            yield self._first
-            self._first = None
-        while True:
-            yield self._take(self._lost_after_s)
+    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+        """The pictures from now on, for ever: what came since the camera was opened is old by now. Raises SourceLost."""
+        self._drain()
+        yield from self._pictures(self._lost_after_s)
 
     def close(self) -> None:
         """Give the camera back."""
-        self._capture.release()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):  # it may be gone
+                videodev2.stream(self._kernel, descriptor, on=False)
+            self._buffers.clear()
+            self._kernel.close(descriptor)
 
-    def _set_up(self, settings: CaptureConfig) -> str:
-        """Ask for what the settings name, before the camera streams; what the driver made of it, where that differs."""
-        pixel_format, size = settings.pixel_format, (settings.width_px, settings.height_px)
-        if pixel_format:
-            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*pixel_format))
-        if settings.width_px and settings.height_px:  # OpenCV sets the size when it has both
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width_px)
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height_px)
-        if settings.fps:
-            self._capture.set(cv2.CAP_PROP_FPS, settings.fps)
-        if settings.buffers:
-            self._capture.set(cv2.CAP_PROP_BUFFERSIZE, settings.buffers)
-        given_size = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        given_format = _letters(int(self._capture.get(cv2.CAP_PROP_FOURCC)))
-        given_fps, given_buffers = self._capture.get(cv2.CAP_PROP_FPS), int(self._capture.get(cv2.CAP_PROP_BUFFERSIZE))
+    def _set_up(self, descriptor: int, settings: CaptureConfig) -> tuple[Decoder, float, str]:
+        """Ask for what the settings name and have the camera stream: how to decode, its rate, and what the driver did not take."""
+        kernel, size = self._kernel, (settings.width_px or _SIZE_PX[0], settings.height_px or _SIZE_PX[1])
+        pixel_format, pix = self._choose(descriptor, settings.pixel_format, size)
+        fps = 0.0
+        with suppress(OSError):  # not every driver knows its rate
+            fps = videodev2.set_rate(kernel, descriptor, settings.fps or _FPS)
+        exposed = self._set_exposure(descriptor, settings.exposure)
+        buffers = videodev2.request_buffers(kernel, descriptor, settings.buffers or _BUFFERS)
+        for index in range(buffers):
+            self._buffers.append(np.frombuffer(videodev2.map_buffer(kernel, descriptor, index), np.uint8))
+            videodev2.queue(kernel, descriptor, index)
+        videodev2.stream(kernel, descriptor, on=True)
         differences = [
-            (pixel_format and pixel_format != given_format, f"pixel_format {pixel_format}: it gives {given_format}"),
-            (settings.width_px and size != given_size, "size {}x{}: it gives {}x{}".format(*size, *given_size)),
-            (settings.fps and abs(settings.fps - given_fps) > 0.5, f"fps {settings.fps:g}: it gives {given_fps:g}" if settings.fps else ""),
-            (settings.buffers and settings.buffers != given_buffers, f"buffers {settings.buffers}: it has {given_buffers}"),
-            (not self._set_exposure(settings.exposure), f"exposure {settings.exposure}: refused"),
+            (settings.pixel_format not in (None, pixel_format), f"pixel_format {settings.pixel_format}: it gives {pixel_format}"),
+            (settings.width_px and size != (pix.width, pix.height), f"size {size[0]}x{size[1]}: it gives {pix.width}x{pix.height}"),
+            (settings.fps and abs(settings.fps - fps) > 0.5, f"fps {settings.fps or 0:g}: it gives {fps:g}"),
+            (settings.buffers not in (None, buffers), f"buffers {settings.buffers}: it has {buffers}"),
+            (not exposed, f"exposure {settings.exposure}: refused"),
         ]
         asked = "; ".join(text for differs, text in differences if differs)
-        return f"{self.name} did not take {asked}" if asked else ""
+        decoder = Decoder(pixel_format, pix.width, pix.height, pix.bytesperline)
+        return decoder, fps, f"{self.name} did not take {asked}" if asked else ""
 
-    def _set_exposure(self, exposure: Optional[float]) -> bool:
+    def _choose(self, descriptor: int, wanted: Optional[str], size: tuple[int, int]) -> tuple[str, Any]:
+        """The pixel format, as wanted or the first that both sides know, and what the driver makes of it."""
+        given = "none of them"
+        for fourcc in (wanted, *FORMATS) if wanted else FORMATS:
+            try:
+                pix = videodev2.set_format(self._kernel, descriptor, fourcc, *size)
+            except OSError as error:  # EINVAL: some drivers refuse instead of choosing another
+                if error.errno != errno.EINVAL:
+                    raise
+                continue
+            given = videodev2.letters_of(pix.pixelformat)
+            if given in FORMATS and fourcc in (wanted, given):
+                return given, pix
+        raise UserError(f"{self.name}: the pixel formats understood here are {', '.join(FORMATS)}; it gives {given}")
+
+    def _set_exposure(self, descriptor: int, exposure: Optional[float]) -> bool:
         """Whether the exposure is as asked. Automatic is set too, as a driver keeps what another program left; not every camera has it."""
+        mode, value = videodev2.EXPOSURE_MODE, videodev2.EXPOSURE
         if exposure is None:
-            self._capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _APERTURE_PRIORITY)
+            for automatic in (videodev2.APERTURE_PRIORITY, videodev2.AUTOMATIC):
+                with suppress(OSError):
+                    videodev2.set_control(self._kernel, descriptor, mode, automatic)
+                    break
             return True
-        manual = self._capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _MANUAL)
-        return bool(manual and self._capture.set(cv2.CAP_PROP_EXPOSURE, exposure))
+        try:
+            videodev2.set_control(self._kernel, descriptor, mode, videodev2.MANUAL)
+            videodev2.set_control(self._kernel, descriptor, value, round(exposure))
+        except OSError:
+            return False
+        return True
 
-    def _take(self, timeout_s: float) -> Picture:
-        """The next whole picture: one that a transfer error damaged is left out, as `retrieve` gives nothing for it."""
-        until_s = time.monotonic() + timeout_s
+    def _pictures(self, lost_after_s: float) -> Iterator[Union[Picture, Lost]]:
+        """What comes, until no whole picture has come for so long: SourceLost."""
+        until_s = time.monotonic() + lost_after_s
         while time.monotonic() < until_s:
-            if self._capture.grab():
-                arrival_ns = time.monotonic_ns()
-                good, pixels = self._capture.retrieve()
-                if good and pixels is not None and pixels.size:
-                    return Picture(pixels, self._time(arrival_ns))
-            elif not self._path.exists():
-                raise SourceLost(f"{self.name}: the camera is gone (unplugged)")
+            buffer = self._dequeue(until_s)
+            if buffer is None or self._descriptor is None:
+                break
+            arrival_ns = time.monotonic_ns()
+            pixels = None if buffer.flags & videodev2.ERROR else self._decode(self._buffers[buffer.index][: buffer.bytesused])
+            videodev2.queue(self._kernel, self._descriptor, buffer.index)
+            dropped = self._dropped(buffer.sequence)
+            if dropped:
+                yield Lost(dropped, CAMERA_DROPPED)
+            if pixels is None:
+                yield Lost(1, DAMAGED)
             else:
-                time.sleep(_RETRY_S)
-        raise SourceLost(f"{self.name}: the camera has given no picture for {timeout_s:g} s")
+                yield Picture(pixels, self._time(buffer, arrival_ns))
+                until_s = time.monotonic() + lost_after_s  # whoever took it may have been busy
+        raise SourceLost(f"{self.name}: the camera has given no whole picture for {lost_after_s:g} s")
 
-    def _time(self, arrival_ns: int) -> int:
-        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1000) * 1000
-        t_ns = stamp_ns if arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
+    def _dequeue(self, until_s: float) -> Optional[Any]:
+        """The next buffer; None where none comes until then."""
+        while self._descriptor is not None and (left_s := until_s - time.monotonic()) > 0:
+            try:
+                if self._kernel.wait(self._descriptor, min(left_s, _WAIT_S)):
+                    return videodev2.dequeue(self._kernel, self._descriptor)
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    raise SourceLost(f"{self.name}: the camera is gone ({_why(error)})") from None
+                time.sleep(_RETRY_S)
+            if not self._path.exists():
+                raise SourceLost(f"{self.name}: the camera is gone (unplugged)")
+        return None
+
+    def _drain(self) -> None:
+        """Leave out what waits. What the driver dropped until now is nobody's loss: nobody was there to take it."""
+        self._sequence = None
+        for _ in self._buffers:
+            with suppress(OSError):
+                if self._descriptor is not None and self._kernel.wait(self._descriptor, 0):
+                    videodev2.queue(self._kernel, self._descriptor, videodev2.dequeue(self._kernel, self._descriptor).index)
+
+    def _dropped(self, sequence: int) -> int:
+        """Pictures that the driver has counted since the one before and had no buffer for; 0 where it counts none, or begins anew."""
+        step = 1 if self._sequence is None else (sequence - self._sequence) % 2**32
+        self._sequence = sequence
+        return step - 1 if 0 < step < _NEVER_BACK else 0
+
+    def _time(self, buffer: Any, arrival_ns: int) -> int:
+        stamp_ns = buffer.timestamp.tv_sec * 10**9 + buffer.timestamp.tv_usec * 1000
+        monotonic = buffer.flags & videodev2.CLOCK == videodev2.MONOTONIC
+        t_ns = stamp_ns if monotonic and arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
         self._last_ns = max(t_ns, self._last_ns + 1)
         return self._last_ns
 
 
-def _letters(fourcc: int) -> str:
-    return "".join(chr(fourcc >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0")
+def _why(error: OSError) -> str:
+    return "unplugged" if error.errno == errno.ENODEV else str(error.strerror)
