@@ -50,20 +50,19 @@ class _Row(Generic[T]):
 
 
 class Buffer:
-    """Fed with messages as they come; a stream whose times go back (a source that was started anew) begins anew."""
+    """Fed with messages as they come; a stream whose numbers or times go back (a source that was started anew) begins anew."""
 
     def __init__(self) -> None:
-        self._health: dict[str, Health] = {}
-        self._clear()
+        self.begin_anew()
 
     def add(self, message: Union[Shot, Pose2D, Pose3D, Health]) -> None:
         """Take what came."""
         if isinstance(message, Health):
             self._health[message.worker] = message
             return
-        span = self.span_ns
-        if span is not None and message.t_ns < span[1] - KEPT_NS:
+        if self._goes_back(message):
             self._clear()
+        self._last[type(message)] = message
         if isinstance(message, Shot):
             self._shots.add(message)
             self._shot_bytes += len(message.data)
@@ -100,6 +99,11 @@ class Buffer:
         times = self._poses.times_ns
         return self._poses.entries[bisect_left(times, first_ns) : bisect_right(times, last_ns)]
 
+    def begin_anew(self) -> None:
+        """What comes now is another session's: forget all."""
+        self._health: dict[str, Health] = {}
+        self._clear()
+
     def frozen(self) -> Buffer:
         """A copy that nothing is added to: what is kept now, for as long as somebody looks at it."""
         copy = Buffer()
@@ -112,6 +116,17 @@ class Buffer:
         self._seen: _Row[Union[Pose2D, Pose3D]] = _Row()
         self._poses: _Row[Pose3D] = _Row()
         self._shot_bytes = 0
+        self._last: dict[type, Union[Shot, Pose2D, Pose3D]] = {}
+
+    def _goes_back(self, message: Union[Shot, Pose2D, Pose3D]) -> bool:
+        """Whether a message begins a stream anew. One that is earlier in number and time, and of the same sender, is only late."""
+        last = self._last.get(type(message))
+        if last is None:
+            return False
+        other = getattr(message, "incarnation", 0) != getattr(last, "incarnation", 0)
+        if message.frame <= last.frame:
+            return other or message.t_ns < last.t_ns - KEPT_NS
+        return message.t_ns < last.t_ns
 
     def _forget(self) -> None:
         newest_ns = max(times[-1] for times in (self._shots.times_ns, self._seen.times_ns, self._poses.times_ns) if times)

@@ -14,10 +14,6 @@ class Connection(Protocol):
         """Whether the board answers."""
 
     @property
-    def silent_s(self) -> float:
-        """How long ago the board said anything."""
-
-    @property
     def offset_error_ns(self) -> Optional[int]:
         """How wrong ages are at most; None while they are not known."""
 

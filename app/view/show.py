@@ -78,7 +78,7 @@ class Show:
         """Go on to this time of the clock; whether there is anything new to see."""
         seconds = 0.0 if self._now_s is None else min(max(now_s - self._now_s, 0.0), 0.25)
         self._now_s = now_s
-        self.source.poll()
+        self.source.poll(now_s)
         before = self.moment
         self.playhead.advance(self.source.moments.span_ns, seconds)
         if self.playhead.t_ns is not None:
@@ -180,7 +180,7 @@ class Show:
         known = self.moment.pose if self.moment else None
         self.moment = moment
         if pose is None:
-            self.joints, self.trail = self.joints[:0], trails([], [], 0)
+            self.joints, self.trail, self._figures = self.joints[:0], trails([], [], 0), Figures()
             return
         if pose is known:
             return
@@ -205,8 +205,8 @@ class Show:
             return False
         self._refreshed_s = now_s
         before = self._facts, self._people, self.stale
-        status = self.source.status()
-        self.stale = status.mode in ("stale", "connecting", "ended") and not self.playhead.still
+        status = self.source.status(now_s)
+        self.stale = status.mode in ("stale", "connecting", "waiting", "ended") and not self.playhead.still
         pose = self.moment.pose if self.moment else None
         mode, behind_s = status.mode, 0.0
         span = self.source.moments.span_ns
@@ -220,7 +220,7 @@ class Show:
         self._facts = Facts(
             source=self.source.name,
             mode=mode,
-            silent_s=status.silent_s,
+            old_s=status.old_s,
             behind_s=behind_s,
             why=status.why,
             rate_hz=None if self.playhead.still or self.stale else self._figures.rate_hz(now_s),

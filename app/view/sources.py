@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Optional, Protocol
 
 from app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
+from app.dataflow.session import Session
 from app.remote.wire import Picture, Welcome
 from app.view.buffer import Buffer
 from app.view.feed import Feed
@@ -15,6 +16,8 @@ from app.view.words import STALE_S
 
 FOCAL_OF_LONGER_SIDE = 1.1
 """The focal length that is assumed where none is known, in lengths of the picture's longer side: as the lifter does."""
+STALE_PICTURES = 3
+"""A slow camera's pose is called old when so many should have come since."""
 PICTURE_QUALITY, PICTURE_RATE_HZ = 80, 15.0
 RECORD_WAIT_S = 3.0
 
@@ -23,8 +26,9 @@ class Status(NamedTuple):
     """How the source is."""
 
     mode: str
-    """'live', 'connecting', 'stale' or 'ended'; '' for a recording."""
-    silent_s: float = 0.0
+    """'live', 'connecting', 'waiting' (connected, nothing to show yet), 'stale' or 'ended'; '' for a recording."""
+    old_s: float = 0.0
+    """How old what is shown is, at least; of a live stream."""
     why: str = ""
     age_error_ms: Optional[float] = None
     recording: str = ""
@@ -49,10 +53,10 @@ class Source(Protocol):
     def moments(self) -> Moments:
         """What there is to go through."""
 
-    def poll(self) -> bool:
-        """Take what has come; whether anything did."""
+    def poll(self, now_s: float) -> bool:
+        """Take what has come by this time of the monotonic clock; whether anything did."""
 
-    def status(self) -> Status:
+    def status(self, now_s: float) -> Status:
         """How it is."""
 
     def freeze(self, frozen: bool) -> None:
@@ -91,11 +95,15 @@ class Live:
         self._may_control = True
         self._ended = False
         self._wanted = -1
+        self._stale_s = STALE_S
+        self._pipeline: Optional[Session] = None
+        self._came: dict[type, tuple[Any, float]] = {}
 
-    def poll(self) -> bool:
-        """Take what has come; whether anything did."""
+    def poll(self, now_s: float) -> bool:
+        """Take what has come by this time of the monotonic clock; whether anything did."""
         messages = self._feed.receive(0)
         for message in messages:
+            self._came[type(message)] = message, now_s
             if isinstance(message, Picture):
                 self._buffer.add(Shot(message.frame, message.t_ns, message.width_px, message.height_px, message.jpeg))
             elif isinstance(message, (Pose2D, Pose3D)):
@@ -108,20 +116,40 @@ class Live:
             elif isinstance(message, Welcome):
                 self.name, self._may_control = message.board or self.name, message.may_control
                 self.focal_px = message.camera.focal_px or None
+                self._stale_s = max(STALE_S, STALE_PICTURES / message.camera.fps) if message.camera.fps else STALE_S
+                if self._pipeline not in (None, message.pipeline):
+                    self._begin_anew()
+                self._pipeline = message.pipeline
             elif isinstance(message, Answer):
                 self._said = message.text
             elif isinstance(message, End):
                 self._ended = True
         return bool(messages)
 
-    def status(self) -> Status:
-        """How the connection is."""
+    def status(self, now_s: float) -> Status:
+        """How the stream is: live while what is shown is fresh, whatever else comes."""
         link = self._feed.link
         error_ms = None if link.offset_error_ns is None else link.offset_error_ns / 1e6
-        if self._buffer.span_ns is None:
-            return Status("connecting" if not link.connected else "live", link.silent_s, link.why, error_ms, self._recording)
-        mode = "ended" if self._ended else "stale" if link.silent_s > STALE_S or not link.connected else "live"
-        return Status(mode, link.silent_s, link.why, error_ms, self._recording if mode == "live" else "")
+        recording = self._recording if link.connected and not self._ended else ""
+        newest = next((self._came[kind] for kind in (Pose3D, Pose2D, Picture) if kind in self._came), None)
+        if newest is None:
+            return Status("waiting" if link.connected else "connecting", 0.0, link.why or self._trouble(), error_ms, recording)
+        message, came_s = newest
+        age_ns = (self._feed.age_ns(message) or 0) - getattr(message, "delay_ns", 0)
+        old_s = max(now_s - came_s, age_ns / 1e9)
+        mode = "ended" if self._ended else "live" if link.connected and old_s <= self._stale_s else "stale"
+        return Status(mode, old_s, "" if mode == "live" else link.why or self._trouble(), error_ms, recording)
+
+    def _begin_anew(self) -> None:
+        """Another run of the pipeline: nothing from before is of it."""
+        self._buffer.begin_anew()
+        self._came, self._ended, self._recording = {}, False, ""
+
+    def _trouble(self) -> str:
+        """Why no pose may come, as the workers say."""
+        health = self._buffer.at(0).health
+        notes = (f"{worker}: {health[worker].note}" for worker in ("capture", "detect", "lift") if worker in health and health[worker].note)
+        return next(notes, "")
 
     def freeze(self, frozen: bool) -> None:
         """What is kept now stays for as long as somebody looks at it; what comes meanwhile is kept too."""
@@ -168,11 +196,11 @@ class Replay:
         self.name, self.moments = name, recorded
         self.focal_px = recorded.focal_px
 
-    def poll(self) -> bool:
+    def poll(self, now_s: float) -> bool:
         """Nothing comes."""
         return False
 
-    def status(self) -> Status:
+    def status(self, now_s: float) -> Status:
         """A recording is always there."""
         return Status("")
 

@@ -11,7 +11,7 @@ from app.dataflow.messages import Health, Pose3D
 from app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
 
 STALE_S = 1.0
-"""After so long without a message, what is shown is called old."""
+"""After so long without a pose, what is shown is called old."""
 
 KEYS = (
     ("space", "freeze, go on; play, pause"),
@@ -37,13 +37,13 @@ class Facts(NamedTuple):
     source: str
     """The board or the file, for people."""
     mode: str = "live"
-    """'live', 'connecting', 'stale', 'ended'; 'frozen' (live, but an earlier moment is shown); 'playing', 'paused' (a recording)."""
-    silent_s: float = 0.0
-    """For how long nothing came."""
+    """'live', 'connecting', 'waiting', 'stale', 'ended', 'frozen' (an earlier moment is shown); 'playing', 'paused' (a recording)."""
+    old_s: float = 0.0
+    """How old what is shown is."""
     behind_s: float = 0.0
     """How far before the newest moment the one shown is, where it is frozen."""
     why: str = ""
-    """Why there is no connection."""
+    """Why there is no connection, or no pose."""
     rate_hz: Optional[float] = None
     ages_ms: Optional[tuple[float, float]] = None
     age_error_ms: Optional[float] = None
@@ -73,8 +73,10 @@ def state(facts: Facts) -> tuple[str, Rgb]:
     because = f" · {facts.why}" if facts.why else ""
     if facts.mode == "connecting":
         return f"connecting{because}", WARNING
+    if facts.mode == "waiting":
+        return f"no pose yet{because}", WARNING
     if facts.mode == "stale":
-        return f"{facts.silent_s:.0f} s old{because}", WARNING
+        return f"{facts.old_s:.0f} s old{because}", WARNING
     if facts.mode == "frozen":
         return f"frozen, {facts.behind_s:.1f} s back", FROZEN
     if facts.mode == "live":

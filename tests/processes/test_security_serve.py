@@ -113,9 +113,11 @@ def test_on_the_board_itself_there_is_nothing_to_admit(configure: Any, board: Pa
         pipeline.pid("serve")
         source = opened(None, Config().changed(runtime_folder=config.runtime_folder))
         try:
-            until(lambda: source.poll() and source.status().mode == "live" and source.moments.span_ns, "poses")
+            until(
+                lambda: source.poll(time.monotonic()) and source.status(time.monotonic()).mode == "live" and source.moments.span_ns, "poses"
+            )
             assert source.record().startswith("record start")
-            assert until(lambda: source.poll() and source.said(), "an answer") == NO_RECORDER
+            assert until(lambda: source.poll(time.monotonic()) and source.said(), "an answer") == NO_RECORDER
         finally:
             source.close()
 

@@ -22,7 +22,7 @@ def shot(frame: int, size: int = 10) -> Shot:
 
 
 def flat(pose: Pose3D) -> Pose2D:
-    return Pose2D(pose.frame, pose.t_ns, pose.width_px, pose.height_px, pose.person, pose.keypoints)
+    return Pose2D(pose.frame, pose.t_ns, pose.width_px, pose.height_px, pose.person, pose.keypoints, incarnation=pose.incarnation)
 
 
 def filled(frames: int, size: int = 10) -> Buffer:
@@ -96,6 +96,30 @@ def test_a_source_that_begins_anew_begins_anew_here() -> None:
     found.add(replace(pose_at(3, 1), t_ns=100 * SECOND_NS))
     found.add(pose_at(4, 1))
     assert found.span_ns == (pose_at(4, 1).t_ns, pose_at(4, 1).t_ns)
+
+
+@pytest.mark.parametrize(
+    ("frame", "seconds", "incarnation", "anew"),
+    [
+        (10, 0.4, 1, True),  # the same clip again
+        (59, 0.4, 1, True),
+        (60, 0.4, 0, True),  # a clock that was set back
+        (60, 0.4, 1, True),
+        (3, 9.0, 1, True),  # a camera whose clock goes on
+        (58, 1.93, 0, False),  # late
+        (60, 2.0, 1, False),  # a lifter that came back
+        (60, 2.0, 0, False),
+    ],
+)
+def test_numbers_or_times_that_go_back_begin_anew(frame: int, seconds: float, incarnation: int, anew: bool) -> None:
+    for kind in (lambda pose: pose, flat):
+        found = filled(60)
+        pose = replace(pose_at(frame, 1), t_ns=round(seconds * SECOND_NS), incarnation=incarnation)
+        found.add(flat(pose_at(59, 1)))
+        found.add(kind(pose))
+        assert (found.at(0).pose is None) == anew
+        if anew:
+            assert found.at(pose.t_ns).shot is None and found.at(pose.t_ns).overlay.frame == frame
 
 
 def test_what_is_frozen_stays_while_the_stream_goes_on() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from app.dataflow.messages import Answer, End
+from app.dataflow.session import Session
 from app.remote.viewer import Link
-from app.remote.wire import Picture
+from app.remote.wire import Camera, Picture, Welcome
 from app.view.bodies import lowest
 from app.view.camera import project
 from app.view.layout import arrange
@@ -20,6 +21,23 @@ from app.view.show import Show
 from app.view.sources import Live
 from app.view.words import KEYS, Facts, clock, figures, state, tracked
 from bench.people import health_of, pose_at
+
+WELCOME = Welcome(
+    session=1,
+    board="board",
+    version="0.1.0",
+    may_control=True,
+    max_width_px=1280,
+    max_quality=85,
+    max_rate_hz=15.0,
+    camera=Camera(1280, 720, 30.0, 1408.0, True, 1.7),
+    models=(),
+    keypoints=(),
+    keypoint_bones=(),
+    joints=(),
+    joint_parents=(),
+    pipeline=Session(5, "boot", "attic"),
+)
 
 
 def width(text: str, style: str) -> float:
@@ -36,6 +54,7 @@ class Feed:
         self.orders: list[str] = []
         self.wants: list[tuple[int, int, float]] = []
         self.closed = False
+        self.age_at_sight_ns: Optional[int] = 20_000_000
 
     def receive(self, timeout_s: float) -> Sequence[Any]:
         found, self.coming = self.coming, []
@@ -48,7 +67,7 @@ class Feed:
         self.orders.append(command)
 
     def age_ns(self, message: Any) -> Optional[int]:
-        return 20_000_000
+        return self.age_at_sight_ns
 
     def close(self) -> None:
         self.closed = True
@@ -71,7 +90,7 @@ def test_what_is_live_is_said_in_figures() -> None:
     show, feed = running(90)
     feed.coming = [health_of("detect", 0, drops={"newer_frame": 3}), health_of("record", 0, recording="session.mcap")]
     feed.missed = {"no_room": 4}
-    show.step(4.0)
+    show.step(3.5)
     said = texts(show)
     for expected in ("board", "live", "20 / 20 ± 2", "ms old", "30", "fps", "7", "dropped", "REC  session.mcap", "person 0", "person 1"):
         assert expected in said.split(" | "), expected
@@ -80,12 +99,91 @@ def test_what_is_live_is_said_in_figures() -> None:
 def test_old_data_is_grey_and_says_how_old_it_is() -> None:
     show, feed = running()
     feed.link = feed.link._replace(connected=False, silent_s=7.0, why="no answer from board")
-    show.step(3.0)
+    show.step(8.0)
     assert show.stale and "7 s old · no answer from board" in texts(show)
     feed.link = feed.link._replace(connected=True, silent_s=0.0, why="")
     feed.coming = [pose_at(100, 2)]
-    show.step(4.0)
+    show.step(8.5)
     assert not show.stale and "live" in texts(show).split(" | ")
+
+
+def test_the_age_of_what_is_shown_grows_whatever_else_is_heard() -> None:
+    show, feed = running()
+    for second, silent_s in ((3, 2.0), (4, 0.0), (5, 1.0)):  # a refusal is heard, too
+        feed.link = feed.link._replace(connected=False, silent_s=silent_s, refused=not silent_s, why="board refuses: too many viewers")
+        show.step(float(second))
+        assert f"{second - 1} s old · board refuses: too many viewers" in texts(show)
+
+
+def test_live_means_a_pose_that_is_fresh() -> None:
+    show, feed = running()
+    feed.coming = [replace(health_of("capture", 0), note="the camera is away")]
+    show.step(1.5)
+    assert "live" in texts(show).split(" | ")
+    for now_s in (2.5, 3.5):
+        feed.coming = [health_of("lift", 0), Picture(int(30 * now_s), round(now_s * 1e9), 640, 360, 3, 0, b"abc", ())]
+        show.step(now_s)
+        assert show.stale and f"{now_s - 29 / 30:.0f} s old · capture: the camera is away" in texts(show)
+
+
+@pytest.mark.parametrize(("age_s", "delay_s", "live"), [(0.9, 0.0, True), (4.4, 0.0, False), (3.0, 2.4, True), (None, 0.0, True)])
+def test_a_pose_that_comes_late_is_not_live(age_s: Optional[float], delay_s: float, live: bool) -> None:
+    show, feed = running()
+    feed.age_at_sight_ns = None if age_s is None else round(age_s * 1e9)
+    feed.coming = [replace(pose_at(30, 2), delay_ns=round(delay_s * 1e9))]
+    show.step(1.3)
+    assert show.stale != live and ("4 s old" in texts(show).split(" | ")) != live
+
+
+def test_a_slow_camera_is_live_between_its_pictures() -> None:
+    show, feed = running()
+    feed.coming = [replace(WELCOME, camera=WELCOME.camera._replace(fps=0.5)), pose_at(30, 2)]
+    show.step(1.0)
+    show.step(6.5)
+    assert "live" in texts(show).split(" | ")
+    show.step(7.5)
+    assert show.stale
+
+
+def test_a_stream_that_begins_anew_is_shown_from_its_first_pose_on() -> None:
+    show, feed = running(120)
+    for frame in range(30):  # the same clip, or a board that was started again, by the same connection
+        feed.coming = [replace(pose_at(frame, 1), incarnation=2), Picture(frame, pose_at(frame, 1).t_ns, 640, 360, 3, 0, b"abc", ())]
+        show.step(5 + frame / 30)
+        moment = show.moment
+        assert moment and moment.pose and moment.shot
+        assert (moment.pose.frame, moment.pose.incarnation, moment.shot.frame, len(show.joints)) == (frame, 2, frame, 1)
+    assert "live" in texts(show).split(" | ")
+
+
+def test_another_run_of_the_pipeline_clears_what_is_shown() -> None:
+    show, feed = running(60)
+    feed.coming = [WELCOME, health_of("record", 0, recording="session.mcap"), End("serve", 60, "")]
+    show.step(2.0)
+    assert show.moment and show.moment.pose, "the first that is heard of a run is no other one"
+    feed.coming = [WELCOME]
+    show.step(2.2)
+    assert show.moment.pose
+    feed.coming = [replace(WELCOME, session=2, pipeline=Session(9, "boot", "attic"))]
+    show.step(2.5)
+    assert show.moment.pose is None and show.stale and len(show.joints) == 0 and show.source.moments.span_ns is None
+    assert "no pose yet" in texts(show).split(" | ") and "session.mcap" not in texts(show)
+    feed.coming = [pose_at(3, 1)]
+    show.step(3.0)
+    assert show.moment.pose and show.moment.pose.frame == 3 and "live" in texts(show).split(" | ")
+
+
+def test_what_is_frozen_outlives_the_run_it_is_of() -> None:
+    show, feed = running(60)
+    feed.coming = [WELCOME]
+    show.step(2.0)
+    show.press("SPACE")
+    feed.coming = [replace(WELCOME, session=2, pipeline=Session(9, "boot", "attic")), pose_at(3, 1)]
+    show.step(3.0)
+    assert show.moment and show.moment.pose and show.moment.pose.frame == 59
+    show.press("SPACE")
+    show.step(3.1)
+    assert show.moment.pose.frame == 3
 
 
 def test_before_anything_came_it_says_what_it_waits_for_and_an_end_is_said() -> None:
