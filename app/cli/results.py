@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+import numpy as np
+
 from app.cli.screen import ProgressBar, say
 from app.config import Config
 from app.dataflow.messages import Frame, Pose3D
@@ -13,7 +15,7 @@ from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import Drawn, render
 from app.recording.pixels import Picture, picture
-from app.recording.reader import read
+from app.recording.reader import entries, read
 
 
 def make_folder(out: Path) -> None:
@@ -42,8 +44,8 @@ def write_poses_of(recording: Path, out: Path, config: Config) -> None:
 def write_video_of(recording: Path, video: Path, config: Config, shots: Iterator[Shot]) -> None:
     """Draw every picture with its poses; one that the live run skipped shows those before it."""
     with ProgressBar("drawing", None) as bar:
-        frames = _drawn(poses_of(recording), shots)
-        render(frames, video, rate_of(recording), lambda: bar.advance(1), body_height_m=config.lift.body_height_m)
+        frames, longest_s = _drawn(poses_of(recording), shots), longest_s_of(recording)
+        render(frames, video, rate_of(recording), lambda: bar.advance(1), body_height_m=config.lift.body_height_m, longest_s=longest_s)
     say(f"wrote {video}")
 
 
@@ -60,6 +62,12 @@ def shots_of(recording: Path) -> Iterator[Shot]:
 def rate_of(recording: Path) -> float:
     """The recorded source's nominal rate; 0 where it is not known."""
     return next((message.fps for message in read(recording, [Frame]) if isinstance(message, Frame)), 0.0)
+
+
+def longest_s_of(recording: Path) -> float:
+    """The longest time between two frames of a recording, seconds."""
+    times_ns = np.fromiter((entry.publish_time_ns for entry in entries(recording, [Frame])), np.int64)
+    return float(np.diff(times_ns).max(initial=0)) / 1e9
 
 
 def _drawn(poses: Iterator[Pose3D], shots: Iterator[Shot]) -> Iterator[Drawn]:

@@ -19,11 +19,18 @@ from app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
 from app.export.scene import Scene
 from app.recording.pixels import Picture
 
-MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX = 1280, 720, 480
-"""Bounds of the left panel; the right one is as high, and between half and all of that wide."""
+MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
+"""Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel is
+as high, and between half and all of that wide."""
 
 _TICKS_PER_S = 90_000
+_MOST_TICKS = 2**31 - 1
+"""Of one picture in MP4: 6.6 hours. Where one lasts longer, the clock ticks slower."""
+_LONG_S = 600.0
+"""Where a picture lasts so long, none is stored before its turn: that would take up to three times as many ticks."""
 _DEFAULT_FPS = 30.0
+_X264_FPS = (1, 1000)
+"""Between these is the rate that the encoder is told; it only spends its bits by it."""
 
 Drawn = tuple[Optional[Picture], Optional[Pose3D], int]
 """A picture (BGR), where there is one, its pose, where there is one, and their time, ns."""
@@ -36,23 +43,28 @@ def render(
     progress: Optional[Callable[[], None]] = None,
     *,
     body_height_m: float = 1.7,
+    longest_s: float = 0.0,
 ) -> int:
     """Write the video, one picture per frame and at the frame's time; how many. `fps` is the source's nominal rate, 0 where unknown.
 
-    `progress` is called after every frame. Where a frame has no picture, the keypoints are drawn on a plain panel. The file is there as
-    a whole or not at all. Raises UserError where there are no frames.
+    `longest_s` is the longest time between two frames, to be known where it may be hours. `progress` is called after every frame. Where a
+    frame has no picture, the keypoints are drawn on a plain panel. A picture of another size than the first is fitted into its place. The
+    file is there as a whole or not at all. Raises UserError where there are no frames.
     """
-    rate = Fraction(fps or _DEFAULT_FPS).limit_denominator(1001)
+    fps = fps or _DEFAULT_FPS
+    longest_s = max(longest_s, 1 / fps)
+    ticks_per_s = max(1, min(_TICKS_PER_S, int(_MOST_TICKS / longest_s)))
+    options = {"movflags": "faststart", "video_track_timescale": str(ticks_per_s)}
     drawn = 0
-    with replacing(path) as part, av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with replacing(path) as part, av.open(str(part), "w", format="mp4", options=options) as container:
         stream: Any = None
         last_pts = -1
         for canvas, t_s in draw(frames, body_height_m):
             if stream is None:
-                stream = _stream(container, rate, canvas)
+                stream = _stream(container, fps, ticks_per_s, longest_s < _LONG_S, canvas)
             yuv = av.VideoFrame.from_ndarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
-            last_pts = max(round(t_s * _TICKS_PER_S), last_pts + 1)
-            yuv.pts, yuv.time_base, yuv.duration = last_pts, Fraction(1, _TICKS_PER_S), round(_TICKS_PER_S / rate)
+            last_pts = max(round(t_s * ticks_per_s), last_pts + 1)
+            yuv.pts, yuv.time_base, yuv.duration = last_pts, Fraction(1, ticks_per_s), max(1, round(ticks_per_s / fps))
             container.mux(stream.encode(yuv))
             drawn += 1
             if progress:
@@ -80,11 +92,13 @@ def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[
         yield canvas, t_s
 
 
-def _stream(container: Any, rate: Fraction, canvas: Picture) -> Any:
-    stream = container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
+def _stream(container: Any, fps: float, ticks_per_s: int, reorder: bool, canvas: Picture) -> Any:
+    rate = Fraction(float(np.clip(fps, *_X264_FPS))).limit_denominator(1001)
+    options = {"preset": "superfast", "crf": "23", **({} if reorder else {"bf": "0"})}
+    stream = container.add_stream("libx264", rate=rate, options=options)
     stream.height, stream.width = canvas.shape[:2]
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
+    stream.codec_context.time_base = Fraction(1, ticks_per_s)
     # OpenCV's conversion is that of BT.601, with luma from 16 to 235: said, so that players show these colours.
     stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU601
     stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
@@ -99,7 +113,7 @@ def _left_panel(picture: Optional[Picture], pose: Optional[Pose3D]) -> tuple[int
     elif pose is not None:
         width, height = pose.width_px, pose.height_px
     scale = min(MAX_WIDTH_PX / width, np.clip(height, MIN_HEIGHT_PX, MAX_HEIGHT_PX) / height)
-    return _even(scale * width), _even(scale * height)
+    return _even(max(scale * width, MIN_SIDE_PX)), _even(max(scale * height, MIN_SIDE_PX))
 
 
 def _even(size: float) -> int:
@@ -107,18 +121,28 @@ def _even(size: float) -> int:
 
 
 def _picture_panel(picture: Optional[Picture], pose: Optional[Pose3D], width_px: int, height_px: int) -> Picture:
-    if picture is None:
-        panel: Picture = np.full((height_px, width_px, 3), SHADE, np.uint8)
-    else:
-        much_smaller = picture.shape[1] > 2 * width_px  # only then would linear interpolation, four times as fast, skip pixels
-        panel = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA if much_smaller else cv2.INTER_LINEAR)
+    panel: Picture = np.full((height_px, width_px, 3), SHADE, np.uint8)
+    if picture is not None:
+        left, top, width, height = _place(picture.shape[1], picture.shape[0], width_px, height_px)
+        much_smaller = picture.shape[1] > 2 * width  # only then would linear interpolation, four times as fast, skip pixels
+        method = cv2.INTER_AREA if much_smaller else cv2.INTER_LINEAR
+        cv2.resize(picture, (width, height), panel[top : top + height, left : left + width], interpolation=method)
     if pose is not None:
-        scale = np.array([width_px / pose.width_px, height_px / pose.height_px, 1], np.float32)
+        left, top, width, height = _place(pose.width_px, pose.height_px, width_px, height_px)
+        scale = np.array([width / pose.width_px, height / pose.height_px, 1], np.float32)
         # Pixel centres lie at half: what is at 0 in the source is at (0 + 0.5) * scale - 0.5 here.
-        offset = np.array([scale[0] - 1, scale[1] - 1, 0], np.float32) / 2
+        offset = np.array([left + (scale[0] - 1) / 2, top + (scale[1] - 1) / 2, 0], np.float32)
         for keypoints, held in zip(pose.keypoints, pose.held):
             draw_person(panel, keypoints * scale + offset, bool(held))
     return panel
+
+
+def _place(width_px: int, height_px: int, panel_width_px: int, panel_height_px: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height in the panel of a picture of that size: as large as fits, in the middle; a pixel's rounding is no bar."""
+    scale = min(panel_width_px / width_px, panel_height_px / height_px)
+    width, height = max(1, round(scale * width_px)), max(1, round(scale * height_px))
+    width, height = (panel if panel - side < 3 else side for side, panel in ((width, panel_width_px), (height, panel_height_px)))
+    return (panel_width_px - width) // 2, (panel_height_px - height) // 2, width, height
 
 
 def _write_captions(canvas: Picture, left_px: int, pose: Optional[Pose3D], t_s: float) -> None:

@@ -203,6 +203,17 @@ def test_pictures_that_cannot_be_read_keep_their_numbers_and_are_counted(configu
     assert "accounted" not in done.stdout and "died" not in done.stdout, done.stdout
 
 
+def test_a_pause_of_hours_is_drawn_as_long_as_it_is(configure, tmp_path: Path) -> None:
+    path, _ = configure()
+    right_ms = [0, 40, 80, 36_000_000, 36_000_040]
+    video = write_video(tmp_path / "a.mkv", numbered(5), right_ms)
+    done = poselift("lift", video, "-o", tmp_path / "out", "--config", path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert [pose.t_ns // 10**6 for pose in read(tmp_path / "out" / "poses.mcap", [Pose3D]) if isinstance(pose, Pose3D)] == right_ms
+    with av.open(str(tmp_path / "out" / "poses.mp4")) as drawn:
+        assert [round(frame.time * 1000) for frame in drawn.decode(video=0)] == right_ms
+
+
 def test_a_rate_is_heeded_where_the_file_states_none_and_refused_where_it_does(configure, tmp_path: Path) -> None:
     path, _ = configure()
     raw, timed = tmp_path / "raw.mjpeg", write_video(tmp_path / "timed.mp4", numbered(3))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -73,6 +74,55 @@ def test_every_shape_of_picture_is_fitted(tmp_path: Path, width_px: int, height_
         picture = next(file.decode(video=0)).to_ndarray(format="bgr24")
     assert picture.shape[1::-1] == expected
     assert picture.shape[0] % 2 == picture.shape[1] % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("times_s", "fps", "within_s"),
+    [
+        ([0, 3600, 7200, 10800], 1 / 3600, 1e-4),
+        ([0, 1 / 30, 9 * 3600, 9 * 3600 + 1 / 30], 30, 1e-4),
+        ([0, 1 / 30, 5 * 3600, 5 * 3600 + 1 / 30, 5 * 3600 + 1 / 15], 30, 1e-4),
+        ([0, 10 * 86400, 40 * 86400], 1 / 864000, 1e-2),
+        ([0, 1 / 30, 40 * 86400], 0, 1e-2),
+        ([n / 5000 for n in range(30)], 5000, 1e-4),
+        ([n / 1e6 for n in range(30)], 1e6, 1e-3),
+    ],
+)
+def test_slow_and_fast_clips_and_those_with_long_gaps(tmp_path: Path, times_s: list[float], fps: float, within_s: float) -> None:
+    longest_s = float(np.diff(times_s).max())
+    path = tmp_path / "demo.mp4"
+    assert render(a_clip([round(t_s * 1e9) for t_s in times_s], 320, 240), path, fps, longest_s=longest_s) == len(times_s)
+    with av.open(str(path)) as file:
+        stamps = [float(packet.pts * packet.time_base) for packet in file.demux(video=0) if packet.pts is not None]
+    np.testing.assert_allclose(sorted(stamps), times_s, rtol=0, atol=within_s)
+    judge = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    assert sum(judge.read()[0] for _ in range(len(times_s) + 1)) == len(times_s)
+
+
+@pytest.mark.parametrize(("width_px", "height_px"), [(2, 2000), (4000, 2), (1, 1), (17, 33), (7000, 5000)])
+def test_extreme_shapes_have_bars(tmp_path: Path, width_px: int, height_px: int) -> None:
+    render(a_clip([0, 40_000_000], width_px, height_px, shade=200), tmp_path / "demo.mp4", 25)
+    with av.open(str(tmp_path / "demo.mp4")) as file:
+        picture = next(file.decode(video=0)).to_ndarray(format="bgr24").astype(int)
+    left = picture[:, : {2: 240, 4000: 1280, 1: 480, 17: 248, 7000: 1008}[width_px]]
+    assert (np.abs(left[:-40] - 200).max(-1) < 40).any()
+    for side in (left.shape[0], picture.shape[1] - left.shape[1]):
+        assert side >= 120 and side % 2 == 0
+
+
+def test_a_picture_of_another_shape_keeps_its_own(tmp_path: Path) -> None:
+    """The video's size is the first picture's; the second stands upright in it, and its elbow and wrist are three quarters down."""
+    clip = [*a_clip([0], 640, 480, shade=120), *((p, pose, 40_000_000) for p, pose, _ in a_clip([0], 480, 960, shade=200))]
+    clip.append((clip[0][0], clip[0][1], 80_000_000))
+    assert render(clip, tmp_path / "demo.mp4", 25) == 3
+    with av.open(str(tmp_path / "demo.mp4")) as file:
+        first, tall, last = (frame.to_ndarray(format="bgr24").astype(int) for frame in file.decode(video=0))
+    assert first.shape == tall.shape == last.shape and first.shape[0] == 480
+    np.testing.assert_allclose(tall[100, 320], 200, atol=4)
+    np.testing.assert_allclose(tall[100, [100, 190, 450, 540]], np.tile((20, 15, 13), (4, 1)), atol=8)
+    np.testing.assert_allclose(tall[360, 320], LEFT, atol=25)
+    np.testing.assert_allclose(first[100, [5, 320, 630]], 120, atol=4)
+    np.testing.assert_allclose(last[:, :640][:440], first[:, :640][:440], atol=40)
 
 
 @pytest.mark.parametrize("shade", [200, None])
