@@ -73,7 +73,7 @@ def _send(config: Config, frames: int) -> list[int]:
     """Capture's side; returns what each copy took, ns."""
     loop = Loop(connect(config, "capture"))
     slots = config.capture.ring_slots
-    writer = FrameWriter(Path(str(config.runtime_folder)), slots, live=True, every=())
+    writer = FrameWriter(Path(str(config.runtime_folder)), slots, live=True, every=(), source=1)
     missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
     require(not missing, "handoff: the reading process did not start")
     copies: list[np.ndarray] = []

@@ -10,12 +10,14 @@ from typing import Callable, NamedTuple, Optional, Union
 
 from app.config import CaptureConfig, Config
 from app.dataflow.bus import Bus
+from app.dataflow.frames import NEVER
 from app.dataflow.messages import Frame
 from app.dataflow.streams import Take
 from app.errors import UserError
 from app.processes.loop import TURN_S, Loop
 from workers.frame_writer import FrameWriter
-from workers.sources import Lost, Picture, Source, SourceLost, is_live, open_source
+from workers.sources import Lost, Picture, Source, SourceLost, identity, is_live, open_source
+from workers.sources.clocks import Timeline
 
 SLOT_WAIT_NS = 4_000_000
 """How often to look whether a slot has become free: from a file all are full then, so there is time."""
@@ -39,14 +41,22 @@ class Capture:
     """
 
     def __init__(
-        self, settings: CaptureConfig, writer: FrameWriter, paced: bool, open_source: Callable[[], Source], clock: Callable[[], int]
+        self,
+        settings: CaptureConfig,
+        writer: FrameWriter,
+        timeline: Timeline,
+        paced: bool,
+        open_source: Callable[[], Source],
+        clock: Callable[[], int],
     ) -> None:
         self.note = ""
         """How the camera is, for people: which settings it refused, or why it is not there; "" where there is nothing to say."""
         self.last_note = ""
         """What is to say of a file that has ended, such as that it is truncated."""
         self._settings, self._writer, self._paced, self._open_source, self._clock = settings, writer, paced, open_source, clock
-        self._done_ns = writer.position.t_ns
+        self._timeline = timeline
+        self._resuming = writer.done_ns != NEVER
+        self._held_back: list[Lost] = []
         self._source: Optional[Source] = None
         self._pictures: Iterator[Union[Picture, Lost]] = iter(())
         self._picture: Optional[Picture] = None
@@ -77,6 +87,8 @@ class Capture:
             return Wait(self._not_before_ns)
         if self._source is None:
             return self._reopen()
+        if self._held_back and not self._resuming:
+            return self._lose(self._held_back.pop(0))
         if self._picture is None:
             return self._fetch(self._source)
         return self._frame(self._source, self._picture, takers)
@@ -107,22 +119,30 @@ class Capture:
             self.wait_for_it(str(lost))
             return Wait(self._not_before_ns)
         if picture is None:
-            self.last_note = source.note
-            return None
+            self.last_note, self._resuming = source.note, False
+            return Wait(self._not_before_ns) if self._held_back else None
         if isinstance(picture, Lost):
-            self._writer.lose(picture.pictures)
-            return picture
+            return self._lose(picture)
+        t_ns = self._timeline.place(picture.t_ns)
         if source.live:
             self._taken_ns = picture.t_ns
-        elif picture.t_ns <= self._done_ns:  # a capture that was restarted goes on where it was
+        elif t_ns <= self._writer.done_ns:  # a capture that was restarted goes on where it was
+            self._held_back.clear()
             return Wait(self._not_before_ns)
         elif self._paced:
-            self._origin_ns = self._clock() - picture.t_ns if self._origin_ns is None else self._origin_ns
-            self._taken_ns = self._not_before_ns = self._origin_ns + picture.t_ns
+            self._origin_ns = self._clock() - t_ns if self._origin_ns is None else self._origin_ns
+            self._taken_ns = self._not_before_ns = self._origin_ns + t_ns
         else:
             self._taken_ns = began_ns
-        self._picture = picture
+        self._picture, self._resuming = picture._replace(t_ns=t_ns), False
         return Wait(self._not_before_ns)
+
+    def _lose(self, lost: Lost) -> Union[Lost, Wait]:
+        if self._resuming:  # told already, unless what was done ends before it
+            self._held_back.append(lost)
+            return Wait(self._not_before_ns)
+        self._writer.lose(lost.pictures)
+        return lost
 
     def _frame(self, source: Source, picture: Picture, takers: frozenset[str]) -> Union[Frame, Wait]:
         frame = self._writer.frame(picture, source.fps, self._taken_ns, takers)
@@ -141,10 +161,11 @@ def run(config: Config, bus: Bus) -> None:
     settings = config.capture
     source, why_not = _first(settings, loop)
     every = [link.taker for link in bus.links if link.message is Frame and link.take is Take.EVERY]
-    writer = FrameWriter(config.runtime_path(), settings.ring_slots, config.live, every)
+    writer = FrameWriter(config.runtime_path(), settings.ring_slots, config.live, every, identity(settings))
     loop.frames_captured = writer.position.next_frame
-    paced = config.live and not is_live(settings)
-    with closing(Capture(settings, writer, paced, lambda: open_source(settings), time.monotonic_ns)) as capture:
+    camera = is_live(settings)
+    timeline, paced = writer.timeline(camera), config.live and not camera
+    with closing(Capture(settings, writer, timeline, paced, lambda: open_source(settings), time.monotonic_ns)) as capture:
         capture.begin(source) if source else capture.wait_for_it(why_not)
         loop.meter.note = capture.note
         missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
@@ -164,6 +185,8 @@ def run(config: Config, bus: Bus) -> None:
             elif (wait_ns := done.until_ns - time.monotonic_ns()) > 0:
                 time.sleep(min(wait_ns / 1e9, TURN_S))
             loop.turn()
+    if not loop.terminated:
+        writer.finish()
     loop.end()
 
 

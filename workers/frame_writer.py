@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
-from app.dataflow.frames import TAKERS, RingWriter, take_over
+from app.dataflow.frames import NEVER, TAKERS, RingWriter, take_over
 from app.dataflow.messages import Frame, Stamp
 from app.dataflow.session import join
 from workers.sources import Picture
+from workers.sources.clocks import Timeline
 
 KEPT_FREE = 2
 """Live, slots that a slow recorder cannot keep from the detector."""
@@ -23,15 +25,18 @@ log = logging.getLogger("capture")
 
 
 class FrameWriter:
-    """Numbers pictures and puts them into the ring. Goes on where an earlier capture of the same session stopped.
+    """Numbers pictures and puts them into the ring. Goes on with the numbers and times of an earlier capture of the same session.
 
-    `every` names the takers that must see every frame: each slot is kept until they have. Live, one that is far behind may find its picture
-    overwritten.
+    `source` is a number for where the pictures come from (`workers.sources.identity`). `every` names the takers that must see every frame:
+    each slot is kept until they have. Live, one that is far behind may find its picture overwritten.
     """
 
-    def __init__(self, folder: Path, slots: int, live: bool, every: Collection[str]) -> None:
+    def __init__(self, folder: Path, slots: int, live: bool, every: Collection[str], source: int) -> None:
         self._folder, self._slots, self._live, self._every = folder, slots, live, every
-        self._ring_number, self.position = take_over(folder, join(folder).start_ns)
+        self._ring_number, left = take_over(folder, join(folder).start_ns)
+        self.done_ns = left.t_ns if left.source == source else NEVER
+        """An earlier capture was at work on this very source, and came to this time."""
+        self.position = left if left.source == source else left._replace(source=source, begin_ns=left.t_ns)
         self._ring: Optional[RingWriter] = None
         self._here: frozenset[str] = frozenset()
 
@@ -45,15 +50,29 @@ class FrameWriter:
         if ring is None or not free:
             return None
         slot, number = free[0], self.position.next_frame
-        t_ns = max(picture.t_ns, self.position.t_ns + 1)
-        self.position = self.position._replace(next_frame=number + 1, t_ns=t_ns)
+        self.position = self.position._replace(next_frame=number + 1, t_ns=picture.t_ns)
         generation = ring.write(slot, picture.pixels, self.position)
         if not self._live or len(free) > KEPT_FREE:
             for taker in self._every:
                 ring.hold(slot, taker)
         height_px, width_px = picture.pixels.shape[:2]
         trace = (Stamp("capture", taken_ns, taken_ns),)
-        return Frame(number, t_ns, width_px, height_px, fps, ring.number, slot, generation, "ring", b"", 0, trace)
+        return Frame(number, picture.t_ns, width_px, height_px, fps, ring.number, slot, generation, "ring", b"", 0, trace)
+
+    def timeline(self, live: bool) -> Timeline:
+        """The stream's times. Those of a file that is read once more come out as they did the first time."""
+        if live and self.done_ns != NEVER:
+            return Timeline(self.done_ns, begins=False)
+        return Timeline(self.position.begin_ns, begins=self.position.begin_ns != NEVER)
+
+    def finish(self) -> None:
+        """The source has ended, or is not wanted any more: whoever comes next does not go on with it."""
+        self.position = self.position._replace(source=0)
+        if self._ring is None:
+            with suppress(OSError):  # even the folder is gone
+                self._ring = RingWriter(self._folder, self._ring_number, 0, 0)
+        if self._ring:
+            self._ring.keep(self.position)
 
     def lose(self, pictures: int) -> None:
         """Pictures that cannot be had have their numbers, too."""

@@ -56,21 +56,28 @@ class RingGone(PictureGone):
 
 
 class Position(NamedTuple):
-    """How far a capture came: the number its next frame gets, the time of its last one, ns, and the start of the session they are of."""
+    """How far a capture came: the number its next frame gets, the time of its last one, ns, and the start of the session they are of.
+
+    `source` is a number for where its pictures come from (0: from nowhere any more, it has ended), `begin_ns` the time of the last frame
+    before the first of that source.
+    """
 
     next_frame: int = 0
     t_ns: int = NEVER
     session_ns: int = 0
+    source: int = 0
+    begin_ns: int = NEVER
 
 
 BEGINNING = Position()
+_SIZES = 2 + len(Position._fields)
 
 
 class _Layout:
     """The arrays inside a ring file. `held` is uint8 [slots, takers], `generations` uint64 [slots] (0: being written)."""
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, 5)  # slots, bytes a slot, Position
+        self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, _SIZES)  # slots, bytes a slot, Position
         slots, slot_bytes = int(self.sizes[0]), int(self.sizes[1])
         self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
         held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
@@ -107,6 +114,10 @@ class RingWriter:
         layout.generations[slot] = self._generation
         layout.sizes[2:] = position
         return self._generation
+
+    def keep(self, position: Position) -> None:
+        """Where a restarted capture would go on, without a picture."""
+        self._layout.sizes[2:] = position
 
     def hold(self, slot: int, taker: str) -> None:
         """Keep the slot until the taker releases it."""
@@ -199,7 +210,7 @@ def take_over(folder: Path, session_ns: int) -> tuple[int, Position]:
     if not rings:
         return time.time_ns(), position
     number = int(rings[-1].stem.split("-")[1]) + 1
-    left = Position(*map(int, np.fromfile(rings[-1], np.int64, 5)[2:]))
+    left = Position(*map(int, np.fromfile(rings[-1], np.int64, _SIZES)[2:]))
     position = left if left.session_ns == session_ns else position
     _allocate(ring_path(folder, number), 0, 0, position)
     for path in rings:

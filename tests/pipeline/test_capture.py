@@ -80,7 +80,14 @@ class Rig:
     """A capture, and what is around it."""
 
     def __init__(
-        self, folder: Path, *sources: Union[Source, str], clock: Clock, paced: bool = False, live: bool = True, slots: int = 8
+        self,
+        folder: Path,
+        *sources: Union[Source, str],
+        clock: Clock,
+        paced: bool = False,
+        live: bool = True,
+        slots: int = 8,
+        identity: int = 1,
     ) -> None:
         self.clock = clock
         self._sources = iter(sources[1:])
@@ -88,8 +95,9 @@ class Rig:
         settings = CaptureConfig(source="it", reopen_pause_s=0.5, reopen_pause_max_s=3)
         folder.mkdir(exist_ok=True)
         self._readers = {taker: RingReader(folder, taker) for taker in ALL}
-        self.writer = FrameWriter(folder, slots, live, ("record",) if live else ("detect", "record"))
-        self.capture = Capture(settings, self.writer, paced, self._open, clock)
+        self.writer = FrameWriter(folder, slots, live, ("record",) if live else ("detect", "record"), identity)
+        camera = isinstance(sources[0], str) or sources[0].live
+        self.capture = Capture(settings, self.writer, self.writer.timeline(camera), paced, self._open, clock)
         if isinstance(sources[0], str):
             self.capture.wait_for_it(sources[0])
         else:
@@ -408,3 +416,85 @@ def test_a_capture_that_was_restarted_goes_on_where_it_was(tmp_path: Path, clock
     assert [frame.frame for frame in before + after] == list(range(10))
     assert [frame.t_ns for frame in before + after] == [n * 40 * MS for n in range(10)]
     assert [at - begin_ms for at in rig.sent_ms] == every(40, 6), "what was sent is not waited for again"
+
+
+def test_what_was_lost_before_is_not_told_again(tmp_path: Path, clock: Clock) -> None:
+    times = [Lost(1, DAMAGED), 40, Lost(2, DAMAGED), 120, 160, Lost(1, "other"), Lost(2, DAMAGED), 280, Lost(4, DAMAGED)]
+    before = Rig(tmp_path, Source(clock, times), clock=clock, paced=True)
+    numbers = [frame.frame for frame in before.frames(3)]
+    assert isinstance(before.capture.step(ALL), (Wait, Lost)), "it dies with what is lost in hand"
+    after = Rig(tmp_path, Source(clock, times), clock=clock, paced=True)
+    numbers += [frame.frame for frame in after.frames()]
+    assert numbers == [1, 4, 5, 9]
+    assert before.lost[:2] == [times[0], times[2]] and after.lost == [times[5], times[6], times[8]]
+    assert after.writer.position.next_frame == 14
+
+
+def test_what_was_lost_after_the_last_picture_is_told_also_where_no_other_comes(tmp_path: Path, clock: Clock) -> None:
+    times = [0, 40, Lost(3, DAMAGED)]
+    Rig(tmp_path, Source(clock, times), clock=clock, paced=True).frames(2)
+    after = Rig(tmp_path, Source(clock, times), clock=clock, paced=True)
+    assert after.frames() == [] and after.lost == [times[2]]
+
+
+def test_another_file_in_its_place_is_played_from_its_start(tmp_path: Path, clock: Clock) -> None:
+    before = Rig(tmp_path, Source(clock, every(40, 10)), clock=clock, paced=True).frames(6)
+    rig = Rig(tmp_path, Source(clock, every(40, 5)), clock=clock, paced=True, identity=2)
+    begin_ms = clock.ms
+    after = rig.frames()
+    assert [frame.frame for frame in before + after] == list(range(11)), "numbers are never used again"
+    assert [frame.t_ns for frame in after] == [before[-1].t_ns + 1000 * MS + n * 40 * MS for n in range(5)], "nor times"
+    assert [at - begin_ms for at in rig.sent_ms] == every(40, 5)
+
+
+def test_a_source_that_was_moved_is_moved_again_when_capture_comes_back(tmp_path: Path, clock: Clock) -> None:
+    last_ns = Rig(tmp_path, Source(clock, every(40, 10)), clock=clock, paced=True).frames()[-1].t_ns
+    frames = []
+    for most in (3, 2, 9):
+        frames += Rig(tmp_path, Source(clock, every(40, 8)), clock=clock, paced=True, identity=2).frames(most)
+    assert [frame.t_ns - last_ns for frame in frames] == [1000 * MS + n * 40 * MS for n in range(8)]
+
+
+def test_a_source_that_has_ended_begins_anew(tmp_path: Path, clock: Clock) -> None:
+    rig = Rig(tmp_path, Source(clock, every(40, 3)), clock=clock, paced=True)
+    rig.frames()
+    rig.writer.finish()
+    again = Rig(tmp_path, Source(clock, every(40, 3)), clock=clock, paced=True)
+    assert [(frame.frame, frame.t_ns) for frame in again.frames()] == [(3 + n, (80 + 1000 + n * 40) * MS) for n in range(3)]
+    again.writer.finish()
+    Rig(tmp_path, Source(clock, []), clock=clock, paced=True).writer.finish()  # one that made no ring
+    third = Rig(tmp_path, Source(clock, every(40, 3)), clock=clock, paced=True)
+    assert [frame.frame for frame in third.frames()] == [6, 7, 8]
+
+
+def test_a_clock_that_begins_anew_goes_on_after_a_break(tmp_path: Path, clock: Clock) -> None:
+    """Such as a recording of two days in one, or a camera that was started again."""
+    times = [*every(40, 4, 90_000), *every(40, 4, 10_000)]
+    for live in (False, True):
+        folder = tmp_path / str(live)
+        frames = Rig(folder, Source(clock, times, live=live), clock=clock, paced=not live).frames()
+        first_ns = frames[0].t_ns
+        expected = [*every(40, 4), *every(40, 4, 120 + 1000)]
+        assert [(frame.t_ns - first_ns) / MS for frame in frames] == expected
+        begun = [frame.trace[0].received_ns for frame in frames]
+        if live:
+            assert begun == [START_NS + round(ms * MS) for ms in times], "its age is its own"
+        before = frames
+        after = Rig(folder, Source(clock, times, live=live), clock=clock, paced=not live).frames()
+        assert after == [] if not live else after[0].t_ns > before[-1].t_ns
+
+
+def test_a_camera_that_comes_back_a_little_early_does_not_move_time(tmp_path: Path, clock: Clock) -> None:
+    """A network camera's clock is put anew onto ours: a picture may seem to be some milliseconds before the last."""
+    Rig(tmp_path, Source(clock, [0, 40], live=True), clock=clock).frames()
+    frames = Rig(tmp_path, Source(clock, [38, 78], live=True), clock=clock).frames()
+    assert [frame.t_ns - START_NS for frame in frames] == [40 * MS + 1, 78 * MS]
+
+
+def test_a_camera_after_a_file_and_a_file_after_a_camera(tmp_path: Path, clock: Clock) -> None:
+    first = Rig(tmp_path, Source(clock, every(40, 3)), clock=clock, paced=True).frames()
+    second = Rig(tmp_path, Source(clock, every(40, 3), live=True), clock=clock, identity=2).frames()
+    third = Rig(tmp_path, Source(clock, every(40, 3)), clock=clock, paced=True, identity=3).frames()
+    assert [frame.frame for frame in first + second + third] == list(range(9))
+    assert [frame.t_ns for frame in second] == [START_NS + n * 40 * MS for n in range(3)]
+    assert [frame.t_ns for frame in third] == [second[-1].t_ns + (1000 + n * 40) * MS for n in range(3)]

@@ -5,7 +5,7 @@ from made_video import numbered, write_video
 
 from app.config import CaptureConfig
 from app.errors import UserError
-from workers.sources import KINDS, file_source, open_source
+from workers.sources import KINDS, file_source, identity, open_source
 from workers.sources.pictures import PictureFolder
 from workers.sources.video import VideoFile
 
@@ -84,3 +84,25 @@ def test_an_address_with_a_typo_shows_no_password_either():
         with pytest.raises(UserError) as error:
             open_source(CaptureConfig(source=source))
         assert "secret" not in str(error.value)
+
+
+def test_what_a_source_names_has_a_number_of_its_own(tmp_path):
+    clip, folder = tmp_path / "a.mp4", tmp_path / "folder"
+    clip.write_bytes(b"one")
+    folder.mkdir()
+
+    def numbers(**settings):
+        sources = ("0", "rtsp://cam/live", "test:640x480@30", str(clip), str(folder), str(tmp_path / "missing"), "\0")
+        return [identity(CaptureConfig(source=source, **settings)) for source in sources]
+
+    before = numbers()
+    assert len(set(before)) == len(before) and 0 not in before
+    assert numbers() == before and numbers(reopen_pause_s=9.0) == before
+    clip.unlink()
+    clip.write_bytes(b"another")
+    (folder / "a.png").touch()
+    assert [a == b for a, b in zip(before, numbers())] == [True, True, True, False, False, True, True]
+    assert [a == b for a, b in zip(numbers(), numbers(fps=12.0))] == [True, True, False, False, False, False, False], (
+        "of a file, other times"
+    )
+    assert all(number < 2**63 for number in before)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -54,6 +56,17 @@ KINDS = (
 def is_live(settings: CaptureConfig) -> bool:
     """Whether `settings.source` names a camera, of whatever kind: it may be away for a while."""
     return next((kind.open in (RtspSource, V4l2Source, CsiSource) for kind in KINDS if kind.claims(settings.source)), False)
+
+
+def identity(settings: CaptureConfig) -> int:
+    """A number, not 0, for what `settings.source` names now: another one for another file in its place, or at another rate."""
+    parts: list[object] = [settings.source]
+    if not is_live(settings):
+        parts.append(settings.fps)
+        with suppress(OSError, ValueError):
+            status = path_of(settings.source).stat()
+            parts += [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest(), "big") + 1
 
 
 def open_source(settings: CaptureConfig) -> Source:

@@ -12,6 +12,8 @@ JUMP_NS = 10 * 10**9
 """A file's clock that goes on by more than this has jumped (ffmpeg's dts_delta_threshold), in formats that may..."""
 OUT_OF_PROPORTION = 10
 """...and where it is more than so many times the step before: a picture an hour is none."""
+BREAK_NS = 10**9
+"""Between two sources of one stream: longer than people are held, so that nobody is taken for somebody of before."""
 DRIFT_PPM = 1000
 """Two clocks part by less: a crystal is within about 100 parts per million, and NTP slews ours by up to 500."""
 
@@ -94,4 +96,24 @@ class CameraClock:
             self._arrival_ns = arrival_ns
             t_ns = pts_ns + self._offset_ns
         self._last_ns = max(t_ns, self._last_ns + 1)
+        return self._last_ns
+
+
+class Timeline:
+    """The times of one stream out of those of its sources, one after the other: they only grow.
+
+    `last_ns` is the stream's last time so far. Where another source `begins` whose times are not later, it is moved to BREAK_NS after that,
+    and so is one that begins anew by itself, RESTART_NS or more earlier. What is earlier by less comes 1 ns after the one before.
+    """
+
+    def __init__(self, last_ns: int, begins: bool) -> None:
+        self._last_ns, self._begins, self._shift_ns = last_ns, begins, 0
+
+    def place(self, t_ns: int) -> int:
+        """t_ns in the stream of a source's picture at `t_ns`."""
+        back_ns = self._last_ns - t_ns - self._shift_ns
+        if back_ns >= RESTART_NS or (self._begins and back_ns >= 0):
+            self._shift_ns += back_ns + BREAK_NS
+        self._begins = False
+        self._last_ns = max(t_ns + self._shift_ns, self._last_ns + 1)
         return self._last_ns
