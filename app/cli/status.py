@@ -3,32 +3,58 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Optional
 
-from app.cli.screen import console, health_table
+from app.cli.screen import console
+from app.cli.workers import page
 from app.config import load
 from app.dataflow.messages import Health
 from app.dataflow.outside import Watch
 from app.dataflow.streams import WATCH, WORKERS, links
 from app.errors import UserError
-from app.processes.process import running
+from app.processes.process import SUPERVISOR_LOCK, running
+from app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
 
-LISTEN_S = 1.6
+LISTEN_S = 2.5
 """Longer than the second between two of a worker's reports."""
 
 
 def status(config_path: Optional[Path]) -> None:
     """Listen for a moment and print the table. Raises UserError where nothing runs."""
-    config = load(config_path)
-    folder = config.runtime_path()
-    here = tuple(worker for worker in WORKERS if running(folder, worker))
-    if not here:
+    folder = load(config_path).runtime_path()
+    here = _here(folder)
+    told = read(folder) if running(folder, SUPERVISOR_LOCK) else {}
+    if not here and not told:
         raise UserError(f"no worker is running here (runtime folder {folder}); type: poselift up SOURCE")
-    watch = Watch(folder, tuple(link for link in links("live", here) if link.taker == WATCH and link.message is Health))
+    healths = _listen(folder, here)
+    told = {**dict.fromkeys(here, Standing(RUNNING, None)), **(read(folder) if told else {})}
+    console.print(page(f"poselift · {folder}", healths, standings(told, _here(folder), healths)))
+
+
+def standings(told: Mapping[str, Standing], here: Collection[str], heard: Collection[str]) -> dict[str, Standing]:
+    """How every worker stands: `told` by the supervisor, or running where there is none; `here` are those that hold their lock."""
+    found = {}
+    for worker in filter(told.__contains__, WORKERS):
+        state, restarts = told[worker]
+        if worker not in here and state not in (STARTING, LEFT):
+            state = DEAD
+        elif state == RUNNING and worker not in heard:
+            state = SILENT
+        found[worker] = Standing(state, restarts)
+    return found
+
+
+def _here(folder: Path) -> tuple[str, ...]:
+    return tuple(worker for worker in WORKERS if running(folder, worker))
+
+
+def _listen(folder: Path, workers: tuple[str, ...]) -> dict[str, Health]:
+    watch = Watch(folder, tuple(link for link in links("live", workers) if link.taker == WATCH and link.message is Health))
     healths: dict[str, Health] = {}
     until_s = time.monotonic() + LISTEN_S
-    while len(healths) < len(here) and (left_s := until_s - time.monotonic()) > 0:
+    while len(healths) < len(workers) and (left_s := until_s - time.monotonic()) > 0:
         healths.update({message.worker: message for message in watch.receive(left_s) if isinstance(message, Health)})
     watch.close()
-    console.print(health_table(f"poselift · {folder}", healths, dict.fromkeys(here)))
+    return healths

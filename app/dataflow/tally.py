@@ -60,11 +60,13 @@ class Tally:
 
     def lines(self) -> list[str]:
         """What was measured, for people."""
-        p50_ms, p95_ms = percentiles_ms(self.ages_ns)
         drops = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items())) or "none"
         unexplained = self.captured - self.lifted - sum(self.dropped.values())
-        return [
+        lines = [
             f"{self.captured} frames captured, {self.lifted} lifted, {self.seen} with somebody seen; dropped: {drops}"
-            + (f"; {unexplained} not accounted for" if unexplained else ""),
-            f"age of a 3D pose when it is sent: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
+            + (f"; {unexplained} not accounted for" if unexplained else "")
         ]
+        if self.ages_ns:
+            p50_ms, p95_ms = percentiles_ms(self.ages_ns)
+            lines.append(f"age of a 3D pose when it is sent: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)")
+        return lines

@@ -13,10 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pipeline_run import PATIENCE_S, poselift
+from pipeline_run import PATIENCE_S, poselift, running
+from viewers import free_port
 
 import app.processes.supervisor
 from app.config import Config
+from app.processes.standing import DEAD, RUNNING, SILENT, read
 from app.processes.supervisor import Supervisor
 
 
@@ -98,3 +100,34 @@ def test_the_last_words_of_one_who_died_are_not_glued_to_those_of_the_next(confi
     assert lines[-1].startswith("poselift: capture died 2 times in 60 s, giving up; its last words: csi:0: "), lines[-1]
     own = [line for line in lines if " supervisor: " in line]
     assert len(own) == 1 and re.fullmatch(r"\d\d:\d\d:\d\d supervisor: capture died \(killed by SIGKILL\); starting it again", own[0])
+
+
+def test_status_tells_who_hangs_who_is_dead_and_who_was_started_again(configure) -> None:
+    address = {"address": f"127.0.0.1:{free_port()}"}
+    path, config = configure(serve=address, supervisor={"max_restarts": 1, "silent_timeout_s": 1000.0})
+    folder = config.runtime_path()
+
+    def stands(worker: str, state: str) -> None:
+        pipeline.until(lambda _: read(folder)[worker].state == state, f"{worker} to be {state}")
+
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.kill("detect")
+        pipeline.kill("serve")
+        os.kill(pipeline.pid("serve"), signal.SIGKILL)
+        stands("serve", DEAD)
+        lift = pipeline.pid("lift")
+        os.kill(lift, signal.SIGSTOP)
+        stands("lift", SILENT)
+        stands("detect", RUNNING)
+        shown = poselift("status", "--config", path).stdout
+        rows = {worker: rest for worker, *rest in (line.strip("│").replace("│", " ").split() for line in shown.splitlines() if "│" in line)}
+        assert rows["lift"] == ["silent", "0"]
+        assert (rows["serve"][0], rows["serve"][-1]) == ("dead", "1")
+        assert (rows["detect"][0], rows["detect"][-1]) == ("running", "1")
+        os.kill(lift, signal.SIGCONT)
+        stands("lift", RUNNING)
+        pipeline.process.send_signal(signal.SIGINT)
+        output = pipeline.output()
+    assert pipeline.process.returncode == 0, output
+    assert "│" not in output and "serve: dead" in output and "lift: silent" in output
+    assert sum(" lift: running" in line for line in output.splitlines()) == 2

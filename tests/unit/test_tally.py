@@ -39,7 +39,7 @@ def test_a_whole_run() -> None:
 
 
 def test_nothing_at_all() -> None:
-    assert tallied().lines()[0] == "0 frames captured, 0 lifted, 0 with somebody seen; dropped: none"
+    assert tallied().lines() == ["0 frames captured, 0 lifted, 0 with somebody seen; dropped: none"]
 
 
 def test_frames_without_anybody_or_with_somebody_held_are_not_seen() -> None:
