@@ -6,6 +6,10 @@
   to the device. The card keeps what the host gives.
 - An output is output 0 of the node of its name, so that 'pose', 'pose:0' and 'pose:0:pose' are one, whichever of them CANN calls it.
   Identity nodes at the end are gone: a node that ATC fuses away cannot be an output ("ATC, --out_nodes").
+- A picture is divided by 256 and the weights that read it are multiplied: they bring 0 to 255 to 0 to 1, and in half precision some of
+  them would be subnormal, with few digits or none. Both are powers of two, so single precision gives the same bits.
+- A Slice takes rows that follow each other: one with a step is a Slice for each row and a Concat. CANN takes steps, by a kernel for which
+  there are reports of failures (sgl-kernel-npu, issue 191; qwen-ascend-llm, issue 11).
 - Resize says `pytorch_half_pixel`, which is `half_pixel` for more than one pixel: the published parser of CANN's first ONNX years
   (resize_plugin.cc) knows the former alone, and takes the latter for asymmetric without a word.
 """
@@ -21,6 +25,8 @@ from onnx import TensorProto, helper, numpy_helper
 from models.backends.backend import Tensor
 from models.errors import ModelError
 
+PICTURE_SCALE = 256.0
+
 
 def atc_form(model: onnx.ModelProto, rows: int | None = None) -> onnx.ModelProto:
     """`model` as ATC is given it. `rows`: how many people a lifter is for, where its first axis is open.
@@ -34,6 +40,7 @@ def atc_form(model: onnx.ModelProto, rows: int | None = None) -> onnx.ModelProto
     _say_shapes(model)
     _compare_flags(graph)
     _take_pictures_as_floats(graph)
+    _slice_without_steps(model)
     _say_pytorch_half_pixel(model)
     _drop_unused(graph)
     onnx.checker.check_model(model, full_check=True)
@@ -137,8 +144,51 @@ def _take_pictures_as_floats(graph: onnx.GraphProto) -> None:
     for value in pictures:
         value.type.tensor_type.elem_type = TensorProto.FLOAT
     for node in casts:
+        _scale_weights_of_pictures(graph, node.output[0])
         graph.node.remove(node)
         _rename(graph, node.output[0], node.input[0])
+
+
+def _scale_weights_of_pictures(graph: onnx.GraphProto, picture: str) -> None:
+    """Of the convolution that reads the picture, or the picture to which a number was added."""
+    constants = {constant.name: constant for constant in graph.initializer}
+    pictures = {picture}
+    for place, node in enumerate(list(graph.node)):
+        if node.input[0] not in pictures:
+            continue
+        if node.op_type == "Add" and node.input[1] in constants:
+            pictures.update(node.output)
+        elif node.op_type == "Conv" and node.input[1] in constants:
+            weights = constants[node.input[1]]
+            scale, scaled = f"{node.name}_scale", f"{node.name}_scaled"
+            graph.node.insert(place, helper.make_node("Mul", [node.input[0], scale], [scaled], scaled))
+            graph.initializer.append(numpy_helper.from_array(np.float32(1 / PICTURE_SCALE), scale))
+            larger = numpy_helper.to_array(weights) * np.float32(PICTURE_SCALE)
+            graph.initializer.append(numpy_helper.from_array(larger, f"{weights.name}_scaled"))
+            node.input[:2] = [scaled, f"{weights.name}_scaled"]
+            return
+
+
+def _slice_without_steps(model: onnx.ModelProto) -> None:
+    graph, types = model.graph, inferred(model)
+    constants = {constant.name: numpy_helper.to_array(constant).tolist() for constant in graph.initializer if constant.dims == [1]}
+    nodes = []
+    for node in graph.node:
+        settings = [constants.get(name, []) for name in node.input[1:]] if node.op_type == "Slice" else []
+        if len(settings) < 4 or [] in settings or settings[3] == [1]:
+            nodes.append(node)
+            continue
+        (start,), (end,), (axis,), (step,) = settings
+        parts = []
+        for row in range(*slice(start, end, step).indices(shape_of(types[node.input[0]])[axis])):
+            parts.append(f"{node.name}_{row}")
+            bounds = [f"{parts[-1]}_start", f"{parts[-1]}_end"]
+            graph.initializer.extend(numpy_helper.from_array(np.array([at]), name) for name, at in zip(bounds, (row, row + 1)))
+            nodes.append(helper.make_node("Slice", [node.input[0], *bounds, node.input[3]], parts[-1:], parts[-1]))
+        nodes.append(helper.make_node("Concat", parts, node.output, node.name, axis=axis))
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]  # the graph's own go with the list
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _say_pytorch_half_pixel(model: onnx.ModelProto) -> None:

@@ -50,6 +50,7 @@ def test_a_lifter_gives_the_same_poses_and_states_over_a_stream_with_resets(kind
     original = LIFTERS[kind](None)
     graph = atc_form(original, rows)
     assert_ready(graph, original, rows)
+    assert steps(graph) <= {1}
     before, after = opened(original, tmp_path / "before.onnx"), opened(graph, tmp_path / "after.onnx")
     rng = np.random.default_rng(0)
     states = {tensor.name: np.full(tensor.shape, np.nan, np.float32) for tensor in after.inputs if tensor.name.startswith("state_")}
@@ -66,12 +67,57 @@ def test_a_lifter_gives_the_same_poses_and_states_over_a_stream_with_resets(kind
     assert np.isfinite(found["pose"]).all()
 
 
+def subnormal(graph):
+    """How many of the first convolution's weights are subnormal in half precision."""
+    weights = {constant.name: numpy_helper.to_array(constant) for constant in graph.graph.initializer}
+    first = next(node for node in graph.graph.node if node.op_type == "Conv")
+    halves = np.abs(weights[first.input[1]]).astype(np.float16)
+    return int(((halves < np.finfo(np.float16).tiny) & (weights[first.input[1]] != 0)).sum())
+
+
+@pytest.mark.parametrize("low", [None, -127.5])
+def test_weights_of_a_picture_are_scaled_without_a_change_in_any_bit(low, tmp_path):
+    nodes = [helper.make_node("Cast", ["x"], ["cast"], "cast", to=TensorProto.FLOAT)]
+    nodes += [helper.make_node("Add", ["cast", "low"], ["centred"], "centred")] if low else []
+    nodes += [helper.make_node("Conv", ["centred" if low else "cast", "weights", "bias"], ["y"], "y", kernel_shape=[3, 3], pads=[1] * 4)]
+    rng = np.random.default_rng(0)
+    constants = {"weights": (rng.normal(0, 1e-3, (4, 1, 3, 3))).astype(np.float32), "bias": rng.normal(size=4).astype(np.float32)}
+    constants |= {"low": np.float32(low)} if low else {}
+    original = graph_of(nodes, [("x", [1, 1, 8, 8], TensorProto.UINT8)], [("y", [1, 4, 8, 8])], constants)
+    graph = atc_form(original)
+    assert subnormal(graph) == 0 < subnormal(original)
+    picture = rng.integers(0, 256, (1, 1, 8, 8), np.uint8)
+    expected = opened(original, tmp_path / "before.onnx").run({"x": picture})["y"]
+    np.testing.assert_array_equal(opened(graph, tmp_path / "after.onnx").run({"x": picture.astype(np.float32)})["y"], expected)
+
+
+@pytest.mark.parametrize(("start", "end", "step"), [(1, 19, 9), (1, 99, 3), (0, 19, 1), (-1, -20, -4)])
+def test_rows_are_sliced_without_a_step(start, end, step, tmp_path):
+    constants = {name: np.array([value]) for name, value in {"start": start, "end": end, "axis": 1, "step": step}.items()}
+    node = helper.make_node("Slice", ["x", *constants], ["y"], "y")
+    values = np.random.default_rng(0).normal(size=(2, 19, 5)).astype(np.float32)
+    expected = values[:, start:end:step]
+    original = graph_of([node], [("x", values.shape)], [("y", expected.shape)], constants)
+    graph = atc_form(original)
+    assert_ready(graph, original)
+    assert steps(graph) <= {1}
+    np.testing.assert_array_equal(opened(graph, tmp_path / "graph.onnx").run({"x": values})["y"], expected)
+
+
+def steps(graph):
+    """All that the graph's Slices have."""
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.graph.initializer}
+    slices = (node for node in graph.graph.node if node.op_type == "Slice")
+    return {int(step) for node in slices for step in (constants[node.input[4]] if len(node.input) > 4 else [1])}
+
+
 @pytest.mark.parametrize("name", ["blazepose_detector", "blazepose_landmarks"])
 def test_a_picture_network_gives_the_same_numbers(name, tmp_path):
     original = onnx.load(pulled(name))
     graph = atc_form(original)
     assert_ready(graph, original)
     assert not {"Cast", "Identity"} & {node.op_type for node in graph.graph.node}
+    assert subnormal(graph) == 0 < subnormal(original)
     before, after = open_model(pulled(name)), opened(graph, tmp_path / "after.onnx")
     picture = np.random.default_rng(0).integers(0, 256, before.inputs[0].shape, np.uint8)
     expected, found = before.run({"picture": picture}), after.run({"picture": picture.astype(np.float32)})
