@@ -47,9 +47,10 @@ class FrameWriter:
         """
         ring = self._ring_for(picture, takers)
         free = ring.free_slots() if ring else []
-        if ring is None or not free:
+        slot = ring.claim(free) if ring else None
+        if ring is None or slot is None:
             return None
-        slot, number = free[0], self.position.next_frame
+        number = self.position.next_frame
         self.position = self.position._replace(next_frame=number + 1, t_ns=picture.t_ns)
         generation = ring.write(slot, picture.pixels, self.position)
         if not self._live or len(free) > KEPT_FREE:

@@ -1,8 +1,17 @@
 """Pixels between the processes of one host: a memory-mapped ring of pictures. The bus carries slot and generation only.
 
 One file, written by capture alone, but for one byte per slot and taker: the sender sets it before it announces a picture to a taker that
-must see it, the taker clears it. A slot with such a byte set is not written. A taker that is free to miss pictures sets its own byte while
-it looks; since it may come too late, it compares the slot's generation afterwards too, and never uses what was overwritten meanwhile.
+must see it, and the taker clears it; a taker that is free to miss pictures sets its own while it looks. A slot with such a byte set is not
+written. Since such a taker may come too late, each slot also has a lock, which the sender has alone while it writes and takers share while
+they look, and a generation, which tells whose picture is in it. Nobody waits for a lock: where a taker looks, the sender takes another
+slot; where the sender writes, the taker's picture is gone.
+
+The lock is also what orders memory, on aarch64 as on x86_64, where neither Python nor numpy has a barrier. It is the kernel's (fcntl, open
+file description). Every change of it happens under a spin lock of the file's: to release that one makes visible all that was read and
+written before, to acquire it comes before all that is read and written after. So the pixels that a taker reads between its lock and its
+unlock are all of one picture, and the generation compared in between is theirs. Bytes and generations read without the lock only propose
+a slot. A message orders in the same way, by the locks of the socket: who has received it sees what was written before it was sent. The
+kernel also lets go of the locks of a process that dies.
 
 The file is allocated in full beforehand: a sparse one on a full memory disk would kill the writer in the middle of a picture.
 """
@@ -10,10 +19,13 @@ The file is allocated in full beforehand: a sparse one on a full memory disk wou
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
+import struct
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +42,8 @@ TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Fram
 PAGE = mmap.PAGESIZE
 MIN_SLOTS = 4
 DRAFT = "draft.ring"
+FLOCK = "hhqqi4x"
+"""The kernel's `struct flock` on machines of 64 bits: type, whence, start, length, process (0)."""
 NEVER = -(2**62)
 """Time of the last picture where there was none yet."""
 
@@ -76,13 +90,24 @@ _SIZES = 2 + len(Position._fields)
 class _Layout:
     """The arrays inside a ring file. `held` is uint8 [slots, takers], `generations` uint64 [slots] (0: being written)."""
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR)
+        weakref.finalize(self, os.close, self._descriptor)
+        memory = mmap.mmap(self._descriptor, 0)
         self.sizes: npt.NDArray[np.int64] = np.frombuffer(memory, np.int64, _SIZES)  # slots, bytes a slot, Position
         slots, slot_bytes = int(self.sizes[0]), int(self.sizes[1])
         self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
         held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
         self.held: npt.NDArray[np.uint8] = held.reshape(slots, len(TAKERS))
         self.pixels: Picture = np.frombuffer(memory, np.uint8, slots * slot_bytes, _header_bytes(slots)).reshape(slots, slot_bytes)
+
+    def lock(self, slot: int, kind: int) -> bool:
+        """Get a slot's lock alone (fcntl.F_WRLCK) or with others (F_RDLCK), or let go of it (F_UNLCK); False where others have it."""
+        try:
+            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, struct.pack(FLOCK, kind, os.SEEK_SET, slot, 1, 0))
+        except BlockingIOError:
+            return False
+        return True
 
 
 class RingWriter:
@@ -96,7 +121,7 @@ class RingWriter:
         self.path = ring_path(folder, number)
         self.slot_bytes = _pages(slot_bytes)
         self.slots = _allocate(self.path, slots, self.slot_bytes, start)
-        self._layout = _open(self.path)
+        self._layout = _Layout(self.path)
         self._inode = self.path.stat().st_ino
         self._generation = 0
 
@@ -105,14 +130,19 @@ class RingWriter:
         free = np.flatnonzero(~self._layout.held.any(axis=1))
         return [int(slot) for slot in free[np.argsort(self._layout.generations[free])]]
 
+    def claim(self, slots: Iterable[int]) -> int | None:
+        """The first of these slots into which nobody looks, nor will until it is written; None where there is none."""
+        return next((slot for slot in slots if self._layout.lock(slot, fcntl.F_WRLCK)), None)
+
     def write(self, slot: int, picture: Picture, position: Position) -> int:
-        """Put a picture into a slot; returns its generation. `position` is where a restarted capture would go on."""
+        """Put a picture into a claimed slot; returns its generation. `position` is where a restarted capture would go on."""
         layout = self._layout
         layout.generations[slot] = 0
         np.copyto(layout.pixels[slot, : picture.size].reshape(picture.shape), picture)
         self._generation += 1
         layout.generations[slot] = self._generation
         layout.sizes[2:] = position
+        layout.lock(slot, fcntl.F_UNLCK)
         return self._generation
 
     def keep(self, position: Position) -> None:
@@ -152,32 +182,40 @@ class RingReader:
         self._layout: _Layout | None = None
         for path in folder.glob("frames-*.ring"):  # the sender may not notice that a taker died if another is there at once
             with suppress(FileNotFoundError):
-                _open(path).held[:, self._taker] = 0
+                _Layout(path).held[:, self._taker] = 0
 
     @contextmanager
     def picture(self, frame: Frame) -> Iterator[Picture]:
         """The pixels of a frame, uint8 [height, width, 3] BGR, read-only, valid inside the `with` only.
 
-        Raises PictureGone on entry, or Overwritten at the end.
+        Raises PictureGone on entry. At the end, Overwritten tells of a sender that has written without asking.
         """
-        layout = self._ring(frame.ring)
-        self._check(layout, frame)  # first: the byte may already hold the slot's next picture for this taker
-        layout.held[frame.slot, self._taker] = 1
-        try:
-            self._check(layout, frame)
+        with self._locked(frame) as layout:
+            layout.held[frame.slot, self._taker] = 1
             pixels = layout.pixels[frame.slot, : frame.height_px * frame.width_px * 3].reshape(frame.height_px, frame.width_px, 3)
             pixels.flags.writeable = False
             yield pixels
             self._check(layout, frame)
-        finally:
-            layout.held[frame.slot, self._taker] = 0
 
     def release(self, frame: Frame) -> None:
         """Let go of a frame without looking at it."""
-        with suppress(PictureGone):
-            layout = self._ring(frame.ring)
-            self._check(layout, frame)
-            layout.held[frame.slot, self._taker] = 0
+        with suppress(PictureGone), self._locked(frame):
+            pass
+
+    @contextmanager
+    def _locked(self, frame: Frame) -> Iterator[_Layout]:
+        """The ring, while nobody may write into the frame's slot; at the end this taker holds that no longer."""
+        layout = self._ring(frame.ring)
+        if not layout.lock(frame.slot, fcntl.F_RDLCK):
+            raise Overwritten
+        try:
+            self._check(layout, frame)  # else the byte may hold the slot's next picture for this taker
+            try:
+                yield layout
+            finally:
+                layout.held[frame.slot, self._taker] = 0
+        finally:
+            layout.lock(frame.slot, fcntl.F_UNLCK)
 
     def _check(self, layout: _Layout, frame: Frame) -> None:
         if layout.generations[frame.slot] != frame.generation:
@@ -186,7 +224,7 @@ class RingReader:
     def _ring(self, number: int) -> _Layout:
         if number != self._number or self._layout is None:
             try:
-                self._layout = _open(ring_path(self._folder, number))
+                self._layout = _Layout(ring_path(self._folder, number))
             except FileNotFoundError:
                 raise RingGone from None
             self._number = number
@@ -216,11 +254,6 @@ def take_over(folder: Path, session_ns: int) -> tuple[int, Position]:
     for path in rings:
         path.unlink()
     return number, position
-
-
-def _open(path: Path) -> _Layout:
-    with path.open("r+b") as file:
-        return _Layout(mmap.mmap(file.fileno(), 0))
 
 
 def _pages(count: int) -> int:

@@ -118,6 +118,48 @@ def test_a_slot_is_kept_while_somebody_looks(tmp_path: Path) -> None:
     assert 3 in ring.free_slots()
 
 
+def test_who_looks_and_who_writes_keep_each_other_out(tmp_path: Path) -> None:
+    ring, detect, record = a_ring(tmp_path), RingReader(tmp_path, "detect"), RingReader(tmp_path, "record")
+    frames = [put(ring, slot, slot) for slot in range(4)]
+    with detect.picture(frames[2]), record.picture(frames[2]), record.picture(frames[3]):
+        ring.release("detect")
+        ring.release("record")
+        assert ring.claim([2, 3]) is None, "although no byte says so: the slot seemed free a moment ago"
+        assert ring.claim([2, 0, 1]) == 0
+    for reader in (detect, record):
+        with pytest.raises(Overwritten), reader.picture(frames[0]):
+            pytest.fail("shows a picture that is being overwritten")
+        reader.release(frames[0])
+    assert ring.claim([2]) == 2
+    new = put(ring, 0, 9)
+    with detect.picture(new) as seen:
+        assert (seen == 9).all()
+
+
+def test_a_slot_can_be_written_after_looking_failed(tmp_path: Path) -> None:
+    ring, reader = a_ring(tmp_path), RingReader(tmp_path, "detect")
+    old, new = put(ring, 3, 1), put(ring, 3, 2)
+    with pytest.raises(Overwritten), reader.picture(old):
+        pass
+    with pytest.raises(ZeroDivisionError), reader.picture(new):
+        _ = 1 / 0
+    assert ring.claim([3]) == 3
+
+
+def test_who_is_killed_while_it_looks_keeps_nobody_out(tmp_path: Path) -> None:
+    ring = a_ring(tmp_path)
+    frame = put(ring, 1, 1)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    taker = context.Process(target=_look_for_ever, args=(str(tmp_path), frame.slot, frame.generation, theirs), daemon=True)
+    taker.start()
+    assert ours.recv() == "looking"
+    assert ring.claim([1]) is None
+    taker.kill()
+    taker.join()
+    assert ring.claim([1]) == 1
+
+
 def test_a_slot_is_released_when_looking_fails(tmp_path: Path) -> None:
     ring, reader = a_ring(tmp_path), RingReader(tmp_path, "detect")
     with pytest.raises(ZeroDivisionError), reader.picture(put(ring, 3, 1)):
@@ -379,6 +421,54 @@ def _look(folder: str, writer: Connection) -> None:
             return
         whole += 1
     writer.send("none torn")
+
+
+def test_what_is_looked_at_stays(tmp_path: Path) -> None:
+    """A sender that asks before it writes, as fast as it can, against a taker in another process."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    reader = context.Process(target=_stare, args=(str(tmp_path), theirs), daemon=True)
+    ring = RingWriter(tmp_path, 0, MIN_SLOTS, SIDE_PX * SIDE_PX * 3)
+    pictures = [filled(value, SIDE_PX, SIDE_PX) for value in range(COLOURS)]
+    reader.start()
+    theirs.close()
+    generation, outcome = 0, NEXT
+    while outcome == NEXT:
+        slot = ring.claim(ring.free_slots())
+        assert slot is not None
+        generation = ring.write(slot, pictures[(generation + 1) % COLOURS], BEGINNING)
+        if ours.poll() and (outcome := ours.recv()) == NEXT:
+            ours.send((slot, generation))
+    reader.join()
+    assert outcome == "all stayed"
+
+
+def _stare(folder: str, writer: Connection) -> None:
+    """Look at pictures for as long as it takes to overwrite them several times, if that were possible."""
+    ring = RingReader(Path(folder), "detect")
+    whole = 0
+    while whole < 50:
+        writer.send(NEXT)
+        slot, generation = writer.recv()
+        entered = False
+        try:
+            with ring.picture(frame_of_ring(0, slot, generation, SIDE_PX, SIDE_PX)) as picture:
+                entered = True
+                good = all((picture[::16] == generation % COLOURS).all() for _ in range(100))
+        except Overwritten:
+            good = not entered  # it may be gone before, but not while it is looked at
+        else:
+            whole += 1
+        if not good:
+            writer.send(f"a picture changed while it was looked at, after {whole} that did not")
+            return
+    writer.send("all stayed")
+
+
+def _look_for_ever(folder: str, slot: int, generation: int, test: Connection) -> None:
+    with RingReader(Path(folder), "detect").picture(frame_of_ring(0, slot, generation, HEIGHT_PX, WIDTH_PX)):
+        test.send("looking")
+        test.recv()
 
 
 def _slot_bytes() -> int:
