@@ -12,7 +12,7 @@ help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: .venv/ready          ## run the live pipeline on a real video; results in out/demo
-	@$(BIN)/poselift demo
+	@$(BIN)/poselift demo --overwrite
 
 test: .venv/tested peer board ## fetch the models, run the tests
 	@$(BIN)/poselift models pull

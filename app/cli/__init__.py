@@ -69,6 +69,9 @@ FpsOption = Annotated[
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
 UserOption = Annotated[bool, typer.Option("--user", help="Services of your own, not of the system.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, and change nothing.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Also over files that were not made from the same source. Never over what is read.")
+]
 RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whether to draw the video too.")]
 
 
@@ -132,6 +135,7 @@ def lift(
     fps: FpsOption = None,
     lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
+    overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
     """From a file to DIR/poses.npz, as fast as it goes, nothing lost; and DIR/poses.mp4.
@@ -141,7 +145,7 @@ def lift(
     """
     from app.cli.lift import lift
 
-    lift(source, out, render, fps, lifter, flip, config)
+    lift(source, out, render, fps, lifter, flip, overwrite, config)
 
 
 @cli.command()
@@ -149,12 +153,13 @@ def detect(
     source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, a folder of pictures or a recording.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="KEYPOINTS.npz", help="File for the keypoints.")],
     fps: FpsOption = None,
+    overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
     """From a video to 2D keypoints, as a custom 2D dataset in VideoPose3D's format."""
     from app.cli.detect import detect
 
-    detect(source, out, fps, config)
+    detect(source, out, fps, overwrite, config)
 
 
 @cli.command()
@@ -166,12 +171,13 @@ def evaluate(
     subjects: Annotated[str, typer.Option("--subjects", metavar="S1,S5,...", help="Whom to evaluate.")] = "S9,S11",
     flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
     json_path: Annotated[Optional[Path], typer.Option("--json", metavar="FILE", help="File for the same figures.")] = None,
+    overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Measure a lifter by the published protocols, by action, on a dataset that you have."""
     from app.cli.evaluate import evaluate
 
-    evaluate(dataset, keypoints, positions, subjects, lifter, flip, json_path, config)
+    evaluate(dataset, keypoints, positions, subjects, lifter, flip, json_path, overwrite, config)
 
 
 @cli.command()
@@ -179,12 +185,13 @@ def export(
     recording: Annotated[Path, typer.Argument(metavar="SESSION.mcap", help="A recording, closed or not.")],
     out: OutOption,
     render: RenderOption = True,
+    overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
     """From a recording to DIR/poses.npz and DIR/poses.mp4."""
     from app.cli.export import export
 
-    export(recording, out, render, config)
+    export(recording, out, render, overwrite, config)
 
 
 @cli.command()
@@ -230,11 +237,11 @@ def doctor(config: ConfigOption = None) -> None:
 
 
 @cli.command()
-def demo(out: OutOption = Path("out/demo"), config: ConfigOption = None) -> None:
+def demo(out: OutOption = Path("out/demo"), overwrite: OverwriteOption = False, config: ConfigOption = None) -> None:
     """Run the live pipeline on a real video at its own pace, and show what came out."""
     from app.cli.demo import demo
 
-    demo(out, config)
+    demo(out, overwrite, config)
 
 
 @models_cli.command("list")
@@ -260,6 +267,7 @@ def models_convert(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="File for the lifter.")],
     causal: Annotated[bool, typer.Option("--causal", help="It was trained as a causal network; the file does not say.")] = False,
     rate: Annotated[str, typer.Option("--rate", metavar="HZ", help="Frames a second of what it was trained on; Human3.6M has 50.")] = "50",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """From a VideoPose3D checkpoint to a lifter, for `poselift lift --lifter` and `lift.model`.
 
@@ -269,7 +277,7 @@ def models_convert(
     """
     from app.cli.models import convert_model
 
-    convert_model(checkpoint, architecture, causal, rate, out)
+    convert_model(checkpoint, architecture, causal, rate, out, overwrite)
 
 
 @models_cli.command("atc")
@@ -284,6 +292,7 @@ def models_atc(
     out: Annotated[
         Optional[Path], typer.Option("-o", "--out", metavar="DIR", help="Folder for all of it. Default: om/CHIP.", show_default=False)
     ] = None,
+    overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Prepare every network in use for an Ascend NPU, and convert it where CANN's `atc` is.
@@ -293,7 +302,7 @@ def models_atc(
     """
     from app.cli.atc import atc
 
-    atc(soc, slots, out, config)
+    atc(soc, slots, out, overwrite, config)
 
 
 @service_cli.command("install")

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from app.atomic import replacing
+from app.cli.outputs import keep_apart
 from app.cli.screen import say
 from app.config import Config, load
 from app.errors import UserError
 from models import store
-from models.backends.om_card import OmCard, card_path, write_card
+from models.backends.om_card import OmCard, card_path, read_card, write_card
 from models.errors import ModelError
 from models.lifting.lifter_metadata import LifterMetadata
 
@@ -31,13 +32,15 @@ class Network(NamedTuple):
     command: Sequence[str]
 
 
-def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], config_path: Optional[Path]) -> None:
+def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], overwrite: bool, config_path: Optional[Path]) -> None:
     """Write the folder; run ATC where it is on the path."""
     config = load(config_path)
     soc = _chip(soc)
     people = slots or config.lift.slots
     folder = out or Path("om") / soc
-    networks = {name: _network(name, path, rows, soc) for name, path, rows in _in_use(config, people)}
+    in_use = _in_use(config, people)
+    _check_outputs(folder, [name for name, _, _ in in_use], [path for _, path, _ in in_use], overwrite)
+    networks = {name: _network(name, path, rows, soc) for name, path, rows in in_use}
     _write(folder, networks, soc)
     say(f"wrote {folder}: {', '.join(networks)}, each as .onnx with its card .json, and {SCRIPT}; the lifter is for {_people(people)}")
     if shutil.which("atc"):
@@ -84,6 +87,24 @@ def _in_use(config: Config, people: int) -> list[tuple[str, Path, Optional[int]]
     if lifter.suffix.lower() != ".onnx" or not lifter.is_file():
         raise UserError(f"lift.model: {lifter} is no .onnx file to convert; name one, or null for poselift's own")
     return [*pulled, ("lifter", lifter, people)]
+
+
+def _check_outputs(folder: Path, names: Sequence[str], read: Sequence[Path], overwrite: bool) -> None:
+    """Raise UserError where the networks that are read would be written over, or files in a folder that has no card of ours."""
+    cards = [card_path(folder / f"{name}.om") for name in names]
+    files = [card.with_suffix(ending) for card in cards for ending in (".om", ".onnx", ".json", ".atc.log")]
+    for file in (*files, folder / SCRIPT):
+        keep_apart(file, read)
+        if file.exists() and not overwrite and not any(map(_is_card, cards)):
+            raise UserError(f"{file}: not written by 'models atc'; name another folder with -o, or give --overwrite")
+
+
+def _is_card(path: Path) -> bool:
+    try:
+        read_card(path)
+    except ModelError:
+        return False
+    return True
 
 
 def _network(name: str, path: Path, people: Optional[int], soc: str) -> Network:

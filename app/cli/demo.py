@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from app.cli.lift import finish
+from app.cli.outputs import claim
 from app.cli.results import shots_of, write_poses_of, write_video_of
 from app.cli.screen import console
 from app.cli.up import live
@@ -16,18 +17,21 @@ from models import store
 CLIP = "demo_clip"
 
 
-def demo(out: Path, config_path: Optional[Path]) -> None:
+def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     """Fetch what is missing, run, write DIR/session.mcap, DIR/poses.npz and DIR/demo.mp4, and say what was measured."""
     config = load(config_path)
     store.pull(config.models_path(), say=console.print)
     clip = store.path_of(CLIP, config.models_path())
     record = {"folder": str(out.absolute()), "name": "session", "start": True}
     config = config.changed(mode="live", capture={"source": str(clip)}, record=record)
-    recording = out / "session.mcap"
+    recording, video = out / "session.mcap", out / "demo.mp4"
+    made_from = str(recording.absolute())
+    claim([recording], str(clip), config_path, overwrite=overwrite)
+    claim([out / "poses.npz", video], made_from, overwrite=overwrite)
     prepare(recording, overwrite=True)
     run = live(config)
-    write_poses_of(recording, out, config)
-    write_video_of(recording, out / "demo.mp4", config, shots_of(recording))
+    write_poses_of(recording, out, config, made_from)
+    write_video_of(recording, video, config, shots_of(recording), made_from)
     print(f"recorded to {recording}: every message and picture of the run")
     for line in run.tally.lines():
         print(line)

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.atomic import scratch
 from app.cli.lift import finish, given, run_file
+from app.cli.outputs import claim
 from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
 from app.config import load
@@ -19,11 +20,12 @@ from app.recording.reader import read
 from workers.sources import file_source
 
 
-def detect(source: str, out: Path, fps: Optional[float], config_path: Optional[Path]) -> None:
+def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config_path: Optional[Path]) -> None:
     """Write the keypoints of the most prominent person of each frame."""
     source = file_source(source)
     if out.suffix.lower() != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
+    claim([out], source, config_path, overwrite=overwrite)
     make_folder(out.parent)
     with scratch(out.parent) as folder:
         config = load(config_path).changed(
@@ -40,6 +42,7 @@ def detect(source: str, out: Path, fps: Optional[float], config_path: Optional[P
         keypoints = np.full((frames, 17, 3), np.nan, np.float32)
         for pose in poses:
             keypoints[pose.frame] = pose.keypoints[0] if len(pose.person) else np.nan
-        write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)])
+        clip = Clip(clip_name(Path(source)), keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)
+        write_keypoints(out, [clip], source)
     say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
     finish(run, "kept: what was done until then")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rich.table import Table
 
 from app.atomic import replacing
+from app.cli.outputs import claim
 from app.cli.results import make_folder
 from app.cli.screen import ProgressBar, console, say
 from app.config import Config, load
@@ -42,6 +43,7 @@ def evaluate(
     lifter: Optional[Path],
     flip: bool,
     json_path: Optional[Path],
+    overwrite: bool,
     config_path: Optional[Path],
 ) -> None:
     """Lift every trial, and print its errors by action; write them to `json_path` too."""
@@ -50,6 +52,8 @@ def evaluate(
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
+    if json_path:
+        claim([json_path], str(keypoints.absolute()), positions, lifter, config_path, overwrite=overwrite)
     chosen = list(dict.fromkeys(subject.strip() for subject in subjects.split(",")))
     with closing(open_lifter(config)) as network:
         whole = new_whole(network, config, flip)
@@ -65,6 +69,7 @@ def evaluate(
         "dataset": dataset,
         "subjects": chosen,
         "keypoints": str(keypoints),
+        "source": str(keypoints.absolute()),
         "lifter": config.lift.model or "poselift's own",
         "flip": flip,
         "body_height_m": config.lift.body_height_m,

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.atomic import scratch
 from app.cli.drive import Run, drive
+from app.cli.outputs import claim
 from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
@@ -36,18 +37,31 @@ DEFAULT_FPS = 30.0
 """Of keypoints that come without a rate."""
 
 
-def lift(source: str, out: Path, draw: bool, fps: Optional[float], lifter: Optional[Path], flip: bool, config_path: Optional[Path]) -> None:
+def lift(
+    source: str,
+    out: Path,
+    draw: bool,
+    fps: Optional[float],
+    lifter: Optional[Path],
+    flip: bool,
+    overwrite: bool,
+    config_path: Optional[Path],
+) -> None:
     """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
     source = file_source(source)
     is_keypoints = Path(source).suffix.lower() == ".npz"
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
+    clips = read_keypoints(Path(source)) if is_keypoints else []
+    folders = [out / clip.name for clip in clips] or [out]
+    results = ["poses.npz", *(["poses.mp4"] if draw else []), *([] if clips else [f"{LOG}.mcap"])]
+    claim((folder / name for folder in folders for name in results), source, lifter, config_path, overwrite=overwrite)
     with closing(open_lifter(config)) as network:
         whole = new_whole(network, config, flip)
         with closing(whole) if whole else nullcontext():
             if is_keypoints:
-                lift_keypoints(Path(source), out, draw, fps, config, network, whole)
+                lift_keypoints(clips, source, out, draw, fps, config, network, whole)
             elif whole:
                 lift_whole_video(source, out, draw, fps, config, whole)
     if not is_keypoints and not whole:  # with the network of the worker's own
@@ -60,9 +74,9 @@ def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config:
     config = config.changed(capture={"source": source, **given(fps)}, record=record)
     run = run_file(config, out, "lifting", fps)
     log = out / f"{LOG}.mcap"
-    write_poses_of(log, out, config)
+    write_poses_of(log, out, config, source)
     if draw and run.tally.lifted:
-        write_video_of(log, out / "poses.mp4", config, _shots(config))
+        write_video_of(log, out / "poses.mp4", config, _shots(config), source)
     kept = sum(1 for _ in poses_of(log))
     if kept < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{out}: the disk is full")
@@ -89,9 +103,9 @@ def lift_whole_video(source: str, out: Path, draw: bool, fps: Optional[float], c
             record_with_poses(recording, poses, log)
         except RecordingFull as error:
             run = run._replace(failure=run.failure or str(error))
-    write_poses_of(log, out, config)
+    write_poses_of(log, out, config, source)
     if draw and poses:
-        write_video_of(log, out / "poses.mp4", config, _shots(config))
+        write_video_of(log, out / "poses.mp4", config, _shots(config), source)
     finish(run, f"kept: the {sum(1 for _ in poses_of(log))} frames done until then")
 
 
@@ -125,10 +139,16 @@ def finish(run: Run, kept: str) -> None:
 
 
 def lift_keypoints(
-    source: Path, out: Path, draw: bool, fps: Optional[float], config: Config, network: Model, whole: Optional[WholeSequence]
+    clips: list[Clip],
+    source: str,
+    out: Path,
+    draw: bool,
+    fps: Optional[float],
+    config: Config,
+    network: Model,
+    whole: Optional[WholeSequence],
 ) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
-    clips = read_keypoints(source)
     if fps is not None and all(clip.fps for clip in clips):
         raise UserError(f"--fps {fps:g}: {source} states its own rate, {clips[0].fps:g} frames a second; leave --fps out")
     make_folder(out)
@@ -139,10 +159,10 @@ def lift_keypoints(
             poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(network, config, seen, bar))
             folder = out / clip.name
             folder.mkdir(parents=True, exist_ok=True)
-            write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m)
+            write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m, source=source)
             if draw:
                 frames = ((None, pose, pose.t_ns) for pose in poses)
-                render(frames, folder / "poses.mp4", rate, body_height_m=config.lift.body_height_m)
+                render(frames, folder / "poses.mp4", rate, body_height_m=config.lift.body_height_m, source=source)
     say(f"wrote {len(clips)} videos' poses to {out}")
 
 

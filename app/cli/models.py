@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Optional
@@ -9,6 +10,7 @@ from typing import Optional
 from rich.table import Table
 
 from app.atomic import replacing
+from app.cli.outputs import checkpoint_source, claim
 from app.cli.screen import console, say
 from app.config import load
 from app.errors import UserError
@@ -28,7 +30,7 @@ def pull_models(config_path: Optional[Path]) -> None:
     _print(store.pull(load(config_path).models_path(), say=console.print))
 
 
-def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, out: Path) -> None:
+def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, out: Path, overwrite: bool) -> None:
     """Write a VideoPose3D checkpoint as a lifter of ours."""
     widths, rate_hz = _widths(architecture), _rate_hz(rate)
     if out.suffix.lower() != ".onnx":
@@ -37,6 +39,9 @@ def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, 
         from models.convert.videopose3d import convert
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
+    if checkpoint.is_file():  # else the conversion says what is wrong with it
+        source = checkpoint_source(checkpoint.name, hashlib.sha256(checkpoint.read_bytes()).hexdigest())
+        claim([out], source, checkpoint, overwrite=overwrite)
     model = convert(checkpoint, widths, causal, rate_hz)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     try:

@@ -34,18 +34,19 @@ class Shot(NamedTuple):
     pixels: Optional[Picture]
 
 
-def write_poses_of(recording: Path, out: Path, config: Config) -> None:
-    """Write DIR/poses.npz."""
+def write_poses_of(recording: Path, out: Path, config: Config, source: str) -> None:
+    """Write DIR/poses.npz, which says that it was made from `source`."""
     path = out / "poses.npz"
-    rows = write_poses(path, poses_of(recording), fps=rate_of(recording), body_height_m=config.lift.body_height_m)
+    rows = write_poses(path, poses_of(recording), fps=rate_of(recording), body_height_m=config.lift.body_height_m, source=source)
     say(f"wrote {path}: {rows} poses")
 
 
-def write_video_of(recording: Path, video: Path, config: Config, shots: Iterator[Shot]) -> None:
+def write_video_of(recording: Path, video: Path, config: Config, shots: Iterator[Shot], source: str) -> None:
     """Draw every picture with its poses; one that the live run skipped shows those before it."""
     with ProgressBar("drawing", None) as bar:
-        frames, longest_s = _drawn(poses_of(recording), shots), longest_s_of(recording)
-        render(frames, video, rate_of(recording), lambda: bar.advance(1), body_height_m=config.lift.body_height_m, longest_s=longest_s)
+        frames, longest_s, rate = _drawn(poses_of(recording), shots), longest_s_of(recording), rate_of(recording)
+        height_m = config.lift.body_height_m
+        render(frames, video, rate, lambda: bar.advance(1), body_height_m=height_m, longest_s=longest_s, source=source)
     say(f"wrote {video}")
 
 

@@ -17,7 +17,7 @@ from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}
 
 
-def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_m: float) -> int:
+def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_m: float, source: str = "") -> int:
     """Write the poses of one stream to `path`; how many rows.
 
     With K rows, one per (frame, person) in the order of `poses`:
@@ -31,7 +31,8 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
       as the body height; NaN where it is not known;
     - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;
     - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
-    - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`.
+    - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`;
+    - `source`: the file or the folder that the poses were made from.
 
     The file is there as a whole or not at all.
     """
@@ -64,5 +65,6 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
             height=np.int64(height_px),
             body_height_m=np.float64(body_height_m),
             schema=np.int64(SCHEMA),
+            source=np.array(source),
         )
     return len(frames)

@@ -23,6 +23,9 @@ MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
 """Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel is
 as high, and between half and all of that wide."""
 
+MADE_FROM = "made by poselift from "
+"""So begins a video's comment; what the poses were made from follows."""
+
 _TICKS_PER_S = 90_000
 _MOST_TICKS = 2**31 - 1
 """Of one picture in MP4: 6.6 hours. Where one lasts longer, the clock ticks slower."""
@@ -44,12 +47,14 @@ def render(
     *,
     body_height_m: float = 1.7,
     longest_s: float = 0.0,
+    source: str = "",
 ) -> int:
     """Write the video, one picture per frame and at the frame's time; how many. `fps` is the source's nominal rate, 0 where unknown.
 
-    `longest_s` is the longest time between two frames, to be known where it may be hours. `progress` is called after every frame. Where a
-    frame has no picture, the keypoints are drawn on a plain panel. A picture of another size than the first is fitted into its place. The
-    file is there as a whole or not at all. Raises UserError where there are no frames.
+    `longest_s` is the longest time between two frames, to be known where it may be hours. `source` is what the poses were made from; the
+    file's comment says so. `progress` is called after every frame. Where a frame has no picture, the keypoints are drawn on a plain panel.
+    A picture of another size than the first is fitted into its place. The file is there as a whole or not at all. Raises UserError where
+    there are no frames.
     """
     fps = fps or _DEFAULT_FPS
     longest_s = max(longest_s, 1 / fps)
@@ -57,6 +62,8 @@ def render(
     options = {"movflags": "faststart", "video_track_timescale": str(ticks_per_s)}
     drawn = 0
     with replacing(path) as part, av.open(str(part), "w", format="mp4", options=options) as container:
+        if source:
+            container.metadata["comment"] = f"{MADE_FROM}{source}"
         stream: Any = None
         last_pts = -1
         for canvas, t_s in draw(frames, body_height_m):

@@ -1,8 +1,8 @@
 """2D keypoints as npz files: VideoPose3D's custom dataset, read and written, and the raw detections of its Detectron2 script, read.
 
 A custom dataset holds `positions_2d` = {video: {"custom": [float [T, 17, 2 or 3]]}} (COCO order, px) and `metadata` with the joints' layout
-and `video_metadata` = {video: {"w", "h"}}. Ours adds "fps" there, and `confidence` = {video: float32 [T, 17]}, which other readers
-pass over.
+and `video_metadata` = {video: {"w", "h"}}. Ours adds "fps" there, and `confidence` = {video: float32 [T, 17]} and `source`, the file
+that they were made from, which other readers pass over.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def clip_name(source: Path) -> str:
     return _fit(source.resolve().name if source.is_dir() else source.stem)
 
 
-def write_keypoints(path: Path, clips: Sequence[Clip]) -> dict[str, int]:
-    """Write a custom dataset; for each video, the number of frames in which nobody was seen.
+def write_keypoints(path: Path, clips: Sequence[Clip], source: str = "") -> dict[str, int]:
+    """Write a custom dataset; for each video, the number of frames in which nobody was seen. `source`: what they were made from.
 
     The format has no word for nobody: in such frames the keypoints are interpolated linearly between the frames around, as upstream's own
     script does, and only `confidence` (0) tells. Raises UserError for a video with nobody in any frame, and for an unfit name.
@@ -83,6 +83,7 @@ def write_keypoints(path: Path, clips: Sequence[Clip]) -> dict[str, int]:
             positions_2d=np.array({clip.name: {"custom": [filled(clip.keypoints)[..., :2]]} for clip in clips}, object),
             metadata=np.array({**layout, "video_metadata": sizes}, object),
             confidence=np.array({clip.name: clip.keypoints[..., 2] for clip in clips}, object),
+            source=np.array(source),
         )
     return {clip.name: int(_unseen(clip.keypoints).sum()) for clip in clips}
 

@@ -91,7 +91,7 @@ def settings(folder, **tree):
 def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_commands(path, capsys):
     originals = {name: onnx.load(pulled(name)) for name in NAMES}
     put_atc(path)
-    atc("Ascend310B4", 2, None, None)
+    atc("Ascend310B4", 2, None, False, None)
     folder = Path("om/Ascend310B4")
     assert {of.name for of in folder.iterdir()} == {
         "convert.sh",
@@ -117,7 +117,7 @@ def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_
 
 
 def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, capsys):
-    atc("Ascend310", None, Path("out"), None)
+    atc("Ascend310", None, Path("out"), False, None)
     said = capsys.readouterr().err.splitlines()
     assert said[1:] == [
         "there is no atc here: copy out to where CANN's toolkit is, and type there: sh convert.sh",
@@ -143,7 +143,7 @@ def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, caps
 def test_what_atc_says_when_it_fails_is_kept_and_told(code, path, small):
     put_atc(path, f"#!/bin/sh\necho 'ATC run failed'\necho '{code}: Value [x] is invalid.'\nexit 255\n")
     with pytest.raises(UserError) as failure:
-        atc("Ascend310", None, Path("out"), None)
+        atc("Ascend310", None, Path("out"), False, None)
     assert str(failure.value) == (
         f"atc left with code 255 for blazepose_detector ({code}: Value [x] is invalid.); "
         "what it said is in out/blazepose_detector.atc.log, its own log under ~/ascend/log"
@@ -154,24 +154,24 @@ def test_what_atc_says_when_it_fails_is_kept_and_told(code, path, small):
 def test_an_atc_that_makes_nothing_has_failed(path, small):
     put_atc(path, "#!/bin/sh\nexit 0\n")
     with pytest.raises(UserError, match=r"atc wrote no blazepose_detector\.om for blazepose_detector; "):
-        atc("Ascend310", None, Path("out"), None)
+        atc("Ascend310", None, Path("out"), False, None)
 
 
 def test_what_was_converted_from_something_else_does_not_stay_beside_the_new_card(path, small, capsys):
-    atc("Ascend310", None, Path("out"), None)
+    atc("Ascend310", None, Path("out"), False, None)
     for name in NAMES:
         (Path("out") / f"{name}.om").write_bytes(b"converted")
-    atc("Ascend310", None, Path("out"), None)
+    atc("Ascend310", None, Path("out"), False, None)
     assert {of.stem for of in Path("out").glob("*.om")} == {*NAMES}
     capsys.readouterr()
-    atc("Ascend310", 3, Path("out"), None)
+    atc("Ascend310", 3, Path("out"), False, None)
     assert {of.stem for of in Path("out").glob("*.om")} == {*NAMES} - {"lifter"}
     assert "removed out/lifter.om: it was converted from something else" in capsys.readouterr().err
 
 
 def test_the_config_names_the_lifter_and_the_people(path, small):
     onnx.save(build(random_lifter((3, 3), 8, 20), {**METADATA, "flip": "no"}), "other.onnx")
-    atc("Ascend310", None, Path("out"), settings(small, lift={"model": "other.onnx", "slots": 3}))
+    atc("Ascend310", None, Path("out"), False, settings(small, lift={"model": "other.onnx", "slots": 3}))
     card = read_card(Path("out/lifter.om"))
     assert [tensor.shape for tensor in card.inputs] == [(3, 20), (3,), (3, 1, 1), (3, 3, 20), (3, 7, 8)]
     assert card.metadata["flip"] == "no"
@@ -188,25 +188,25 @@ def test_the_config_names_the_lifter_and_the_people(path, small):
 def test_a_chip_that_is_not_known_is_told(soc, own, message, path, small, monkeypatch):
     monkeypatch.setattr(command, "_own_chip", lambda: own)
     with pytest.raises(UserError, match=f"^{re.escape(message)}"):
-        atc(soc, None, None, None)
+        atc(soc, None, None, False, None)
     assert not Path("om").exists()
 
 
 def test_a_board_converts_for_itself(path, small, monkeypatch):
     monkeypatch.setattr(command, "_own_chip", lambda: "Ascend310B1")
-    atc(None, None, None, None)
+    atc(None, None, None, False, None)
     assert read_card(Path("om/Ascend310B1/lifter.om")).soc == "Ascend310B1"
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(path, small):
     Path("file").write_text("here")
     with pytest.raises(UserError, match=r"^file/out: cannot be written \(.*\); name another folder with -o$"):
-        atc("Ascend310", None, Path("file/out"), None)
+        atc("Ascend310", None, Path("file/out"), False, None)
 
 
 def test_models_that_are_not_pulled_are_one_line(path, tmp_path):
     with pytest.raises(ModelError, match=r"blazepose_detector\.onnx: this file is missing; type: poselift models pull$"):
-        atc("Ascend310", None, None, settings(tmp_path, models_folder=str(tmp_path / "none")))
+        atc("Ascend310", None, None, False, settings(tmp_path, models_folder=str(tmp_path / "none")))
 
 
 def test_a_missing_package_is_one_line(path, small, monkeypatch):
@@ -215,7 +215,7 @@ def test_a_missing_package_is_one_line(path, small, monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"^the conversion needs the package 'onnx'; type: pip install 'poselift\[convert\]'$"):
-        atc("Ascend310", None, None, None)
+        atc("Ascend310", None, None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_lifter_that_cannot_be_converted_is_one_line(content, message, path, s
     if content is not None:
         Path("other.onnx").write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
     with pytest.raises((UserError, ModelError)) as refusal:
-        atc("Ascend310", None, Path("out"), settings(small, lift={"model": "other.onnx"}))
+        atc("Ascend310", None, Path("out"), False, settings(small, lift={"model": "other.onnx"}))
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
     assert not Path("out").exists()
@@ -243,6 +243,27 @@ def test_a_lifter_that_cann_does_not_take_is_refused_before_anything_is_written(
     model.opset_import[0].version = 12
     onnx.save(model, "other.onnx")
     with pytest.raises(ModelError, match=r"^other\.onnx: CANN does not take this network, for the reason above; nothing was written$"):
-        atc("Ascend310", None, Path("out"), settings(small, lift={"model": "other.onnx"}))
+        atc("Ascend310", None, Path("out"), False, settings(small, lift={"model": "other.onnx"}))
     assert capsys.readouterr().err.startswith("lifter: the graph is of opset 12; opset 11 is what every CANN takes [ATC 5.0.4")
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_networks_that_are_read_are_never_written_over(path, small, overwrite):
+    before = {file.name: file.read_bytes() for file in small.glob("*.onnx")}
+    (small / "link").symlink_to(small)
+    for out in (small, small / "link"):
+        with pytest.raises(UserError, match=r"blazepose_detector\.onnx: this file is read, and would be lost"):
+            atc("Ascend310", None, out, overwrite, None)
+    assert {file.name: file.read_bytes() for file in small.glob("*.onnx")} == before
+
+
+def test_files_of_others_stay_where_networks_would_go(path, small):
+    (small / "out").mkdir()
+    (small / "out" / "lifter.json").write_text("somebody's own")
+    with pytest.raises(UserError, match=r"lifter\.json: not written by 'models atc'; name another folder with -o, or give --overwrite"):
+        atc("Ascend310", None, Path("out"), False, None)
+    assert (small / "out" / "lifter.json").read_text() == "somebody's own"
+    for overwrite in (True, False):  # from then on they are ours
+        atc("Ascend310", None, Path("out"), overwrite, None)
+    assert read_card(small / "out" / "lifter.om").name == "lifter"

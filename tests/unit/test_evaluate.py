@@ -61,7 +61,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(command, "open_lifter", lambda config: lifter)
         monkeypatch.setattr(command, "new_lift", lambda network, config: None if flip else lifter)
         monkeypatch.setattr(command, "new_whole", lambda network, config, flip: lifter if flip else None)
-        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", None)
+        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", False, None)
         return json.loads((tmp_path / "new" / "figures.json").read_text()), trials
 
     return evaluated
@@ -171,7 +171,7 @@ def test_a_lifter_that_looks_ahead_has_the_whole_sequence(run: Any) -> None:
 
 def test_the_shipped_lifter_does_not_flip(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--flip: poselift's own lifter is causal"):
-        command.evaluate("h36m", tmp_path, tmp_path, SUBJECTS, None, True, None, None)
+        command.evaluate("h36m", tmp_path, tmp_path, SUBJECTS, None, True, None, False, None)
 
 
 def test_the_table_has_every_action_the_height_and_what_is_missing(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,16 +186,16 @@ def test_the_table_has_every_action_the_height_and_what_is_missing(run: Any, cap
 def test_keypoints_that_the_lifter_does_not_take(tmp_path: Path) -> None:
     keypoints, positions = write(tmp_path, *contents(names=H36M_JOINTS), metadata=H36M)
     with pytest.raises(UserError, match=r"holds Human3\.6M's own joints, but lifters here take COCO's"):
-        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, False, None, None)
+        command.evaluate("h36m", keypoints, positions, SUBJECTS, None, False, None, False, None)
 
 
 def test_a_dataset_nobody_knows(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--dataset humaneva15: this dataset is not known; known are: h36m"):
-        command.evaluate("humaneva15", tmp_path, tmp_path, SUBJECTS, None, False, None, None)
+        command.evaluate("humaneva15", tmp_path, tmp_path, SUBJECTS, None, False, None, False, None)
 
 
 def test_a_frame_far_from_its_picture(tmp_path: Path) -> None:
     seen, true = contents()
     seen["S9"]["Walking"][2][:] = 1e6
     with pytest.raises(UserError, match=r"S9 Walking \(camera 58860488\): no keypoint of frame 0 is anywhere near the picture"):
-        command.evaluate("h36m", *write(tmp_path, seen, true), SUBJECTS, None, False, None, None)
+        command.evaluate("h36m", *write(tmp_path, seen, true), SUBJECTS, None, False, None, False, None)

@@ -40,9 +40,9 @@ def pose(frame: int, people: int) -> Pose3D:
 
 def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
     poses = [pose(0, 1), pose(1, 0), pose(3, 3), pose(4, 1)]
-    assert write_poses(tmp_path / "out" / "poses.npz", iter(poses), fps=25.0, body_height_m=1.8) == 5
+    assert write_poses(tmp_path / "out" / "poses.npz", iter(poses), fps=25.0, body_height_m=1.8, source="/a.mp4") == 5
     found = np.load(tmp_path / "out" / "poses.npz")
-    assert set(found.files) == {*PROMISED, "joint_names", "keypoint_names", "fps", "width", "height", "body_height_m", "schema"}
+    assert set(found.files) == {*PROMISED, "joint_names", "keypoint_names", "fps", "width", "height", "body_height_m", "schema", "source"}
     for name, (dtype, shape) in PROMISED.items():
         assert (found[name].dtype, found[name].shape) == (dtype, (5, *shape)), name
     assert found["frame"].tolist() == [0, 3, 3, 3, 4]
@@ -53,6 +53,7 @@ def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
     assert tuple(found["joint_names"]) == H36M_JOINTS
     assert tuple(found["keypoint_names"]) == COCO_KEYPOINTS
     assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, 1)
+    assert found["source"] == "/a.mp4"
 
 
 @pytest.mark.parametrize("poses", [[], [pose(0, 0), pose(1, 0)]])

@@ -1,0 +1,121 @@
+"""What a command may write: never over what it reads, and over what was made from something else only where the user asks.
+
+A result says what it was made from: `source` in an npz or json file, the comment of a video, the settings in a recording, an ONNX file's
+metadata. A file that says nothing is somebody else's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import av
+import numpy as np
+import yaml
+
+from app.errors import UserError
+from app.export.video import MADE_FROM
+from app.recording.parts import parts
+from app.recording.reader import info
+from app.redact import display_name
+from models.backends.file_metadata import file_metadata
+
+
+def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> None:
+    """Look at every file that a command is to write, before its work begins. Raises UserError where one may not be written.
+
+    source: what the results are made from, as they will say; a path is read, as are the files of `read`.
+    overwrite: whether results of another source, and files that are no results, may go.
+    """
+    files = [file for path in (Path(source), *read) if path for file in _files(path)]
+    # Resolved, as a folder that is not there yet may be left again: new/../a.mp4.
+    paths = [file for output in outputs for file in _files(output.parent.resolve() / output.name)]
+    for path in paths:
+        keep_apart(path, files)
+    for path in paths:
+        if path.is_dir():
+            raise UserError(f"{path}: a folder has the name of a result; name another place with -o")
+        if overwrite or not path.exists() or not path.stat().st_size:
+            continue
+        made_from = source_of(path)
+        if made_from is None:
+            raise UserError(f"{path}: this file is no result of poselift's that says its source; name another place, or give --overwrite")
+        if not _same_source(made_from, source):
+            raise UserError(f"{path}: this is the result of {made_from}; name another place, or give --overwrite")
+
+
+def keep_apart(output: Path, read: Iterable[Path]) -> None:
+    """Raise UserError where `output` is one of the files that are read, by whatever name, or lies in a folder of pictures that is."""
+    for file in read:
+        if _same_file(output, file):
+            raise UserError(f"{output}: this file is read, and would be lost; name another place for the results")
+        if file.is_dir() and _same_file(output.parent, file):
+            raise UserError(f"{output.parent}: the pictures are read from this folder; name another for the results")
+
+
+def source_of(path: Path) -> Optional[str]:
+    """What a result was made from; None where it does not say."""
+    told = _TOLD.get(path.suffix.lower())
+    try:
+        source = told(path) if told else None
+    except Exception:  # whatever it is, it is no result of ours
+        return None
+    return source if isinstance(source, str) and source else None
+
+
+def checkpoint_source(name: str, sha256: str) -> str:
+    """What a converted network says of its source: it may be given away, so no path."""
+    return f"{name} (sha256 {sha256[:12]})"
+
+
+def _npz(path: Path) -> Any:
+    with np.load(path, allow_pickle=False) as file:
+        return file["source"].item()
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_bytes())["source"]
+
+
+def _video(path: Path) -> Any:
+    with av.open(f"file:{path}", "r") as file:
+        before, _, source = file.metadata["comment"].partition(MADE_FROM)
+        return None if before else source
+
+
+def _recording(path: Path) -> Any:
+    return yaml.safe_load(info(path)["config"])["capture"]["source"]
+
+
+def _network(path: Path) -> Any:
+    metadata = file_metadata(path)
+    return checkpoint_source(metadata["source"], metadata["source_sha256"])
+
+
+_TOLD: dict[str, Callable[[Path], Any]] = {
+    ".npz": _npz,
+    ".json": _json,
+    ".mp4": _video,
+    ".mcap": _recording,
+    ".onnx": _network,
+}
+
+
+def _same_source(made_from: str, source: str) -> bool:
+    if made_from in (source, display_name(source)):  # a recording holds no secrets
+        return True
+    return Path(made_from).is_absolute() and Path(made_from).resolve() == Path(source).resolve()
+
+
+def _files(path: Path) -> list[Path]:
+    """A recording is all of its parts."""
+    return [path, *(part for part in parts(path) if part != path)] if path.suffix.lower() == ".mcap" else [path]
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
