@@ -20,8 +20,8 @@ from app.export.scene import Scene
 from app.recording.pixels import Picture
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
-"""Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel is
-as high, and between half and all of that wide."""
+"""Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel
+is as high, and between half and all of that wide."""
 
 MADE_FROM = "made by poselift from "
 """So begins a video's comment; what the poses were made from follows."""
