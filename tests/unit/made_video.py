@@ -65,12 +65,15 @@ def write_sound(path: Path) -> Path:
 
 
 def turn(path: Path, clockwise_degrees: int) -> Path:
-    """Write a display matrix into an MP4 file, as a phone does (ISO/IEC 14496-12, track header box)."""
-    one = 0x10000
-    a, b, c, d = {0: (one, 0, 0, one), 90: (0, one, -one, 0), 180: (-one, 0, 0, -one), 270: (0, -one, one, 0)}[clockwise_degrees]
+    """Have an MP4 file shown turned, as a phone does."""
+    return show_by(path, *{0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[clockwise_degrees])
+
+
+def show_by(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Write a display matrix into an MP4 file (ISO/IEC 14496-12, track header box)."""
     data = bytearray(path.read_bytes())
     begin = data.index(b"tkhd") + 4 + 40
-    matrix = np.array([a, b, 0, c, d, 0, 0, 0, 0x40000000], ">i4").tobytes()
+    matrix = np.array([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 0x40000000], ">i4").tobytes()
     data[begin : begin + len(matrix)] = matrix
     path.write_bytes(data)
     return path

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from app.config import CaptureConfig
 from app.errors import UserError
 from workers.sources import Lost, Picture, open_source
 from workers.sources.pattern import read_number
+from workers.sources.pictures import DARK, max_sample_value
 
 
 def fill(folder, names):
@@ -106,15 +109,82 @@ def test_a_jpeg_whose_pixels_are_all_there_is_whole(tmp_path):
     assert numbers(tmp_path) == [0, 1, 2]
 
 
-def test_turned_as_the_exif_says(tmp_path):
-    pixels = numbered(1)[0]
-    coded = cv2.imencode(".jpg", pixels)[1].tobytes()
-    # EXIF in an APP1 segment: a TIFF header and one entry, tag 0x0112 (orientation) = 6: turn clockwise to see it upright
-    tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+EXIF_SHOWS = {  # where the picture's first row and first column are to be seen (EXIF 2.3, 4.6.4 A, Orientation)
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+@pytest.mark.parametrize("orientation", EXIF_SHOWS)
+def test_turned_and_mirrored_as_the_exif_says(tmp_path, orientation):
+    coded = cv2.imencode(".jpg", numbered(1)[0])[1].tobytes()
+    stored = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    # EXIF in an APP1 segment: a TIFF header and one entry, tag 0x0112 (orientation)
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00" + bytes([orientation]) + bytes(6)
     segment = b"Exif\x00\x00" + tiff
     (tmp_path / "a.jpg").write_bytes(coded[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + coded[2:])
-    taken, _ = read(tmp_path)
-    assert read_number(np.ascontiguousarray(np.rot90(taken[0][0]))) == 0
+    ((shown, _),), _ = read(tmp_path)
+    first_row, first_column = EXIF_SHOWS[orientation]
+    edges = {"top": shown[0], "bottom": shown[-1], "left": shown[:, 0], "right": shown[:, -1]}
+    begins = {"left": slice(None), "top": slice(None), "right": slice(None, None, -1), "bottom": slice(None, None, -1)}
+    np.testing.assert_array_equal(edges[first_row][begins[first_column]], stored[0])
+    np.testing.assert_array_equal(edges[first_column][begins[first_row]], stored[:, 0])
+
+
+def a_tiff(pixels: np.ndarray, bits: int, **tags: int) -> bytes:
+    """An uncompressed TIFF 6.0 of one strip: pixels [height, width, 3] RGB, 12 bits packed or 16, with these tags more (as t281=4095)."""
+    height, width = pixels.shape[:2]
+    samples = pixels.reshape(height, -1).astype("<u2")
+    if bits == 12:
+        even, odd = samples[:, ::2], samples[:, 1::2]
+        samples = np.stack([even >> 4, (even & 15) << 4 | odd >> 8, odd & 255], -1).astype(np.uint8)
+    body = samples.tobytes()
+    entries = {256: width, 257: height, 258: bits, 259: 1, 262: 2, 273: 8, 277: 3, 278: height, 279: len(body)}
+    entries.update({int(name[1:]): value for name, value in tags.items()})
+    begin = 8 + len(body)
+    beyond = begin + 2 + 12 * len(entries) + 4
+    directory, values = b"", b""
+    for tag, value in sorted(entries.items()):
+        if tag in (258, 281):  # one of each colour
+            directory += struct.pack("<HHII", tag, 3, 3, beyond + len(values))
+            values += struct.pack("<3H", value, value, value)
+        else:
+            directory += struct.pack("<HHII", tag, 4, 1, value)
+    return b"II*\0" + struct.pack("<I", begin) + body + struct.pack("<H", len(entries)) + directory + bytes(4) + values
+
+
+@pytest.mark.parametrize(
+    ("bits", "white", "tags", "dark"),
+    [
+        (16, 65535, {}, False),
+        (12, 4095, {}, False),
+        (16, 4095, {"t281": 4095}, False),
+        (16, 1023, {"t281": 1023}, False),
+        (16, 4095, {}, True),
+    ],
+    ids=["16", "12 packed", "12 of 16, stated", "10 of 16, stated", "12 of 16, not stated"],
+)
+def test_depths_of_a_tiff(tmp_path, bits, white, tags, dark):
+    ramp = np.linspace(0, 1, 64)
+    rgb = np.stack([np.tile(ramp, (8, 1)), np.tile(ramp[::-1], (8, 1)), np.full((8, 64), 0.5)], -1)
+    (tmp_path / "a.tif").write_bytes(a_tiff(np.round(white * rgb), bits, **tags))
+    ((pixels, _),), source = read(tmp_path)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_allclose(pixels[..., ::-1], 255 * rgb / (16 if dark else 1), atol=1)
+    assert source.note == (f"1 of 1 pictures {DARK} (the first: a.tif)" if dark else "")
+
+
+def test_a_tiff_that_points_nowhere_says_nothing_of_its_white():
+    whole = a_tiff(np.zeros((8, 64, 3)), 16, t281=4095)
+    assert max_sample_value(whole) == 4095
+    assert [max_sample_value(whole[:length]) for length in (0, 3, 8, len(whole) - 90, len(whole) - 6)] == [0] * 5
+    assert max_sample_value(b"II*\0\xff\xff\xff\xff") == 0
 
 
 @pytest.mark.parametrize("names", [[], ["notes.txt"], [".hidden.png"]])

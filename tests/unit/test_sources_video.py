@@ -9,7 +9,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from made_video import numbered, turn, write_sound, write_video
+from av.stream import Disposition
+from made_video import numbered, show_by, turn, write_sound, write_video
 
 from app.config import CaptureConfig
 from app.errors import UserError
@@ -89,6 +90,58 @@ def test_a_turned_phone_gives_upright_pictures(tmp_path, degrees):
     for before, after in zip(stored, upright):
         np.testing.assert_array_equal(after, np.rot90(before, -degrees // 90))
         np.testing.assert_allclose(after, judge.read()[1], atol=2)
+
+
+@pytest.mark.parametrize("stored", [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)], ids=["0", "90", "180", "270"])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_display_matrix_is_heeded_pixel_by_pixel(tmp_path, stored, mirrored):
+    path = write_video(tmp_path / "a.mp4", numbered(2))
+    (before, _), _, _ = read(path)
+    a, b, c, d = (-stored[0], stored[1], -stored[2], stored[3]) if mirrored else stored
+    y, x = np.mgrid[: before.shape[0], : before.shape[1]]
+    right, down = a * x + c * y, b * x + d * y
+    expected = np.empty((np.ptp(down) + 1, np.ptp(right) + 1, 3), np.uint8)
+    expected[down - down.min(), right - right.min()] = before
+    (after, _), _, _ = read(show_by(path, a, b, c, d))
+    np.testing.assert_array_equal(after, expected)
+
+
+@pytest.mark.parametrize("default", [0, 1, 2, None])
+def test_the_stream_that_plays_by_default_is_taken(tmp_path, default):
+    """Three streams of different sizes; none of them marked: the first."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for number, size in enumerate((64, 128, 192)):
+            streams.append(container.add_stream("mpeg4", rate=25))
+            streams[-1].width, streams[-1].height = size, 128
+            streams[-1].disposition = Disposition.default if number == default else Disposition.original
+        for stream in streams:
+            for pixels in numbered(3, stream.width, 128):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
+            container.mux(stream.encode())
+    with av.open(str(path)) as container:
+        assert [bool(stream.disposition & Disposition.default) for stream in container.streams] == [n == default for n in range(3)]
+    pixels, _, source = read(path)
+    assert {picture.shape for picture in pixels} == {(128, (64, 128, 192)[default or 0], 3)}
+    assert (len(pixels), source.note) == (3, "")
+
+
+def test_a_cover_is_no_video(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        cover, film = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 64, "yuvj420p", Disposition.attached_pic
+        film.width, film.height = 192, 128
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(numbered(1, 64, 64)[0], format="bgr24")))
+        container.mux(cover.encode())
+        for pixels in numbered(3):
+            container.mux(film.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
+        container.mux(film.encode())
+    with av.open(str(path)) as container:
+        assert any(stream.disposition & Disposition.attached_pic for stream in container.streams.video)
+    pixels, _, _ = read(path)
+    assert {picture.shape for picture in pixels} == {(128, 192, 3)}
 
 
 @pytest.mark.parametrize(

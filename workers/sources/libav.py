@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.format import Flags
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -19,14 +20,10 @@ from workers.sources.picture import Pixels
 
 _ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 """From 17 on PyAV converts on all cores, which costs the detector more than it saves here."""
-_TURNS = {
-    1: cv2.ROTATE_90_COUNTERCLOCKWISE,
-    2: cv2.ROTATE_180,
-    3: cv2.ROTATE_90_CLOCKWISE,
-}
 MAX_STATED_FPS = 1000
 _NO_TIMES: Any = Flags.no_timestamps.value
 _MAY_JUMP: Any = Flags.ts_discont.value
+_STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _ROUND = 0.01
 """A pixel that is less than this off square is an encoder's rounding, not worth resampling."""
 
@@ -47,18 +44,40 @@ class Converter:
         plane: Any = picture.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         pixels: Pixels = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
-        turns = round(frame.rotation / 90) % 4
-        return cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
+        side_data: Any = frame.side_data
+        return _upright(pixels, side_data.get(Type.DISPLAYMATRIX))
+
+
+def _upright(pixels: Pixels, display_matrix: Any) -> Pixels:
+    """The picture as its display matrix shows it, turned by whole quarters and mirrored; as it is where there is none.
+
+    The matrix is (ISO/IEC 14496-12; libav's display.h) a b u, c d v, x y w: a pixel at (p, q) is shown at (a p + c q, b p + d q), but for
+    the shift.
+    """
+    if display_matrix is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(display_matrix, np.int32)[:5].tolist()
+    right, down = a, d
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        pixels = cv2.transpose(pixels)
+        right, down = c, b
+    if right < 0 or down < 0:
+        pixels = cv2.flip(pixels, -1 if right < 0 and down < 0 else int(right < 0))
+    return pixels
 
 
 def video_stream(container: InputContainer) -> Optional[VideoStream]:
-    """The first stream of moving pictures (a song's cover is none), set to decode on one thread without delay; None without any."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            stream.thread_type = "SLICE"
-            stream.codec_context.thread_count = 1
-            return stream
-    return None
+    """The stream of moving pictures that the file plays by default, else the first, set to decode on one thread without delay.
+
+    None without any: a song's cover and thumbnails are none.
+    """
+    moving = [stream for stream in container.streams.video if not stream.disposition & _STILL]
+    if not moving:
+        return None
+    stream = next((stream for stream in moving if stream.disposition & Disposition.default), moving[0])
+    stream.thread_type = "SLICE"
+    stream.codec_context.thread_count = 1
+    return stream
 
 
 def stated_rate(container: InputContainer, stream: VideoStream) -> Fraction:

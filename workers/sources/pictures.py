@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
@@ -22,7 +23,9 @@ from workers.sources.paths import path_of
 from workers.sources.picture import Lost, Picture, Pixels
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+DARK = "use only the lowest 12 of their 16 bits and look black: write them over the whole range, or state MaxSampleValue in a TIFF"
 _DEFAULT_FPS = 30.0
+_MAX_SAMPLE_VALUE = 281
 _END_OF_JPEG = b"\xff\xd9"
 _NOT_WHOLE = re.compile(rb"Corrupt JPEG data(?!: \d extraneous bytes before marker 0xd9)|TIFF_Error")
 """What decoders say of a picture that they make up in part. A few bytes between a JPEG's last pixel and its end, as some cameras leave
@@ -44,7 +47,7 @@ class PictureFolder:
             raise UserError(f"{self.name}: no permission to read this folder; check its owner and mode") from None
         if not self._paths:
             raise UserError(f"{self.name}: no pictures in this folder; it needs files ending in {', '.join(ENDINGS)}")
-        if all(_read(path) is None for path in self._paths):
+        if all(_read(path).pixels is None for path in self._paths):
             raise UserError(f"{self.name}: none of the {len(self._paths)} pictures in this folder can be read; check {self._paths[0].name}")
         self.frames: Optional[int] = len(self._paths)
 
@@ -52,16 +55,21 @@ class PictureFolder:
         """The pictures; one that cannot be read whole is left out, its number and time stay empty, and `note` says so."""
         period = 1 / Fraction(str(self.fps))
         unread: list[str] = []
+        dark: list[str] = []
         for number, path in enumerate(self._paths):
-            pixels = _read(path)
+            pixels, is_dark = _read(path)
+            if is_dark:
+                dark.append(path.name)
             if pixels is None:
                 unread.append(path.name)
-                self.note = (
-                    f"{len(unread)} of {len(self._paths)} pictures could not be read whole and are left out (the first: {unread[0]})"
-                )
                 yield Lost(1, DAMAGED)
             else:
                 yield Picture(pixels, int(number * period * 10**9))
+        self.note = "; ".join(
+            f"{len(names)} of {len(self._paths)} pictures {what} (the first: {names[0]})"
+            for names, what in ((unread, "could not be read whole and are left out"), (dark, DARK))
+            if names
+        )
 
     def close(self) -> None:
         """Nothing is held."""
@@ -77,17 +85,46 @@ def _natural(path: Path) -> Any:
     return [int(part) if place % 2 else part.casefold() for place, part in enumerate(parts)], path.name
 
 
-def _read(path: Path) -> Optional[Pixels]:
-    """The picture; None where it cannot be read, or not whole."""
+class _Read(NamedTuple):
+    """What is in a file."""
+
+    pixels: Optional[Pixels]
+    """None where it cannot be read, or not whole."""
+    is_dark: bool = False
+    """16 bits, of which nothing is above the lowest 12, and nothing says why."""
+
+
+def _read(path: Path) -> _Read:
     try:
         data = path.read_bytes()
         with _said() as said:  # of a JPEG that lacks its end alone, nothing is missing: so it has one here
-            pixels = cv2.imdecode(np.frombuffer(data + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR)
+            pixels = cv2.imdecode(np.frombuffer(data + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):  # OpenCV's: larger than it allows, for one
-        return None
+        return _Read(None)
     if pixels is None or _NOT_WHOLE.search(said):
-        return None
-    return np.ascontiguousarray(pixels, np.uint8)
+        return _Read(None)
+    if pixels.dtype == np.uint8:
+        return _Read(np.ascontiguousarray(pixels, np.uint8))
+    white = max_sample_value(data) or (1.0 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
+    is_dark = white == 2**16 - 1 and int(pixels.max()) < 2**12
+    return _Read(np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / white), np.uint8), is_dark)
+
+
+def max_sample_value(data: bytes) -> int:
+    """MaxSampleValue, a TIFF's own word for its white (tag 281 of TIFF 6.0); 0 where it does not say, or this is none."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return 0
+    try:
+        (begin,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, begin)
+        for entry in range(begin + 2, begin + 2 + 12 * count, 12):
+            tag, _, values, place = struct.unpack_from(f"{order}HHII", data, entry)
+            if tag == _MAX_SAMPLE_VALUE:  # two values of two bytes fit into the entry
+                return int(struct.unpack_from(f"{order}H", data, entry + 8 if values <= 2 else place)[0])
+    except struct.error:
+        pass
+    return 0
 
 
 @contextmanager
