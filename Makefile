@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON39 ?= $(shell for python in python3.9 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.9*/bin/python3.9; do \
 	"$$python" -c "import ensurepip, venv" 2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: help demo test unit check bench accuracy peer board clean
+.PHONY: headers help demo test unit check bench accuracy peer board clean
 help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -40,6 +40,9 @@ accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md and docs/rend
 peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
 
 board: .venv-board/installed .venv/wheels ## what a board has, in .venv-board, and which wheels fit one; for the tests
+
+headers: .venv/tested      ## CANN's C headers (54 MB are fetched), for the test that compares what we say of pyACL with them
+	@PYTHONPATH=. $(BIN)/python tests/cann_headers.py .venv/cann-headers
 
 clean:                     ## remove what the other targets made here
 	rm -rf .venv .venv-peer .venv-board out build *.egg-info
