@@ -1,15 +1,19 @@
-"""A network camera for tests: RTSP 1.0 (RFC 2326) on a real socket, H.264 over RTP (RFC 6184) interleaved in its TCP connection."""
+"""A network camera for tests: RTSP 1.0 (RFC 2326) on a real socket, H.264 over RTP (RFC 6184).
+
+Its RTP goes interleaved in the TCP connection, or by UDP, which it can be told to offer alone.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import itertools
+import re
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -24,15 +28,31 @@ _PAYLOAD = 1400
 
 
 class RtspServer:
-    """Listens on a port of this machine (0: a free one), serves `/live` to one client at a time. A context manager."""
+    """Listens on a port of this machine (0: a free one), serves `/live` to one client at a time. A context manager.
 
-    def __init__(self, user: str = "", password: str = "", answers: bool = True, rate: int = 50, port: int = 0) -> None:
+    With `refuses_tcp`, a status line, it sends by UDP alone; `loses` says of which RTP packets, by their number, it sends none.
+    """
+
+    def __init__(
+        self,
+        user: str = "",
+        password: str = "",
+        answers: bool = True,
+        rate: int = 50,
+        port: int = 0,
+        refuses_tcp: str = "",
+        loses: Callable[[int], bool] = lambda number: False,
+    ) -> None:
+        self._refuses_tcp, self._loses = refuses_tcp, loses
+        self._client_port = 0
         self._credentials = f"{user}:{password}" if user else ""
         self._answers, self._rate = answers, rate
         self._pictures = _coded(rate)
         self._silent, self._over = threading.Event(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind(("127.0.0.1", 0))
         self._client: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve)
         self.requests: list[str] = []
@@ -50,6 +70,7 @@ class RtspServer:
         self.hang_up()
         self._thread.join()
         self._listener.close()
+        self._datagrams.close()
 
     def fall_silent(self) -> None:
         """Send nothing more, but keep the connection."""
@@ -101,6 +122,13 @@ class RtspServer:
             lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=camera", "t=0 0", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"]
             lines += ["a=fmtp:96 packetization-mode=1", "a=control:video", ""]
             return "200 OK", "Content-Type: application/sdp\r\n", "\r\n".join(lines)
+        if method == "SETUP" and self._refuses_tcp:
+            ports = re.search(r"client_port=(\d+)", headers["transport"])
+            if not ports:
+                return self._refuses_tcp, "", ""
+            self._client_port = int(ports[1])
+            mine = self._datagrams.getsockname()[1]
+            return "200 OK", f"Session: 1\r\nTransport: RTP/AVP/UDP;unicast;{ports[0]}-{ports[1]};server_port={mine}-{mine + 1}\r\n", ""
         if method == "SETUP":
             return "200 OK", "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n", ""
         return "200 OK", "Session: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n", ""
@@ -113,12 +141,19 @@ class RtspServer:
                 for payload, last in _payloads(nal):
                     marker = 0x80 if last and place == len(nals) - 1 else 0
                     header = struct.pack(">BBHII", 0x80, marker | 96, sequence & 0xFFFF, number * CLOCK_HZ // self._rate, 1)
-                    client.sendall(struct.pack(">cBH", b"$", 0, len(header) + len(payload)) + header + payload)
+                    if not self._loses(sequence):
+                        self._send(client, header + payload)
                     sequence += 1
             self.sent_s.append(time.monotonic())
             if self._silent.wait(max(0.0, begin_s + (number + 1) / self._rate - time.monotonic())):
                 self._over.wait()
                 return
+
+    def _send(self, client: socket.socket, packet: bytes) -> None:
+        if self._client_port:
+            self._datagrams.sendto(packet, ("127.0.0.1", self._client_port))
+        else:
+            client.sendall(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
 
 
 def _request(reader: socket.SocketIO) -> tuple[str, str, dict[str, str]]:

@@ -9,13 +9,16 @@ import time
 import traceback
 from urllib.parse import quote
 
+import av
 import numpy as np
 import pytest
+from av.packet import Packet
 from rtsp_server import LOOP, RtspServer
 
 from app.config import CaptureConfig
+from app.dataflow.ledger import DAMAGED
 from app.errors import UserError
-from workers.sources import SourceLost, open_source
+from workers.sources import Lost, Picture, SourceLost, open_source
 from workers.sources.pattern import read_number
 from workers.sources.rtsp import RtspSource
 
@@ -112,6 +115,87 @@ def test_a_wrong_password():
     with RtspServer(USER, SECRET) as server:
         for credentials in ("", f"{USER}:wrong@"):
             assert "user or password refused" in refusal(server.port, credentials=credentials)
+
+
+@pytest.mark.parametrize("refusal", ["461 Unsupported Transport", "400 Bad Request"])
+def test_a_camera_that_offers_udp_only(refusal):
+    with RtspServer(refuses_tcp=refusal) as server:
+        source = opened(server.port)
+        assert (
+            source.note
+            == f"rtsp://127.0.0.1:{server.port}/live: this camera offers UDP only; what is damaged by packets lost on the way is left out"
+        )
+        assert [read_number(it.pixels) for it in itertools.islice(source, 60)] == [number % LOOP for number in range(60)]
+        source.close()
+
+
+def test_over_udp_what_was_lost_on_the_way_smears_no_picture():
+    with RtspServer(refuses_tcp="461 Unsupported Transport", loses=lambda number: number > 60 and number % 17 == 5) as server:
+        source = opened(server.port)
+        given = list(itertools.islice(source, 150))
+        source.close()
+    numbers = [read_number(it.pixels) for it in given if isinstance(it, Picture)]  # raises ValueError where one is smeared
+    steps = [(after - before) % LOOP for before, after in zip(numbers, numbers[1:])]
+    assert set(steps[:25]) == {1} and max(steps) > 1, "the next whole picture that comes, of which there is one in ten, mends it"
+    damaged = [it for it in given if isinstance(it, Lost)]
+    assert len(damaged) > 10 and set(damaged) == {Lost(1, DAMAGED)}
+
+
+def test_without_loss_tcp_is_taken():
+    with RtspServer() as server:
+        source = opened(server.port)
+        assert source.note == ""
+        source.close()
+
+
+def test_what_does_not_decode_is_counted(monkeypatch):
+    with RtspServer() as server:
+        source = opened(server.port)
+        pictures, decode = iter(source), Packet.decode
+        next(pictures)
+        broken = iter([True, True, False])
+
+        class Broken:
+            def __init__(self, packet):
+                self.packet, self.size = packet, packet.size
+
+            def decode(self):
+                if next(broken, False):
+                    raise av.InvalidDataError(1, "")
+                return decode(self.packet)
+
+        packets = source._packets
+        source._packets = (Broken(packet) for packet in packets)
+        assert list(itertools.islice(pictures, 2)) == [Lost(1, DAMAGED)] * 2
+        assert isinstance(next(pictures), Picture)
+        source.close()
+
+
+@pytest.mark.parametrize("scheme", ["RTSP", "Rtsp"])
+def test_the_scheme_in_capitals(scheme):
+    with RtspServer(USER, SECRET) as server:
+        address = f"{scheme}://{USER}:{quote(SECRET, safe='')}@127.0.0.1:{server.port}/live"
+        source = open_source(CaptureConfig(source=address))
+        assert read_number(next(iter(source)).pixels) == 0
+        source.close()
+
+
+@pytest.mark.parametrize("password", ["pa/ss", "p#ss", "p?ss", "/", "a/b@c", "12/34", "#", "a@b/c"])
+def test_special_characters_that_are_not_coded(password):
+    """Where the password ends cannot be known: no part of it is shown."""
+    with RtspServer(USER, password) as server:
+        text = refusal(server.port, credentials=f"{USER}:{password}@", timeout_s=1)
+        assert "write special characters in the user and the password as %XX: / as %2F, # as %23" in text
+        assert text.startswith(f"rtsp://***@127.0.0.1:{server.port}/live: ")
+        assert password not in text.partition(": ")[2] or len(password) == 1
+        assert server.requests == []
+
+
+def test_an_at_sign_does_no_harm():
+    with RtspServer(USER, "p@ss@") as server:
+        source = opened(server.port, credentials=f"{USER}:p@ss@@")
+        assert source.name == f"rtsp://***@127.0.0.1:{server.port}/live"
+        source.close()
 
 
 @pytest.mark.parametrize("password", ["secret", SECRET, "pass word"])

@@ -1,22 +1,28 @@
-"""A network camera by RTSP, over TCP: loss becomes delay, never a smeared picture that would be taken for a person's movement."""
+"""A network camera by RTSP: over TCP, where loss becomes delay, or over UDP where the camera offers nothing else.
+
+A smeared picture would be taken for a person's movement. So over UDP, after a loss, everything is left out until the next whole picture.
+"""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
-from typing import Optional
+from contextlib import contextmanager
+from typing import Optional, Union
 
 import av
+import av.logging
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.config import CaptureConfig
+from app.dataflow.ledger import DAMAGED
 from app.errors import UserError
 from app.redact import display_name
 from workers.sources.clocks import CameraClock
 from workers.sources.libav import Converter, rate, video_stream, why
-from workers.sources.picture import Picture, SourceLost
+from workers.sources.picture import Lost, Picture, SourceLost
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 3.0
@@ -24,13 +30,19 @@ READ_TIMEOUT_S = 3.0
 PICTURE_TIMEOUT_S = 15.0
 """So long may data come without a picture: some cameras send a whole one only every ten seconds."""
 
+_TRANSPORTS = ("tcp", "udp")
+"""In the order in which they are tried."""
 _OPTIONS = {
-    "rtsp_transport": "tcp",
     "allowed_media_types": "video",
     "fpsprobesize": "0",  # do not collect pictures to guess their rate: open sooner by most of a second
 }
 """Not `fflags=nobuffer`: it throws away what came while opening, and with it the only whole picture for seconds; kept, those pictures are
 decoded at once, and the delay afterwards is the same."""
+_MISSED = "RTP: missed"
+"""How libav says in its log, and nowhere else, that packets did not come."""
+_LATER_AT = re.compile(r"[^/?#]*[/?#].*@", re.DOTALL)
+_HOST = re.compile(r"([^/?#]*@)?(\[[^]]*\]|[^:/?#]*)(:\d*)?(?=[/?#]|$)")
+_CODED = "write special characters in the user and the password as %XX: / as %2F, # as %23, ? as %3F, @ as %40"
 
 
 class RtspSource:
@@ -42,12 +54,12 @@ class RtspSource:
     live = True
     heeds_fps = False
     frames: Optional[int] = None
-    note = ""
 
     def __init__(self, settings: CaptureConfig, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self.name = display_name(settings.source)
         self._read_timeout_s = read_timeout_s
-        self._container = self._open(settings.source, (open_timeout_s, read_timeout_s))
+        self._container, self._udp = self._open(settings.source, (open_timeout_s, read_timeout_s))
+        self.note = f"{self.name}: this camera offers UDP only; what is damaged by packets lost on the way is left out" if self._udp else ""
         stream = video_stream(self._container)
         if stream is None:
             self.close()
@@ -57,13 +69,13 @@ class RtspSource:
         self._packets = self._container.demux(stream)
         self._decoded = self._decode()
         try:
-            self._first: Optional[Picture] = next(self._decoded)
+            self._first: Optional[Picture] = next(given for given in self._decoded if isinstance(given, Picture))
         except SourceLost as lost:
             self.close()
             raise UserError(f"{lost}; check the camera") from None
 
-    def __iter__(self) -> Iterator[Picture]:
-        """The pictures, for ever. Raises SourceLost."""
+    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+        """The pictures, and what came damaged between them, for ever. Raises SourceLost."""
         if self._first:
             yield self._first
             self._first = None
@@ -73,32 +85,55 @@ class RtspSource:
         """Leave the camera."""
         self._container.close()
 
-    def _open(self, address: str, timeouts_s: tuple[float, float]) -> av.container.InputContainer:
-        begin_s = time.monotonic()
-        try:
-            return av.open(address, "r", format="rtsp", options=_OPTIONS, timeout=timeouts_s)
-        except (av.HTTPUnauthorizedError, av.HTTPForbiddenError):
-            reason = "user or password refused; write rtsp://USER:PASSWORD@HOST/PATH, with special characters as %XX"
-        except av.HTTPNotFoundError:
-            reason = "the camera has no such stream (not found); check the path"
-        except ConnectionRefusedError:
-            reason = "nobody listens there (connection refused); check host and port"
-        except (av.FFmpegError, ValueError) as error:  # when the time is over libav may call it anything
-            if time.monotonic() - begin_s >= timeouts_s[0]:
-                reason = f"no answer within {timeouts_s[0]:g} s; check host and port, and whether the camera is on"
-            else:
-                reason = f"cannot be opened ({why(error)}); check host, port and path"
-        raise UserError(f"{self.name}: {reason}")
+    def _open(self, address: str, timeouts_s: tuple[float, float]) -> tuple[av.container.InputContainer, bool]:
+        """The camera, and whether it is over UDP."""
+        scheme, _, place = address.partition("://")
+        coded_wrong = _LATER_AT.match(place)
+        if coded_wrong and not _HOST.match(place):
+            raise UserError(f"{self.name}: not an address; {_CODED}")
+        begin_s, reason = time.monotonic(), ""
+        for transport in _TRANSPORTS:
+            options = {**_OPTIONS, "rtsp_transport": transport}
+            try:
+                return av.open(f"{scheme.lower()}://{place}", "r", format="rtsp", options=options, timeout=timeouts_s), transport == "udp"
+            except (av.HTTPUnauthorizedError, av.HTTPForbiddenError):
+                reason = f"user or password refused; write rtsp://USER:PASSWORD@HOST/PATH, and {_CODED}"
+                break
+            except av.HTTPNotFoundError:
+                reason = "the camera has no such stream (not found); check the path"
+                break
+            except ConnectionRefusedError:
+                reason = "nobody listens there (connection refused); check host and port"
+                break
+            except (av.FFmpegError, ValueError) as error:  # when the time is over libav may call it anything
+                if time.monotonic() - begin_s >= timeouts_s[0]:
+                    reason = reason or f"no answer within {timeouts_s[0]:g} s; check host and port, and whether the camera is on"
+                    break
+                reason = reason or f"cannot be opened ({why(error)}); check host, port and path"
+        raise UserError(f"{self.name}: {reason}{f'; {_CODED}' if coded_wrong and _CODED not in reason else ''}")
 
-    def _decode(self) -> Iterator[Picture]:
+    def _decode(self) -> Iterator[Union[Picture, Lost]]:
         picture_by_s = time.monotonic() + PICTURE_TIMEOUT_S
+        begun = smeared = False
         while True:
-            packet = self._next_packet()
+            with _misses(self._udp) as misses:
+                packet = self._next_packet()
             arrival_ns = time.monotonic_ns()
-            for frame in self._frames(packet):
-                pts_ns = None if frame.pts is None or frame.time_base is None else int(frame.pts * frame.time_base * 10**9)
-                yield Picture(self._convert(frame), self._clock.place(pts_ns, arrival_ns))
-                picture_by_s = time.monotonic() + PICTURE_TIMEOUT_S
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:  # until the first whole picture, and after a loss: the next whole one mends it
+                frames = []
+                if begun:
+                    yield Lost(1, DAMAGED)
+            for frame in frames:
+                smeared = bool(misses) or frame.is_corrupt or (smeared and not frame.key_frame)
+                if not smeared:
+                    pts_ns = None if frame.pts is None or frame.time_base is None else int(frame.pts * frame.time_base * 10**9)
+                    begun = True
+                    yield Picture(self._convert(frame), self._clock.place(pts_ns, arrival_ns))
+                    picture_by_s = time.monotonic() + PICTURE_TIMEOUT_S
+                elif begun:
+                    yield Lost(1, DAMAGED)
             if time.monotonic() > picture_by_s:
                 raise SourceLost(f"{self.name}: the camera sends data, but no picture that can be decoded for {PICTURE_TIMEOUT_S:g} s")
 
@@ -115,8 +150,18 @@ class RtspSource:
             return packet
         raise SourceLost(f"{self.name}: {reason}")
 
-    def _frames(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        try:
-            return packet.decode()
-        except av.FFmpegError:  # until the first whole picture, and after a loss: the next whole one mends it
-            return []
+
+@contextmanager
+def _misses(wanted: bool) -> Iterator[list[str]]:
+    """What libav says of packets that did not come meanwhile. Its other lines, which may hold a password, go nowhere."""
+    misses: list[str] = []
+    if not wanted:
+        yield misses
+        return
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as said:
+            yield misses
+    finally:
+        av.logging.set_level(None)
+    misses += [text for _, _, text in said if _MISSED in text]
