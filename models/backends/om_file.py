@@ -34,5 +34,8 @@ def why_not(path: Path, card: OmCard, soc: str | None) -> str:
 
 
 def family(soc: str) -> str:
-    """Chips that run each other's files: all Ascend310B are one, and Ascend310 and its Ascend310P are not."""
+    """Chips that are not blamed for each other's files: CANN's compiler takes all Ascend310B for one, Ascend310 and Ascend310P for two.
+
+    That a B1's file loads on a B4 is not documented.
+    """
     return "Ascend310B" if soc.startswith("Ascend310B") else soc

@@ -80,6 +80,8 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ({"detect": {"threads": 1.5}}, ("detect.threads", "1.5", "integer")),
         ({"detect": {"threads": True}}, ("detect.threads", "True", "integer")),
         ({"detect": {"threads": 0}}, ("detect.threads", "0", "greater than or equal to 1")),
+        ({"detect": {"min_detection_score": 1}}, ("detect.min_detection_score", "1", "less than 1")),
+        ({"detect": {"min_detection_score": 0}}, ("detect.min_detection_score", "0", "greater than 0")),
         ({"detect": {"min_presence": 1.01}}, ("detect.min_presence", "1.01", "less than or equal to 1")),
         ({"capture": {"source": 0}}, ("capture.source", "0", "valid string")),
         ({"capture": {"pixel_format": "MJPEG"}}, ("capture.pixel_format", "'MJPEG'", "at most 4")),
