@@ -111,6 +111,18 @@ def test_the_other_connector_and_a_slower_rate(board):
     source.close()
 
 
+@pytest.mark.parametrize(("settings", "first"), [({}, "U"), ({"pixel_format": "NV12"}, "U"), ({"pixel_format": "NV21"}, "V")])
+def test_something_red_is_red(board, settings, first):
+    red = {"Y": 81, "U": 90, "V": 240}  # BT.601's, by its definition for video levels
+    chroma = np.empty((360, 1280), np.uint8)
+    chroma[:, 0::2], chroma[:, 1::2] = red[first], red["V" if first == "U" else "U"]
+    board.pictures = [np.concatenate([np.full((720, 1280), red["Y"], np.uint8), chroma])]
+    source = opened(**settings)
+    blue, green, red_seen = next(iter(source)).pixels[360, 640].astype(int)
+    assert blue < 5 and green < 5 and red_seen > 250
+    source.close()
+
+
 def test_colours_are_those_of_bt601(board):
     rng = np.random.default_rng(7)
     luma = rng.integers(16, 236, (720, 1280), np.uint8)
@@ -182,7 +194,7 @@ def test_acllites_prints_do_not_tear_the_log(board, capfd, caplog):
         ({"fps": 30.0}, "capture.fps 30: it has 1 to 20, whole numbers"),
         ({"fps": 12.5}, "capture.fps 12.5: it has 1 to 20, whole numbers"),
         ({"fps": 0.5}, "capture.fps 0.5: it has 1 to 20, whole numbers"),
-        ({"pixel_format": "MJPG"}, "capture.pixel_format MJPG: it has NV12"),
+        ({"pixel_format": "MJPG"}, "capture.pixel_format MJPG: it has NV12 or NV21"),
         ({"exposure": 80.0}, "capture.exposure 80.0: it is automatic"),
         ({"buffers": 2}, "capture.buffers 2: its driver has its own"),
     ],

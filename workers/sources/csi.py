@@ -2,9 +2,9 @@
 
 Not run on hardware: checked against a stand-in. What is said of acllite is from its source, as published with Huawei's samples
 (Ascend/samples, python/common/acllite: cameracapture.py, acllite_image.py, lib/src/camera.cpp). `CameraCapture(id, fps, size)` opens the
-camera and never raises: `is_opened` tells. `read` gives a picture in the NPU's memory (NV12, width x height x 3/2 bytes), or None; the
-picture gives that memory back when it goes. All of it needs pyACL initialised and a context in this thread, which acllite leaves to its
-caller. The board's run mode is DEVICE: program and NPU share one memory. pyACL is initialised once in a process ("aclInit"), so a camera
+camera and never raises: `is_opened` tells. `read` gives a picture in the NPU's memory (NV12 or NV21, width x height x 3/2 bytes), or None;
+the picture gives that memory back when it goes. All of it needs pyACL initialised and a context in this thread, which acllite leaves to
+its caller. The board's run mode is DEVICE: program and NPU share one memory. pyACL is initialised once in a process ("aclInit"), so a camera
 that is lost and found again leaves the NPU in use; the end of the process lets go of it.
 """
 
@@ -20,13 +20,13 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
-import cv2
 import numpy as np
 
 from app.config import CaptureConfig
 from app.errors import UserError
 from models.errors import DeviceError, ModelError
 from workers.sources.picture import Picture, SourceLost
+from workers.sources.pixel_formats import Decoder
 
 if TYPE_CHECKING:  # importing it needs pyACL
     from models.backends.ascend_device import Device
@@ -38,6 +38,8 @@ LOST_AFTER_S = 3.0
 """A camera that gives no picture for so long is lost; its first may take twice as long."""
 _RETRY_S = 0.02
 _CAMERAS = ("csi:0", "csi:1")
+_FORMATS = ("NV12", "NV21")
+"""Which colour comes first: acllite itself takes the camera's pictures for NV12, Huawei's live samples for NV21. A board must tell."""
 _NPU = 0
 """The board has one."""
 
@@ -63,8 +65,8 @@ class CsiSource:
         self.fps = settings.fps or float(MAX_FPS)
         self._lost_after_s = lost_after_s
         self._last_ns = 0
-        self._nv12 = np.empty((HEIGHT_PX * 3 // 2, WIDTH_PX), np.uint8)
-        self._pixels = np.empty((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+        self._data = np.empty(HEIGHT_PX * WIDTH_PX * 3 // 2, np.uint8)
+        self._decode = Decoder(settings.pixel_format or _FORMATS[0], WIDTH_PX, HEIGHT_PX, WIDTH_PX)
         self._camera: Any = None
         self._device = _npu(self.name)
         try:
@@ -107,12 +109,13 @@ class CsiSource:
                 if image is not None:
                     try:
                         with self._device.lock:
-                            self._device.download(image.data(), self._nv12)
+                            self._device.download(image.data(), self._data)
                     finally:
                         del image  # gives its memory back, also while an error is on its way
-                    cv2.cvtColor(self._nv12, cv2.COLOR_YUV2BGR_NV12, dst=self._pixels)
-                    self._last_ns = max(arrival_ns, self._last_ns + 1)
-                    return Picture(self._pixels, self._last_ns)
+                    pixels = self._decode(self._data)
+                    if pixels is not None:
+                        self._last_ns = max(arrival_ns, self._last_ns + 1)
+                        return Picture(pixels, self._last_ns)
             time.sleep(_RETRY_S)
         raise SourceLost(f"{self.name}: the camera has given no picture for {timeout_s:g} s")
 
@@ -132,7 +135,7 @@ def _check(settings: CaptureConfig) -> None:
         (settings.width_px not in (None, WIDTH_PX), f"width_px {settings.width_px}: it has {WIDTH_PX}"),
         (settings.height_px not in (None, HEIGHT_PX), f"height_px {settings.height_px}: it has {HEIGHT_PX}"),
         (fps is not None and (fps > MAX_FPS or fps % 1), f"fps {fps:g}: it has 1 to {MAX_FPS}, whole numbers" if fps else ""),
-        (settings.pixel_format not in (None, "NV12"), f"pixel_format {settings.pixel_format}: it has NV12"),
+        (settings.pixel_format not in (None, *_FORMATS), f"pixel_format {settings.pixel_format}: it has {' or '.join(_FORMATS)}"),
         (settings.exposure is not None, f"exposure {settings.exposure}: it is automatic"),
         (settings.buffers is not None, f"buffers {settings.buffers}: its driver has its own"),
     ]
