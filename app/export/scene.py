@@ -59,14 +59,18 @@ class Scene:
         return np.stack([self._width_px / 2 + scale * x, self._height_px / 2 + scale * down, depth], -1)
 
     def place(self, pose: Pose3D) -> Points:
-        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the floor on to this pose."""
+        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the floor on to this pose.
+
+        Whose joints are no numbers has no place, and does not move the floor.
+        """
         joints = pose.joints_m.astype(np.float64) / self._body_height_m
         if np.isfinite(pose.root_m).all():
             joints += ((pose.root_m - pose.root_m[:1]) / self._body_height_m)[:, None]
         else:
             joints[..., 0] += _APART * np.arange(len(joints))[:, None]
-        if len(joints):
-            joints[..., 1] -= self._floor.under(float(joints[:, FEET, 1].max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
+        feet = joints[_told(joints)][:, FEET, 1]
+        if len(feet):
+            joints[..., 1] -= self._floor.under(float(feet.max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
         return joints
 
     def draw(self, pose: Optional[Pose3D], t_s: float) -> Picture:
@@ -74,11 +78,11 @@ class Scene:
         turn_rad = turn_at(t_s)
         panel: Picture = self._empty.copy()
         people = self.place(pose) if pose is not None else np.zeros((0, len(H36M_JOINTS), 3))
-        self._draw_floor(panel, people, turn_rad)
+        told = _told(people)
+        self._draw_floor(panel, people[told], turn_rad)
         if pose is not None:
-            order = np.argsort([-self.project(person[0], turn_rad)[2] for person in people])
-            for k in order:
-                self._draw_person(panel, people[k], pose.confidence[k], bool(pose.held[k]), turn_rad)
+            for k in sorted(told, key=lambda k: -float(self.project(people[k, 0], turn_rad)[2])):
+                self._draw_person(panel, people[k], np.nan_to_num(pose.confidence[k]), bool(pose.held[k]), turn_rad)
         return panel
 
     def _floor_glow(self) -> npt.NDArray[np.float32]:
@@ -164,6 +168,11 @@ class Floor:
 def turn_at(t_s: float) -> float:
     """How far the view has turned about the vertical axis at a time of the stream, radians."""
     return float(_START_RAD + 2 * np.pi * t_s / TURN_S)
+
+
+def _told(people: Points) -> npt.NDArray[np.intp]:
+    """Of people's joints [K, 17, 3], whose are numbers."""
+    return np.flatnonzero(np.isfinite(people).all((1, 2)))
 
 
 def _to_view(direction: Points, turn_rad: float) -> Points:

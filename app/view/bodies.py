@@ -78,13 +78,14 @@ def colours(pose: Pose3D, stale: bool) -> Floats:
 def limbs(pose: Pose3D, joints: Floats, colour: Floats) -> Solids:
     """Every limb, trunk and head of everybody; `joints` as `places.Places`, `colour` as `colours`. The less sure, the darker."""
     first, last = _BONES.T
-    sure = np.minimum(pose.confidence[:, first], pose.confidence[:, last]).clip(0, 1)
+    known = _sure(pose)
+    sure = np.minimum(known[:, first], known[:, last])
     shade = sided(colour[:, None], _SIDES[last])
     head = (joints[:, _NECK] + joints[:, _HEAD])[:, None] / 2
     start, end = np.concatenate([joints[:, first], head], 1), np.concatenate([joints[:, last], head], 1)
     of_head = mixed(colour, BRIGHT, 0.18)[:, None]
     rgb = np.concatenate([shade, of_head], 1)
-    sure = np.concatenate([sure, pose.confidence[:, [_NECK, _HEAD]].min(1, keepdims=True).clip(0, 1)], 1)
+    sure = np.concatenate([sure, known[:, [_NECK, _HEAD]].min(1, keepdims=True)], 1)
     rgb = mixed(rgb, SHADE, 0.62 * (1 - sure))
     radii = np.concatenate([_RADII[_BONES], np.full((1, 2), HEAD_RADIUS * BODY_HEIGHT_M)])
     solid = np.broadcast_to(np.where(pose.held, 0.75, 1.0)[:, None, None], (*rgb.shape[:2], 1))
@@ -98,7 +99,7 @@ def limbs(pose: Pose3D, joints: Floats, colour: Floats) -> Solids:
 
 def joint_marks(pose: Pose3D, joints: Floats, colour: Floats) -> Joints:
     """Every joint of everybody."""
-    sure = pose.confidence.clip(0, 1)
+    sure = _sure(pose)
     core = mixed(mixed(np.repeat(colour[:, None], 17, 1), BRIGHT, 0.20 + 0.5 * sure), SHADE, 0.75 * (1 - sure))
     sigma = np.sqrt(np.mean(np.nan_to_num(pose.sigma_m, nan=0.0) ** 2, -1))
     seen = np.where(pose.held, 0.35, 1.0)[:, None]
@@ -112,6 +113,11 @@ def joint_marks(pose: Pose3D, joints: Floats, colour: Floats) -> Joints:
         np.concatenate([core, (seen * np.ones_like(sure))[..., None]], -1).reshape(-1, 4).astype(np.float32),
         halo.reshape(-1, 4).astype(np.float32),
     )
+
+
+def _sure(pose: Pose3D) -> Floats:
+    """The joints' confidence, 0 to 1; 0 where it is no number."""
+    return np.asarray(np.nan_to_num(pose.confidence).clip(0, 1))
 
 
 class Lines(NamedTuple):

@@ -39,6 +39,20 @@ def a_pose(joints_m: np.ndarray, t_s: float = 0.0, held: bool = False, confidenc
     )  # fmt: skip
 
 
+def test_whose_joints_are_no_numbers_is_not_drawn_and_leaves_the_floor_where_it_is() -> None:
+    """A network may have given them, in a recording of an older poselift."""
+    scenes = [Scene(300, 400) for _ in range(2)]
+    two = np.stack([standing(), standing() * np.nan])
+    for t_s in (0.0, 0.1, 0.2):
+        broken = a_pose(two, t_s)
+        if t_s == 0.1:
+            broken.confidence[:] = np.nan
+        shown = a_pose(standing(), t_s, confidence=0.0 if t_s == 0.1 else 1.0)
+        np.testing.assert_array_equal(scenes[0].draw(broken, t_s), scenes[1].draw(shown, t_s))
+    nobody = a_pose(np.full((1, 17, 3), np.inf))
+    np.testing.assert_array_equal(Scene(300, 400).draw(nobody, 0), Scene(300, 400).draw(None, 0))
+
+
 def a_person(confidence: float = 1.0) -> np.ndarray:
     """Keypoints far enough apart to be told from each other, in a picture of 640 x 480."""
     keypoints = np.zeros((17, 3), np.float32)

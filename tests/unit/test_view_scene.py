@@ -92,6 +92,15 @@ def test_less_confident_limbs_are_darker() -> None:
     assert dark < 0.6 * bright
 
 
+def test_a_confidence_that_is_no_number_is_none_at_all() -> None:
+    pose = row(1)[0]
+    nothing, unknown = (replace(pose, confidence=np.full_like(pose.confidence, value)) for value in (0, np.nan))
+    for draw in (limbs, joint_marks):
+        expected, found = (draw(of, placed(of), colours(of, False)) for of in (nothing, unknown))
+        for one, other in zip(expected, found):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_trails_fade_and_end_where_the_hands_and_feet_are() -> None:
     poses = row(90)
     places = Places().of(poses)
