@@ -22,9 +22,10 @@ from app.config import load
 from app.dataflow.messages import Pose3D
 from app.errors import UserError
 from app.program.poses import Poses
+from app.program.reach import reach
 from app.program.sources import Board, Here, lifts
 from app.recording.reader import read
-from app.remote.client import Remote, remote
+from app.remote.client import Remote
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 __all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "Poses", "UserError", "connect", "open"]
@@ -58,7 +59,7 @@ def connect(
     """
     settings = load(Path(config) if config else None)
     if host is not None:
-        board = remote(host, settings.serve.keys_folder)
+        board = reach(host, settings)
         if not wait:
             _await_welcome(board)
         return Poses(Board(board, host), every, wait)

@@ -61,6 +61,11 @@ class Serve:
         self.answer = answer_to_a_frame(config.running)
         """The last that comes of a frame."""
         loop.bus.wake_for(self._door.sockets)
+        log.info("serving viewers at %s", address)
+        if self._door.alone:
+            log.warning(
+                "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
+            )
 
     def step(self, message: Message) -> None:
         """A message from the bus."""
@@ -187,7 +192,6 @@ def run(config: Config, bus: Bus) -> None:
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
     serve = Serve(config, loop, RingReader(config.runtime_path(), bus.worker), address)
-    log.info("serving viewers at %s", address)
     loop.beside = serve.turn
     for message in loop.inputs():
         serve.step(message)

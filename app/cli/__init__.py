@@ -201,6 +201,7 @@ def view(
         typer.Argument(metavar="HOST|FILE.mcap", help="A board that serves, or a recording. Default: this machine.", show_default=False),
     ] = None,
     full: Annotated[bool, typer.Option("--full-screen", help="Begin with the whole screen.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Where nothing runs on this machine yet: wait for it.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Open a window: the picture with its keypoints, the people in 3D. Press ? in it for its keys.
@@ -209,7 +210,7 @@ def view(
     """
     from app.cli.view import view
 
-    view(target, full, config)
+    view(target, full, wait, config)
 
 
 @cli.command()

@@ -13,12 +13,14 @@ from typing import Optional
 
 import psutil
 
-from app.config import Config, ServeConfig, load, save
+from app.config import Config, load, save
+from app.dataflow.streams import WORKERS
 from app.errors import UserError
-from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR_LOCK, running
+from app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
+from app.program.reach import reach, serves_here
 from app.redact import display_name
 from app.remote.address import parse_address
-from app.remote.client import remote, remote_here
+from app.remote.client import remote_here
 from app.remote.wire import PORT
 from app.view.probe import missing
 from app.view.recorded import Recorded
@@ -30,7 +32,7 @@ NICENESS = 5
 """Of a window beside the pipeline: the pipeline goes first."""
 
 
-def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None:
+def view(target: Optional[str], full: bool, wait: bool, config_path: Optional[Path]) -> None:
     """Until the window is closed. Raises UserError where there is nothing to look at, or no way to show it."""
     config = load(config_path)
     if target and is_file(target) and not Path(target).is_file():
@@ -38,7 +40,7 @@ def view(target: Optional[str], full: bool, config_path: Optional[Path]) -> None
     why_not = missing()
     if why_not:
         raise UserError(why_not)
-    source = opened(target, config)
+    source = opened(target, config, wait)
     from app.view.show import Show
     from app.view.window import Window
 
@@ -56,22 +58,25 @@ def is_file(target: str) -> bool:
     return target.lower().endswith(".mcap") or "/" in target or Path(target).is_file()
 
 
-def opened(target: Optional[str], config: Config) -> Source:
-    """What is to be looked at: a recording, the board named, or this machine's own pipeline."""
+def opened(target: Optional[str], config: Config, wait: bool = False) -> Source:
+    """What is to be looked at: a recording, the board named, or this machine's own pipeline, where `wait` the one that is to come.
+
+    Raises UserError.
+    """
     if target and is_file(target):
         path = Path(target)
         return Replay(Recorded(path), path.name)
     if target:
-        return Live(remote(target, config.serve.keys_folder), target)
-    serve = _serves_here(config)
+        return Live(reach(target, config), target)
+    serve = serves_here(config)
+    if serve is None and not wait:
+        folder = config.runtime_path()
+        runs = any(running(folder, name) for name in (SUPERVISOR_LOCK, *WORKERS))
+        what = "poselift runs here, but serves no viewers" if runs else "no poselift is running here"
+        raise UserError(f"{what} (runtime folder {folder}); type: poselift up SOURCE --serve, or to look elsewhere: poselift view HOST")
+    serve = serve or config.serve
     address = serve.address or HERE
     return Live(remote_here(address, serve.keys_folder), str(parse_address(address).from_here()))
-
-
-def _serves_here(config: Config) -> ServeConfig:
-    """What this machine serves: what runs here is not always as the config says."""
-    running_with = config.runtime_path() / RUNS_WITH
-    return load(running_with).serve if running(config.runtime_path(), SUPERVISOR_LOCK) and running_with.is_file() else config.serve
 
 
 @contextmanager
@@ -82,7 +87,7 @@ def window(config: Config) -> Iterator[None]:
         raise UserError(why_not)
     with tempfile.TemporaryDirectory(prefix="poselift-view-") as folder:
         save(config, Path(folder) / "config.yaml")
-        command = [sys.executable, "-m", "app.cli", "view", "--config", str(Path(folder) / "config.yaml")]
+        command = [sys.executable, "-m", "app.cli", "view", "--wait", "--config", str(Path(folder) / "config.yaml")]
         # Not of the terminal's group: Ctrl-C is for the pipeline, which ends the window behind it.
         process = subprocess.Popen(command, **OWN_GROUP)
         psutil.Process(process.pid).nice(NICENESS)

@@ -14,7 +14,7 @@ from typing import Any
 import zmq
 
 from app.dataflow.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
-from app.dataflow.sockets import ANNOUNCE, RECONNECT_MS, address_of, announcement, newest, several, stream_name, subscribe, waits
+from app.dataflow.sockets import ANNOUNCE, AT_ONCE, RECONNECT_MS, address_of, announcement, newest, several, stream_name, subscribe, waits
 from app.dataflow.streams import Link, Take
 from app.errors import UserError
 
@@ -138,7 +138,9 @@ class ZmqBus:
 
     def orders(self, answer: Callable[[Control], Answer]) -> None:
         """Answer the orders that have come."""
-        while waits(self._control):
+        for _ in range(AT_ONCE):  # who orders without end does not keep us from our work
+            if not waits(self._control):
+                break
             peer, data = self._control.recv_multipart()[:2]
             try:
                 order = decode(data)

@@ -5,32 +5,39 @@ from __future__ import annotations
 import random
 import socket
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Optional
 
 from app.dataflow.messages import Health, Pose2D, Pose3D, encode
 from app.remote.address import Address, parse_address
-from app.remote.keys import Trust, folder_for, trust, trust_here
-from app.remote.sockets import Failure, Line
-from app.remote.viewer import Link, Viewer
+from app.remote.keys import Trust, all_trust, folder_for, folder_of, trust, trust_here
+from app.remote.sockets import Line
+from app.remote.viewer import Failure, Link, Viewer
 from app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
 
 READY_WITHIN_S = 0.5
 """Without a connection, so often is looked whether to try another."""
+NEXT_WAY_S = 0.1
+"""The same where there are several keys, and not all have been tried yet."""
 
 
 def remote(address: str, keys_folder: Optional[str] = None) -> Remote:
-    """The connection to the board at HOST or HOST:PORT, with this user's keys or those in a folder. Raises UserError."""
+    """The connection to the board at HOST or HOST:PORT, with this user's keys or those in a folder. Raises UserError.
+
+    At a loopback address may be anything: this machine's own pipeline, with keys or without, or a tunnel to any board. Where no folder is
+    named, all keys that this user has are tried, then none.
+    """
     place = parse_address(address)
     folder = folder_for(place.loopback, keys_folder)
-    return Remote(place, trust(folder, place.host) if folder else None)
+    return Remote(place, (trust(folder, place.host),) if folder else (*all_trust(folder_of(None), place.host), None))
 
 
 def remote_here(served_at: str, keys_folder: Optional[str] = None) -> Remote:
     """The connection to what this machine itself serves at HOST:PORT, where needed with its own keys. Raises UserError."""
     place = parse_address(served_at)
     folder = folder_for(place.loopback, keys_folder)
-    return Remote(place.from_here(), trust_here(folder) if folder else None)
+    return Remote(place.from_here(), (trust_here(folder) if folder else None,))
 
 
 class Remote:
@@ -39,11 +46,13 @@ class Remote:
     Not for several threads. What waits is limited by the board: who is slow gets fewer messages, not older ones.
     """
 
-    def __init__(self, address: Address, keys: Optional[Trust] = None) -> None:
-        """`keys` are for boards that use keys: all but those on loopback."""
+    def __init__(self, address: Address, ways: Sequence[Optional[Trust]] = (None,)) -> None:
+        """`ways` are the keys to try, in turn until there is a connection; None is to try without."""
         hello = Hello(version("poselift"), socket.gethostname(), random.getrandbits(62))
         self._viewer = Viewer(str(address), hello, time.monotonic_ns())
-        self._line = Line(address, keys)
+        self._ways, self._way = ways, 0
+        self._look_again_s = NEXT_WAY_S if len(ways) > 1 else READY_WITHIN_S
+        self._line = Line(address, ways[0])
         self._answers: list[FromBoard] = []
 
     @property
@@ -105,16 +114,27 @@ class Remote:
         """Disconnect."""
         self._line.close()
 
+    def _failed(self, failure: Failure, now_ns: int) -> None:
+        """Try the next way, if there is another; that all have failed is told. Where our key is refused, the board is the right one."""
+        tried, last = self._ways[self._way], self._way == len(self._ways) - 1
+        if failure is Failure.KEY or last:
+            self._viewer.failed(failure, tried is not None, now_ns)
+            self._look_again_s = READY_WITHIN_S
+        if failure is not Failure.KEY and len(self._ways) > 1:
+            self._way = 0 if last else self._way + 1
+            self._line.reopen(self._ways[self._way])
+            self._viewer.reopened(now_ns)
+
     def _say(self) -> int:
         """Say what there is to say; when there may be something again, ns of the monotonic clock."""
         now_ns = time.monotonic_ns()
         if self._viewer.stale(now_ns):
-            self._line.reopen()
+            self._line.reopen(self._ways[self._way])
             self._viewer.reopened(now_ns)
-        for failure in self._line.failures():
-            self._viewer.failed(failure is Failure.KEY, now_ns)
+        if failures := self._line.failures():
+            self._failed(min(failures), now_ns)
         if not self._line.ready():
-            return now_ns + round(READY_WITHIN_S * 1e9)
+            return now_ns + round(self._look_again_s * 1e9)
         for message in self._viewer.to_say(now_ns):
             self._line.send(encode(message))
         return self._viewer.due_ns()

@@ -25,6 +25,8 @@ ZAP = "inproc://zeromq.zap.01"
 BACKLOG = 128
 AT_ONCE = 64
 """Handshakes answered in one go."""
+EVENTS_AT_ONCE = 256
+"""Connections that came or went noted in one go."""
 LOOK_AGAIN_S = 0.1
 """So often the list of the admitted, and what each connection has sent, are looked at."""
 
@@ -56,6 +58,12 @@ class Gate:
         self._connections = Connections()
         self._told = False
 
+    @property
+    def alone(self) -> bool:
+        """Whether there are keys, and no viewer's is admitted."""
+        self._read()
+        return self._folder is not None and len(self._rights) <= 1
+
     def guard(self, socket: Socket) -> None:
         """Set up the socket that will serve; before it is bound."""
         allow_many()
@@ -83,7 +91,9 @@ class Gate:
             if not self._zap.poll(0):
                 break
             self._answer(self._zap.recv_multipart())
-        while self._monitor.poll(0):
+        for _ in range(EVENTS_AT_ONCE):  # what is left wakes us at once for the next turn, and viewers are heard between
+            if not self._monitor.poll(0):
+                break
             self._note(*struct.unpack("=Hi", self._monitor.recv_multipart()[0]))
         now_s = time.monotonic()
         if now_s - self._looked_s >= LOOK_AGAIN_S:

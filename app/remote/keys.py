@@ -113,7 +113,14 @@ def read_admitted(folder: Path) -> tuple[tuple[Admitted, ...], tuple[str, ...]]:
 
 
 def admit(folder: Path, role: Role, name: str, public: bytes, right: Right) -> Admitted:
-    """Trust a key from now on; one that is known gets this name and right. Raises UserError where another key has the name."""
+    """Trust a key from now on; one that is known gets this name and right.
+
+    Raises UserError where another key has the name, and for this machine's own key, which needs nobody's leave.
+    """
+    if os.path.lexists(folder / OWN) and own(folder).public == public:
+        raise UserError(
+            f"{key_text(public)[:8]}... is the key of this machine itself, which is let in anyhow; type that on the other machine"
+        )
     new = Admitted(role, good_name(name), public, right, datetime.now(timezone.utc).isoformat(timespec="seconds"))
     with held(folder):
         others = [entry for entry in admitted(folder) if (entry.role, entry.public) != (role, public)]
@@ -146,14 +153,28 @@ def trust(folder: Path, host: str) -> Trust:
         raise UserError(
             f"{host}: no board is admitted here; on the board type: poselift keys show, and here the `keys admit board:...` that it prints"
         )
-    names = {host.strip("[]").lower(), host.partition(".")[0].lower()}
-    named = [entry for entry in boards if entry.name.lower() in names]
-    if len(named or boards) > 1:
+    fitting = _fitting(boards, host)
+    if len(fitting) > 1:
         raise UserError(
             f"{host}: which board is that? Admitted are {', '.join(entry.name for entry in boards)}; "
             f"type here: poselift keys admit board:NAME:KEY --name {host}"
         )
-    return Trust(pair, (named or boards)[0].public)
+    return Trust(pair, fitting[0].public)
+
+
+def all_trust(folder: Path, host: str) -> tuple[Trust, ...]:
+    """All keys that may fit what is at `host`: the boards admitted by that name, or all, and this machine itself. None without a pair."""
+    if not os.path.lexists(folder / OWN):
+        return ()
+    pair = own(folder)
+    boards = _fitting([entry for entry in admitted(folder) if entry.role is Role.BOARD], host)
+    return (*(Trust(pair, board.public) for board in boards), trust_here(folder))
+
+
+def _fitting(boards: list[Admitted], host: str) -> list[Admitted]:
+    """The boards that are admitted by the name of a host; all where none is."""
+    names = {host.strip("[]").lower(), host.partition(".")[0].lower()}
+    return [entry for entry in boards if entry.name.lower() in names] or boards
 
 
 def trust_here(folder: Path) -> Trust:

@@ -7,7 +7,6 @@ import math
 import os
 import struct
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -19,6 +18,7 @@ from app.remote.board import Visitor
 from app.remote.connections import plain
 from app.remote.gate import Gate, secure
 from app.remote.keys import Right, Trust
+from app.remote.viewer import Failure
 from app.remote.wire import MAX_FROM_BOARD_BYTES, MAX_FROM_VIEWER_BYTES
 
 BUFFER_BYTES = 1 << 16
@@ -33,15 +33,6 @@ LINGER_MS = 200
 
 
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-
-
-class Failure(Enum):
-    """Why a connection was not made, though somebody is there."""
-
-    KEY = "key"
-    """The board does not admit our key."""
-    TALK = "talk"
-    """It is no poselift, has other keys than we know, or left in the middle."""
 
 
 class Letter(NamedTuple):
@@ -78,6 +69,11 @@ class Door:
     def sockets(self) -> tuple[Any, ...]:
         """What to poll."""
         return (self._socket, *self._gate.sockets)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody elsewhere is admitted."""
+        return self._gate.alone
 
     def wait(self, timeout_s: float) -> None:
         """Until something comes, or the time is over."""
@@ -136,9 +132,12 @@ class Line:
     def failures(self) -> set[Failure]:
         """Why connections were not made since the last call, as far as the other side shows it."""
         found: set[Failure] = set()
-        while self._monitor.poll(0):
-            event = struct.unpack("=Hi", self._monitor.recv_multipart()[0])[0]
-            found.add(Failure.KEY if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH else Failure.TALK)
+        for _ in range(AT_ONCE):
+            if not self._monitor.poll(0):
+                break
+            event, value = struct.unpack("=Hi", self._monitor.recv_multipart()[0])
+            other_mechanism = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+            found.add(Failure.KEY if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH else Failure.KEYS if other_mechanism else Failure.TALK)
         return found
 
     def receive(self, timeout_s: float) -> list[bytes]:
@@ -160,9 +159,10 @@ class Line:
         with contextlib.suppress(zmq.Again):
             self._socket.send(data, zmq.NOBLOCK)
 
-    def reopen(self) -> None:
-        """Try a new connection."""
+    def reopen(self, keys: Optional[Trust]) -> None:
+        """Try a new connection, with these keys."""
         self._close()
+        self._keys = keys
         self._socket = self._open()
 
     def close(self) -> None:

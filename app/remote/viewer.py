@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import IntEnum
 from typing import NamedTuple, Optional
 
 from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
@@ -35,6 +36,17 @@ FIRST_PINGS = 8
 FIRST_PING_S = 0.05
 TAKEN_NS = 10_000_000
 """It is told no more often than this what has arrived: a pose and its picture come close together, and every word costs the board."""
+
+
+class Failure(IntEnum):
+    """Why a connection was not made, though somebody is there; the surest first, as several tries may have failed differently."""
+
+    KEY = 1
+    """The board does not admit our key."""
+    KEYS = 2
+    """One side uses keys, the other does not."""
+    TALK = 3
+    """It is no poselift, has other keys than we know, or left in the middle."""
 
 
 class Link(NamedTuple):
@@ -155,12 +167,18 @@ class Viewer:
             self.missed = message.drops
         return message
 
-    def failed(self, key: bool, now_ns: int) -> None:
-        """Somebody is there, but lets us make no connection: because of our `key`, or for no reason that it says."""
-        if key:
+    def failed(self, failure: Failure, with_keys: bool, now_ns: int) -> None:
+        """Somebody is there, but lets us make no connection, which we tried with keys or without."""
+        both = "on both machines type: poselift keys new, and then what it prints for the other"
+        if failure is Failure.KEY:
             self._refused(f"{self._board} does not admit this machine's key; admit there what `poselift keys show` prints here", now_ns)
-        elif not self._taken.session:
-            self._why = f"what is at {self._board} is no poselift, or has another key than the one admitted here"
+        elif failure is Failure.KEYS and with_keys:
+            self._refused(f"{self._board} serves without keys, which is for its own machine, or a tunnel to 127.0.0.1 there", now_ns)
+        elif failure is Failure.KEYS:
+            self._refused(f"{self._board} uses keys, and this machine has none that fits; {both}", now_ns)
+        elif not (self._taken.session or self._was_refused):
+            other = "has another key than the one admitted here, or none" if with_keys else f"uses keys that this machine has not: {both}"
+            self._why = f"what is at {self._board} is no poselift, or {other}"
 
     def link(self, now_ns: int) -> Link:
         """How the connection is now."""

@@ -17,9 +17,9 @@ import zmq
 
 import app.dataflow.zmq_bus
 from app.dataflow.ledger import DAMAGED
-from app.dataflow.messages import Answer, End, Frame, Health, Message, Pose2D, Pose3D, encode
+from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
 from app.dataflow.outside import Watch, order
-from app.dataflow.sockets import MAX_PATH, subscribe
+from app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
 from app.dataflow.streams import WATCH, WORKERS, links
 from app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
 from app.errors import UserError
@@ -443,3 +443,23 @@ def test_a_socket_that_cannot_be_opened(runtime_folder: Path) -> None:
     (runtime_folder / "lift.Pose3D").mkdir()
     with pytest.raises(UserError, match=r"lift\.Pose3D: this socket cannot be opened"):
         ZmqBus(runtime_folder, "lift", links("live", ("lift",)), 16, blocking=False)
+
+
+def test_who_orders_without_end_does_not_keep_a_worker_from_its_work(connect: Connect, runtime_folder: Path) -> None:
+    lift, answered = connect("lift"), 0
+    with zmq.Context() as context, context.socket(zmq.DEALER) as master:
+        master.set(zmq.LINGER, 0)
+        master.connect(f"ipc://{runtime_folder}/lift.Control")
+
+        def answer(_: Control) -> Answer:
+            nonlocal answered
+            answered += 1
+            assert answered < 1000, "it does nothing else any more"
+            master.send(encode(Control("status")))
+            eventually(lambda: waits(lift._control))
+            return Answer(True, "")
+
+        master.send(encode(Control("status")))
+        eventually(lambda: waits(lift._control))
+        lift.orders(answer)
+        assert answered == AT_ONCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +108,28 @@ def test_who_speaks_otherwise_hears_a_greeting_at_most(keeper: Keeper, trust: Tr
         keeper.answers(wire(trust).socket, b"still here")
     assert {letter.data for letter in keeper.letters} == {b"still here"}
     assert refusals(caplog)[0] in [f"refused {who}: it has no key, or does not know this board's, or is no poselift" for who in WHO]
+
+
+def test_connections_that_come_and_go_without_end_do_not_keep_the_door_from_its_work(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless:
+        noted = 0
+
+        def poll(self, timeout: int) -> int:
+            return zmq.POLLIN
+
+        def recv_multipart(self) -> list[bytes]:
+            self.noted += 1
+            assert self.noted < 10_000, "the door hears of nothing else any more"
+            return [struct.pack("=Hi", zmq.EVENT_DISCONNECTED, 4000 + self.noted), b""]
+
+    endless = Endless()
+    monkeypatch.setattr(keeper.door._gate, "_monitor", endless)
+    for turn in (1, 2):
+        keeper.door._gate.turn()
+        assert endless.noted == turn * gate.EVENTS_AT_ONCE
+    monkeypatch.undo()
 
 
 def test_a_thousand_refusals_are_one_line(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:

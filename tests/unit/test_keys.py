@@ -190,6 +190,27 @@ def test_who_is_admitted_is_known_with_its_right_until_it_is_revoked(folder: Pat
         keys.revoke(folder, "desk")
 
 
+def test_ones_own_key_needs_no_leave(folder: Path) -> None:
+    pair = a_pair()
+    keys.make(folder, pair)
+    for role in Role:
+        with pytest.raises(UserError, match="is the key of this machine itself"):
+            keys.admit(folder, role, "me", pair.public, Right.LOOK)
+    assert keys.admitted(folder) == ()
+
+
+def test_all_keys_that_may_fit_are_the_boards_and_ones_own(folder: Path) -> None:
+    assert keys.all_trust(folder, "127.0.0.1") == ()
+    pair = a_pair()
+    keys.make(folder, pair)
+    keys.admit(folder, Role.VIEWER, "desk", PUBLIC, Right.LOOK)
+    assert [trust.board for trust in keys.all_trust(folder, "127.0.0.1")] == [pair.public]
+    keys.admit(folder, Role.BOARD, "attic", PUBLIC, Right.LOOK)
+    keys.admit(folder, Role.BOARD, "localhost", bytes([7]) * 32, Right.LOOK)
+    assert [trust.board for trust in keys.all_trust(folder, "127.0.0.1")] == [PUBLIC, bytes([7]) * 32, pair.public]
+    assert [trust.board for trust in keys.all_trust(folder, "localhost")] == [bytes([7]) * 32, pair.public]
+
+
 def test_a_name_is_not_taken_over_by_another_key(folder: Path) -> None:
     keys.admit(folder, Role.VIEWER, "laptop", PUBLIC, Right.LOOK)
     with pytest.raises(UserError, match="poselift keys revoke laptop"):
@@ -251,8 +272,8 @@ def test_a_viewer_finds_its_board_by_name_or_because_there_is_only_one(folder: P
     keys.admit(folder, Role.VIEWER, "elsewhere", bytes([9]) * 32, Right.CONTROL)
     keys.admit(folder, Role.BOARD, "atlas", PUBLIC, Right.LOOK)
     assert keys.trust(folder, "192.168.1.7") == (a_pair(name="laptop"), PUBLIC)
-    keys.admit(folder, Role.BOARD, "192.168.1.9", bytes(32), Right.LOOK)
-    for host, key in (("atlas", PUBLIC), ("ATLAS.local", PUBLIC), ("192.168.1.9", bytes(32))):
+    keys.admit(folder, Role.BOARD, "192.168.1.9", bytes([3]) * 32, Right.LOOK)
+    for host, key in (("atlas", PUBLIC), ("ATLAS.local", PUBLIC), ("192.168.1.9", bytes([3]) * 32)):
         assert keys.trust(folder, host).board == key
     for host in ("192.168.1.7", "192", "at"):
         with pytest.raises(UserError, match=f"{host}: which board is that.*atlas, 192.168.1.9.*--name {host}"):

@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from app.dataflow.messages import SCHEMA, Answer, Control, End, encode
-from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Viewer
+from app.remote.viewer import AWAY_S, FIRST_PINGS, Failure, REFUSED_S, REOPEN_S, TAKEN_NS, Viewer
 from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 S = 10**9
@@ -143,13 +143,19 @@ def test_what_is_no_board_is_told(talk: Talk, data: bytes) -> None:
 
 
 def test_a_key_that_is_not_admitted_is_told(talk: Talk) -> None:
-    talk.viewer.failed(key=True, now_ns=talk.now_ns)
+    talk.viewer.failed(Failure.KEY, True, talk.now_ns)
     assert talk.link.refused and "does not admit this machine's key" in talk.link.why
 
 
 def test_a_connection_that_does_not_come_about_is_told(talk: Talk) -> None:
-    talk.viewer.failed(key=False, now_ns=talk.now_ns)
+    talk.viewer.failed(Failure.TALK, True, talk.now_ns)
     assert not talk.link.refused and "is no poselift, or has another key" in talk.link.why
+
+
+@pytest.mark.parametrize(("with_keys", "says"), [(False, "attic:5570 uses keys, and this machine has none"), (True, "serves without keys")])
+def test_that_one_side_alone_uses_keys_is_told(talk: Talk, with_keys: bool, says: str) -> None:
+    talk.viewer.failed(Failure.KEYS, with_keys, talk.now_ns)
+    assert talk.link.refused and says in talk.link.why
 
 
 def test_the_end_is_told(welcomed: Talk) -> None:

@@ -1,0 +1,31 @@
+"""The way to a board: what this machine serves is reached as it serves it, everything else by its address."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from app.config import Config, ServeConfig, load
+from app.processes.process import RUNS_WITH, SUPERVISOR_LOCK, running
+from app.remote.address import parse_address
+from app.remote.client import Remote, remote, remote_here
+
+
+def serves_here(config: Config) -> Optional[ServeConfig]:
+    """What this machine serves, None where it serves nothing: what runs here is not always as the config says."""
+    folder = config.runtime_path()
+    serve = None
+    if running(folder, SUPERVISOR_LOCK) and (folder / RUNS_WITH).is_file():
+        serve = load(folder / RUNS_WITH).serve
+    elif running(folder, "serve"):
+        serve = config.serve
+    return serve if serve and serve.address else None
+
+
+def reach(host: str, config: Config) -> Remote:
+    """The connection to what serves at HOST or HOST:PORT. Raises UserError."""
+    place, here = parse_address(host), serves_here(config)
+    if here and here.address and place.loopback:
+        served = parse_address(here.address).from_here()
+        if served.loopback and served.port == place.port:
+            return remote_here(here.address, here.keys_folder)
+    return remote(host, config.serve.keys_folder)
