@@ -11,12 +11,14 @@ from typing import Optional, Union
 import numpy as np
 import pytest
 
-from app.config import CaptureConfig
+from app.config import CaptureConfig, Config
 from app.dataflow.frames import RingGone, RingReader
 from app.dataflow.ledger import DAMAGED
-from app.dataflow.messages import Frame
+from app.dataflow.memory_bus import MemoryHub
+from app.dataflow.messages import Control, End, Frame, Health
+from app.dataflow.streams import WATCH, links
 from app.errors import UserError
-from workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait
+from workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
 from workers.frame_writer import KEPT_FREE, FrameWriter
 from workers.sources import Lost, Picture, SourceLost
 
@@ -498,3 +500,24 @@ def test_a_camera_after_a_file_and_a_file_after_a_camera(tmp_path: Path, clock: 
     assert [frame.frame for frame in first + second + third] == list(range(9))
     assert [frame.t_ns for frame in second] == [START_NS + n * 40 * MS for n in range(3)]
     assert [frame.t_ns for frame in third] == [second[-1].t_ns + (1000 + n * 40) * MS for n in range(3)]
+
+
+def test_a_worker_that_waits_for_its_camera_says_how_it_is(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = MemoryHub(links("live", ("capture", "detect")))
+    config = Config().changed(runtime_folder=str(tmp_path), capture={"source": "0", "reopen_pause_s": 0.01, "reopen_pause_max_s": 0.01})
+    monkeypatch.setattr("app.dataflow.health.PERIOD_NS", 0)  # at every turn, not every second
+    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
+    camera, tries = Source(clock, [0, 40], live=True, lost="it is gone"), iter(range(5))
+
+    def open_again(settings: CaptureConfig) -> Source:
+        if next(tries) == 0:
+            return camera
+        hub.controls["capture"].append(Control("stop")) if next(tries) == 4 else None
+        raise UserError("busy")
+
+    monkeypatch.setattr("workers.capture.open_source", open_again)
+    run(config, hub.bus("capture"))
+    said = [health for health in hub.taken(WATCH, Health) if isinstance(health, Health)]
+    assert {"it is gone", "busy; next try in 0.01 s"} <= {health.note for health in said}
+    assert [type(message) for message in hub.taken("detect", Frame)] == [Frame, Frame, End]
+    assert camera.closed == 1

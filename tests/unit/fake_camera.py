@@ -88,6 +88,9 @@ class FakeKernel:
 
     def close(self, descriptor: int) -> None:
         self._check(descriptor)
+        for buffer in self._buffers:
+            buffer.append(0)  # BufferError where somebody still looks into it, which would keep the device open
+        self._buffers = []
         self.descriptor = 0
         self.streaming = False
 

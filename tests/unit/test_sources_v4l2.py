@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -423,6 +424,31 @@ def test_the_colours_of_a_jpeg(fourcc):
     data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].ravel()
     pixels = Decoder(fourcc, 640, 480, 0)(np.concatenate([data, np.zeros(4000, np.uint8)]))  # the driver's buffer is larger
     assert abs(pixels.astype(int) - picture).mean() < 4
+
+
+def test_the_real_kernel(tmp_path):
+    """No camera is here: its requests are answered by a terminal, a pipe and a file."""
+    us, them = os.openpty()
+    window = (ctypes.c_uint16 * 4)(24, 80, 0, 0)
+    v4l2.LINUX.ioctl(us, termios.TIOCSWINSZ, window)
+    answer = (ctypes.c_uint16 * 4)()
+    v4l2.LINUX.ioctl(them, termios.TIOCGWINSZ, answer)
+    assert list(answer) == [24, 80, 0, 0]
+    with pytest.raises(OSError, match="Inappropriate ioctl"):
+        v4l2.capabilities(v4l2.LINUX, us)
+    reading, writing = os.pipe()
+    assert not v4l2.LINUX.wait(reading, 0.001)
+    os.write(writing, b"x")
+    assert v4l2.LINUX.wait(reading, 60)
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(range(256)) * 32)
+    descriptor = v4l2.LINUX.open(path)
+    assert bytes(v4l2.LINUX.map(descriptor, 4096, 4096)[:4]) == bytes(range(4))
+    v4l2.LINUX.close(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    for each in (us, them, reading, writing):
+        os.close(each)
 
 
 STRUCTS = {

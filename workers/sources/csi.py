@@ -4,8 +4,8 @@ Not run on hardware: checked against a stand-in. What is said of acllite is from
 (Ascend/samples, python/common/acllite: cameracapture.py, acllite_image.py, lib/src/camera.cpp). `CameraCapture(id, fps, size)` opens the
 camera and never raises: `is_opened` tells. `read` gives a picture in the NPU's memory (NV12 or NV21, width x height x 3/2 bytes), or None;
 the picture gives that memory back when it goes. All of it needs pyACL initialised and a context in this thread, which acllite leaves to
-its caller. The board's run mode is DEVICE: program and NPU share one memory. pyACL is initialised once in a process ("aclInit"), so a camera
-that is lost and found again leaves the NPU in use; the end of the process lets go of it.
+its caller. The board's run mode is DEVICE: program and NPU share one memory. pyACL is initialised once in a process ("aclInit"), so a
+camera that is lost and found again leaves the NPU in use; the end of the process lets go of it.
 """
 
 from __future__ import annotations
