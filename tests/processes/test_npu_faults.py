@@ -68,6 +68,10 @@ FAULTS = {
         {"fault": 207001, "on": "rt.malloc"},
         "the NPU: acl.rt.malloc answered 207001 (memory allocation failed); stop other programs",
     ),
+    "taken": (
+        {"fault": 507033, "on": "rt.set_device"},
+        "the NPU: acl.rt.set_device answered 507033 (the device could not be set up); another program or container may have it",
+    ),
     "gone": ({"fault": "gone"}, "the NPU: acl."),
 }
 
@@ -83,7 +87,7 @@ def test_a_worker_whose_npu_fails_says_why_and_comes_back(configure, npu_network
     with running(config, path, people) as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         poses = count_poses(pipeline, 0, 30)
-        if name == "memory":  # memory is taken at the start alone
+        if name in ("memory", "taken"):  # at the start alone
             fault = board.begin(**settings)
             os.kill(pids[victim], signal.SIGKILL)
         else:
