@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from app.cli.lift import finish
-from app.cli.outputs import claim
+from app.cli.outputs import claim, set_aside
 from app.cli.results import shots_of, write_poses_of, write_video_of
 from app.cli.screen import console
 from app.cli.up import live
@@ -26,8 +26,9 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     config = config.changed(mode="live", capture={"source": str(clip)}, record=record)
     recording, video = out / "session.mcap", out / "demo.mp4"
     made_from = str(recording.absolute())
-    claim([recording], str(clip), config_path, overwrite=overwrite)
-    claim([out / "poses.npz", video], made_from, overwrite=overwrite)
+    others = claim([recording], str(clip), config_path, overwrite=overwrite)
+    others += claim([out / "poses.npz", video], made_from, overwrite=overwrite)
+    set_aside(others)
     prepare(recording, overwrite=True)
     run = live(config)
     write_poses_of(recording, out, config, made_from)

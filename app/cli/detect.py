@@ -25,7 +25,7 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
     source = file_source(source)
     if out.suffix.lower() != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
-    claim([out], source, config_path, overwrite=overwrite)
+    others = claim([out], source, config_path, overwrite=overwrite)
     make_folder(out.parent)
     with scratch(out.parent) as folder:
         config = load(config_path).changed(
@@ -33,7 +33,7 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
             capture={"source": source, **given(fps)},
             record={"folder": str(folder.absolute()), "pictures": "none"},
         )
-        run = run_file(config, folder, "detecting", fps)
+        run = run_file(config, folder, "detecting", fps, others)
         recording = folder / f"{config.record.name}.mcap"
         poses = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         if not poses:

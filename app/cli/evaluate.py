@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rich.table import Table
 
 from app.atomic import replacing
-from app.cli.outputs import claim
+from app.cli.outputs import claim, set_aside
 from app.cli.results import make_folder
 from app.cli.screen import ProgressBar, console, say
 from app.config import Config, load
@@ -52,8 +52,9 @@ def evaluate(
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
+    others = []
     if json_path:
-        claim([json_path], str(keypoints.absolute()), positions, lifter, config_path, overwrite=overwrite)
+        others = claim([json_path], str(keypoints.absolute()), positions, lifter, config_path, overwrite=overwrite)
     chosen = list(dict.fromkeys(subject.strip() for subject in subjects.split(",")))
     with closing(open_lifter(config)) as network:
         whole = new_whole(network, config, flip)
@@ -76,6 +77,7 @@ def evaluate(
     }
     _show(table, facts)
     if json_path:
+        set_aside(others)
         _write(json_path, table, facts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Optional
@@ -12,7 +12,7 @@ import numpy as np
 
 from app.atomic import scratch
 from app.cli.drive import Run, drive
-from app.cli.outputs import claim
+from app.cli.outputs import Other, claim, set_aside
 from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
@@ -56,23 +56,24 @@ def lift(
     clips = read_keypoints(Path(source)) if is_keypoints else []
     folders = [out / clip.name for clip in clips] or [out]
     results = ["poses.npz", *(["poses.mp4"] if draw else []), *([] if clips else [f"{LOG}.mcap"])]
-    claim((folder / name for folder in folders for name in results), source, lifter, config_path, overwrite=overwrite)
+    others = claim((folder / name for folder in folders for name in results), source, lifter, config_path, overwrite=overwrite)
     with closing(open_lifter(config)) as network:
         whole = new_whole(network, config, flip)
         with closing(whole) if whole else nullcontext():
             if is_keypoints:
+                set_aside(others)
                 lift_keypoints(clips, source, out, draw, fps, config, network, whole)
             elif whole:
-                lift_whole_video(source, out, draw, fps, config, whole)
+                lift_whole_video(source, out, draw, fps, config, whole, others)
     if not is_keypoints and not whole:  # with the network of the worker's own
-        lift_video(source, out, draw, fps, config)
+        lift_video(source, out, draw, fps, config, others)
 
 
-def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config) -> None:
+def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config, others: Sequence[Other]) -> None:
     """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
     record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
     config = config.changed(capture={"source": source, **given(fps)}, record=record)
-    run = run_file(config, out, "lifting", fps)
+    run = run_file(config, out, "lifting", fps, others)
     log = out / f"{LOG}.mcap"
     write_poses_of(log, out, config, source)
     if draw and run.tally.lifted:
@@ -83,7 +84,9 @@ def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config:
     finish(run, f"kept: the {kept} frames done until then")
 
 
-def lift_whole_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config, whole: WholeSequence) -> None:
+def lift_whole_video(
+    source: str, out: Path, draw: bool, fps: Optional[float], config: Config, whole: WholeSequence, others: Sequence[Other]
+) -> None:
     """The same with a lifter that looks ahead: the 2D part of the pipeline first, then everyone's whole sequence."""
     log = out / f"{LOG}.mcap"
     make_folder(out)
@@ -93,7 +96,7 @@ def lift_whole_video(source: str, out: Path, draw: bool, fps: Optional[float], c
             capture={"source": source, **given(fps)},
             record={"folder": str(folder.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
         )
-        run = run_file(config, folder, "detecting", fps)
+        run = run_file(config, folder, "detecting", fps, others)
         recording = folder / log.name
         seen = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
         with ProgressBar("lifting", len(seen)) as bar:
@@ -114,16 +117,18 @@ def given(fps: Optional[float]) -> dict[str, float]:
     return {} if fps is None else {"fps": fps}
 
 
-def run_file(config: Config, out: Path, what: str, fps: Optional[float]) -> Run:
+def run_file(config: Config, out: Path, what: str, fps: Optional[float], others: Sequence[Other]) -> Run:
     """Run the config's workers over its source, every frame in order, under a progress bar; the recording goes to `out`.
 
-    `fps` is what was asked for, and the config's already. Raises UserError where the source has times of its own.
+    `fps` is what was asked for, and the config's already; `others` are set aside once the source is open. Raises UserError where the source
+    has times of its own.
     """
     source = open_source(config.capture)
     frames = source.frames
     source.close()
     if fps is not None and not source.heeds_fps:
         raise UserError(f"--fps {fps:g}: {source.name} has times of its own, about {source.fps:.6g} frames a second; leave --fps out")
+    set_aside(others)
     prepare(out / f"{config.record.name}.mcap", overwrite=True)
     with run_folder(config) as folder, ProgressBar(what, frames) as bar:
         return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
@@ -163,6 +168,9 @@ def lift_keypoints(
             if draw:
                 frames = ((None, pose, pose.t_ns) for pose in poses)
                 render(frames, folder / "poses.mp4", rate, body_height_m=config.lift.body_height_m, source=source)
+    for clip in clips:
+        if np.isnan(clip.keypoints).any((1, 2)).all():
+            say(f"warning: nobody was seen in any of the {len(clip.keypoints)} frames of {clip.name}")
     say(f"wrote {len(clips)} videos' poses to {out}")
 
 

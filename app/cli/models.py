@@ -10,7 +10,7 @@ from typing import Optional
 from rich.table import Table
 
 from app.atomic import replacing
-from app.cli.outputs import checkpoint_source, claim
+from app.cli.outputs import checkpoint_source, claim, set_aside
 from app.cli.screen import console, say
 from app.config import load
 from app.errors import UserError
@@ -39,12 +39,14 @@ def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, 
         from models.convert.videopose3d import convert
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
+    others = []
     if checkpoint.is_file():  # else the conversion says what is wrong with it
         source = checkpoint_source(checkpoint.name, hashlib.sha256(checkpoint.read_bytes()).hexdigest())
-        claim([out], source, checkpoint, overwrite=overwrite)
+        others = claim([out], source, checkpoint, overwrite=overwrite)
     model = convert(checkpoint, widths, causal, rate_hz)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     try:
+        set_aside(others)
         with replacing(out) as part:
             part.write_bytes(model.SerializeToString(deterministic=True))
     except OSError as error:

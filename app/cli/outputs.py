@@ -1,20 +1,22 @@
 """What a command may write: never over what it reads, and over what was made from something else only where the user asks.
 
 A result says what it was made from: `source` in an npz or json file, the comment of a video, the settings in a recording, an ONNX file's
-metadata. A file that says nothing is somebody else's.
+metadata. One of the same source is replaced, one of another is kept under another name, and a file that says nothing is somebody else's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import av
 import numpy as np
 import yaml
 
+from app.cli.screen import say
 from app.errors import UserError
 from app.export.video import MADE_FROM
 from app.recording.parts import parts
@@ -23,27 +25,49 @@ from app.redact import display_name
 from models.backends.file_metadata import file_metadata
 
 
-def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> None:
-    """Look at every file that a command is to write, before its work begins. Raises UserError where one may not be written.
+class Other(NamedTuple):
+    """A result of another source in the place of one that is to be written."""
+
+    output: Path
+    made_from: str
+
+
+def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> list[Other]:
+    """Look at every file that a command is to write, before its work begins; what has to be set aside before it writes.
 
     source: what the results are made from, as they will say; a path is read, as are the files of `read`.
     overwrite: whether results of another source, and files that are no results, may go.
+    Raises UserError where a file may not be written.
     """
-    files = [file for path in (Path(source), *read) if path for file in _files(path)]
     # Resolved, as a folder that is not there yet may be left again: new/../a.mp4.
-    paths = [file for output in outputs for file in _files(output.parent.resolve() / output.name)]
-    for path in paths:
-        keep_apart(path, files)
-    for path in paths:
-        if path.is_dir():
-            raise UserError(f"{path}: a folder has the name of a result; name another place with -o")
-        if overwrite or not path.exists() or not path.stat().st_size:
-            continue
-        made_from = source_of(path)
-        if made_from is None:
-            raise UserError(f"{path}: this file is no result of poselift's that says its source; name another place, or give --overwrite")
-        if not _same_source(made_from, source):
-            raise UserError(f"{path}: this is the result of {made_from}; name another place, or give --overwrite")
+    outputs = [output.parent.resolve() / output.name for output in outputs]
+    files = [file for path in (Path(source), *read) if path for file in _files(path)]
+    others: dict[Path, Other] = {}
+    for output in outputs:
+        for path in _files(output):
+            keep_apart(path, files)
+    for output in outputs:
+        for path in _files(output):
+            if path.is_dir():
+                raise UserError(f"{path}: a folder has the name of a result; name another place with -o")
+            if overwrite or not path.exists() or not path.stat().st_size:
+                continue
+            made_from = source_of(path)
+            if made_from is None:
+                raise UserError(f"{path}: this file is no result that says its source; name another place with -o, or give --overwrite")
+            if not _same_source(made_from, source):
+                others[output] = Other(output, made_from)
+    return list(others.values())
+
+
+def set_aside(others: Sequence[Other]) -> None:
+    """Give results of other sources a name with a number, all of them the same one, and say so."""
+    number = next(number for number in count(1) if not any(file.exists() for other in others for file in _files(_aside(other, number))))
+    for other in others:
+        aside = _aside(other, number)
+        for file in _files(other.output):
+            file.rename(aside.with_name(aside.stem + file.name[len(other.output.stem) :]))
+        say(f"kept the result of {other.made_from} as {aside}")
 
 
 def keep_apart(output: Path, read: Iterable[Path]) -> None:
@@ -53,6 +77,10 @@ def keep_apart(output: Path, read: Iterable[Path]) -> None:
             raise UserError(f"{output}: this file is read, and would be lost; name another place for the results")
         if file.is_dir() and _same_file(output.parent, file):
             raise UserError(f"{output.parent}: the pictures are read from this folder; name another for the results")
+
+
+def _aside(other: Other, number: int) -> Path:
+    return other.output.with_name(f"{other.output.stem}-{number}{other.output.suffix}")
 
 
 def source_of(path: Path) -> Optional[str]:

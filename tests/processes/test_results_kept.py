@@ -1,4 +1,4 @@
-"""What commands write: whole or not at all, never over what they read, and over others' results only when asked."""
+"""What commands write: whole or not at all, never over what they read, and others' results are kept."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import torch_files
 from made_video import numbered, write_video
 from pipeline_run import PATIENCE_S, poselift
 
+from app.cli.outputs import source_of
 from app.dataflow.messages import Frame, Pose3D
 from app.keypoints.files import Clip, write_keypoints
 from app.recording.writer import RecordingWriter
@@ -80,18 +81,33 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_export_replaces_its_own_results_and_no_others(recording: Path, tmp_path: Path) -> None:
+def test_export_replaces_its_own_results_keeps_anothers_and_refuses_over_a_file_that_is_none(recording: Path, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other.mcap"
     for _ in range(2):
         assert poselift("export", recording, "-o", out, "--no-render").returncode == 0
-    other.write_bytes(recording.read_bytes())
     before = contents(out)
-    assert f"{out / 'poses.npz'}: this is the result of {recording}; " in refused("export", other, "-o", out, "--no-render")
+    assert list(before) == ["poses.npz"]
+    other.write_bytes(recording.read_bytes())
+    done = poselift("export", other, "-o", out, "--no-render")
+    assert done.returncode == 0 and f"kept the result of {recording} as {out / 'poses-1.npz'}" in done.stderr, done
+    assert contents(out)["poses-1.npz"] == before["poses.npz"] and np.load(out / "poses.npz")["source"] == str(other)
     (out / "poses.mp4").write_bytes(b"a film of somebody's own")
+    before = contents(out)
     assert f"{out / 'poses.mp4'}: this file is no result" in refused("export", recording, "-o", out)
-    assert contents(out) == {**before, "poses.mp4": b"a film of somebody's own"}
-    assert poselift("export", other, "-o", out, "--no-render", "--overwrite").returncode == 0
-    assert np.load(out / "poses.npz")["source"] == str(other)
+    assert contents(out) == before
+    assert poselift("export", recording, "-o", out, "--no-render", "--overwrite").returncode == 0
+    assert sorted(contents(out)) == sorted(before)
+
+
+def test_a_command_that_cannot_begin_moves_nothing(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert poselift("export", recording, "-o", out, "--no-render").returncode == 0
+    before = contents(out)
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "text.npz").write_text("no keypoints")
+    for command in ("export missing.mcap", "lift missing.mp4", f"lift {tmp_path / 'text.mp4'}", f"lift {tmp_path / 'text.npz'}"):
+        refused(*command.split(), "-o", out)
+    assert contents(out) == before
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
@@ -134,30 +150,26 @@ def test_an_evaluation_and_a_conversion_keep_what_they_read(tmp_path: Path) -> N
     assert contents(tmp_path) == {**before, "own.json": b"{}"}
 
 
-def test_lifted_keypoints_are_replaced_by_those_of_the_same_file_alone(tmp_path: Path) -> None:
+def test_lifted_keypoints_are_replaced_by_those_of_the_same_file_and_others_kept(tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
         write_keypoints(tmp_path / name, [Clip("walk", np.full((3, 17, 3), 9, np.float32), 640, 480, 30.0)])
-    lift = ("-o", tmp_path / "out", "--no-render")
-    for _ in range(2):
-        done = poselift("lift", tmp_path / "a.npz", *lift)
+    for name in ("a.npz", "a.npz", "b.npz"):
+        done = poselift("lift", tmp_path / name, "-o", tmp_path / "out", "--no-render")
         assert done.returncode == 0, done
-    assert f"this is the result of {tmp_path / 'a.npz'}" in refused("lift", tmp_path / "b.npz", *lift)
-    assert poselift("lift", tmp_path / "b.npz", *lift, "--overwrite").returncode == 0
+    found = {path.name: str(np.load(path)["source"]) for path in (tmp_path / "out" / "walk").iterdir()}
+    assert found == {"poses.npz": str(tmp_path / "b.npz"), "poses-1.npz": str(tmp_path / "a.npz")}
 
 
-def test_a_video_is_lifted_again_and_no_other_in_its_place(configure: Any, tmp_path: Path) -> None:
+def test_a_video_is_lifted_again_in_its_place_and_anothers_results_are_kept(configure: Any, tmp_path: Path) -> None:
     config, _ = configure()
+    out = tmp_path / "out"
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name, numbered(3))
-    lift = ("-o", tmp_path / "out", "--config", config)
-    for _ in range(2):
-        done = poselift("lift", tmp_path / "a.mp4", *lift)
+    for name in ("a.mp4", "a.mp4", "b.mp4"):
+        done = poselift("lift", tmp_path / name, "-o", out, "--config", config)
         assert done.returncode == 0, done
-    before = contents(tmp_path / "out")
-    for name in ("poses.npz", "poses.mp4", "poses.mcap"):
-        assert f"this is the result of {tmp_path / 'a.mp4'}" in refused("lift", tmp_path / "b.mp4", *lift)
-        (tmp_path / "out" / name).unlink()
-    (tmp_path / "out" / "poses.npz").write_bytes(before["poses.npz"])
-    done = poselift("detect", tmp_path / "a.mp4", "-o", tmp_path / "out" / "poses.npz", "--config", config)
-    assert done.returncode == 2 and "nobody was seen in any of the 3 frames" in done.stderr, done
-    assert contents(tmp_path / "out") == {"poses.npz": before["poses.npz"]}
+    results = ("poses.npz", "poses.mp4", "poses.mcap")
+    assert {name: source_of(out / name) for name in results} == dict.fromkeys(results, str(tmp_path / "b.mp4"))
+    kept = [name.replace("poses", "poses-1") for name in results]
+    assert {name: source_of(out / name) for name in kept} == dict.fromkeys(kept, str(tmp_path / "a.mp4"))
+    assert len(list(out.iterdir())) == 6

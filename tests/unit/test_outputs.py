@@ -13,7 +13,7 @@ import onnx
 import pytest
 from torch_files import checkpoint, random_model, write
 
-from app.cli.outputs import claim, source_of
+from app.cli.outputs import Other, claim, set_aside, source_of
 from app.config import Config, redacted
 from app.dataflow.messages import Pose3D
 from app.errors import UserError
@@ -63,20 +63,39 @@ OTHERS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_result_may_be_made_again_from_its_source_alone(tmp_path: Path, name: str) -> None:
-    RESULTS[name](tmp_path / name, SOURCE)
-    assert (source_of(tmp_path / name) or "").endswith("home/a b=c; 视频.mp4")
-    claim([tmp_path / name], SOURCE, overwrite=False)
-    with pytest.raises(UserError, match=r"this is the result of .*; name another place, or give --overwrite"):
-        claim([tmp_path / name], "/data/b.mp4", overwrite=False)
-    claim([tmp_path / name], "/data/b.mp4", overwrite=True)
+def test_a_result_is_replaced_by_its_own_source_and_kept_from_another(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    RESULTS[name](path, SOURCE)
+    before = path.read_bytes()
+    assert (source_of(path) or "").endswith("home/a b=c; 视频.mp4")
+    assert claim([path], SOURCE, overwrite=False) == claim([path], "/data/b.mp4", overwrite=True) == []
+    others = claim([path], "/data/b.mp4", overwrite=False)
+    assert others == [Other(path, source_of(path) or "")] and path.read_bytes() == before
+    set_aside(others)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(f"{path.stem}-1{path.suffix}", before)]
+
+
+def test_what_is_kept_of_a_source_has_the_same_number_and_nothing_is_in_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("poses.npz", "poses.mp4", "poses.mcap", "poses.2.mcap"):
+        RESULTS[name.replace(".2", "")](tmp_path / name, "/data/a.mp4")
+    for name in ("poses-1.mp4", "poses-2.7.mcap"):
+        (tmp_path / name).touch()
+    names = ["poses.npz", "poses.mp4", "poses.mcap"]
+    set_aside(claim([tmp_path / name for name in names], "/data/b.mp4", overwrite=False))
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"poses-1.mp4", "poses-2.7.mcap", "poses-3.npz", "poses-3.mp4", "poses-3.mcap", "poses-3.2.mcap"}
+    assert f"kept the result of /data/a.mp4 as {tmp_path / 'poses-3.npz'}\n" in capsys.readouterr().err
+    set_aside([])
+    assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_file_that_does_not_say_its_source_is_somebody_elses(tmp_path: Path, name: str) -> None:
     OTHERS[name](tmp_path / name)
     before = (tmp_path / name).read_bytes()
-    with pytest.raises(UserError, match="no result of poselift's that says its source") as error:
+    with pytest.raises(UserError, match="this file is no result that says its source") as error:
         claim([tmp_path / name], SOURCE, overwrite=False)
     assert "\n" not in str(error.value) and (tmp_path / name).read_bytes() == before
     claim([tmp_path / name], SOURCE, overwrite=True)
@@ -137,8 +156,7 @@ def test_a_recording_is_read_and_written_in_all_its_parts(tmp_path: Path, source
 
 def test_a_later_part_of_another_source_is_a_result_of_it_too(tmp_path: Path) -> None:
     recording(tmp_path / "poses.3.mcap", "/data/b.mp4")
-    with pytest.raises(UserError, match=r"poses\.3\.mcap: this is the result of /data/b\.mp4"):
-        claim([tmp_path / "poses.mcap"], SOURCE, overwrite=False)
+    assert claim([tmp_path / "poses.mcap"], SOURCE, overwrite=False) == [Other(tmp_path / "poses.mcap", "/data/b.mp4")]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
