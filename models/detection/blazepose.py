@@ -27,6 +27,8 @@ MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
 SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
 """For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
+SAME_SHAPE = 0.01
+"""Pictures whose shapes differ by less, in parts of the width, show the same at another size."""
 NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
 
 
@@ -45,6 +47,19 @@ class Followed(NamedTuple):
     region: Optional[Region] = None
     alignment: Optional[Smoothed] = None
     """The alignment points of who is followed, over time."""
+    size_px: tuple[int, int] = (0, 0)
+    """Width and height of the picture before, in whose pixels all this is."""
+
+    def on(self, width_px: int, height_px: int) -> Followed:
+        """The same in pixels of a picture of this size. One of another shape shows something else: nobody is followed into it."""
+        width_before, height_before = self.size_px
+        if self.size_px == (width_px, height_px):
+            return self
+        if abs(width_px * height_before - width_before * height_px) >= SAME_SHAPE * width_px * height_before:
+            return Followed(self.t_ns, size_px=(width_px, height_px))
+        factor = width_px / width_before
+        region, alignment = self.region and self.region.times(factor), self.alignment and self.alignment.times(factor, (factor - 1) / 2)
+        return Followed(self.t_ns, self.identity.times(factor), region, alignment, (width_px, height_px))
 
 
 class BlazePose:
@@ -72,20 +87,20 @@ class BlazePose:
 
         Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
         """
-        if state is None:
-            state = Followed(t_ns - 1)
+        height_px, width_px = picture.shape[:2]
+        state = (state or Followed(t_ns - 1)).on(width_px, height_px)
         if t_ns <= state.t_ns:
             raise ValueError(f"a picture of {t_ns} ns came after one of {state.t_ns} ns; times must grow")
 
         sight = None if state.region is None else self._look(picture, state.region)
         if sight is not None:
             region, alignment = _next_region(sight, state.alignment, (t_ns - state.t_ns) / 1e9)
-            return _one(Followed(t_ns, state.identity.followed(region), region, alignment), sight)
+            return _one(Followed(t_ns, state.identity.followed(region), region, alignment, state.size_px), sight)
         sight = self._find(picture)
         if sight is not None:
             region, alignment = _next_region(sight, None, 0)
-            return _one(Followed(t_ns, state.identity.found(region, t_ns, self._keep_frames), region, alignment), sight)
-        return Followed(t_ns, state.identity.missed()), NOBODY
+            return _one(Followed(t_ns, state.identity.found(region, t_ns, self._keep_frames), region, alignment, state.size_px), sight)
+        return Followed(t_ns, state.identity.missed(), size_px=state.size_px), NOBODY
 
     def _find(self, picture: Picture) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""

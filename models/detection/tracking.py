@@ -35,6 +35,10 @@ class Identity(NamedTuple):
         same = self.region is not None and self.missed_frames <= keep_frames and _alike(self.region, region)
         return Identity(self.person if same else t_ns // NS_PER_MS, region)
 
+    def times(self, factor: float) -> Identity:
+        """The same person in a picture so many times as large."""
+        return self._replace(region=self.region and self.region.times(factor))
+
     def missed(self) -> Identity:
         """A frame was processed and nobody was in it."""
         return self._replace(missed_frames=self.missed_frames + 1)

@@ -273,6 +273,50 @@ def test_a_picture_that_proves_bad_leaves_no_trace(world, blazepose):
     assert abs(place_in_region(world)) < 0.01
 
 
+@pytest.mark.parametrize("factor", [2, 0.5])
+def test_who_is_followed_into_a_picture_of_another_size_is_where_they_were(world, blazepose, factor):
+    world.people = [Person(200, 200)]
+    for t_ns in (1, 10**9):
+        before = blazepose.step(world.picture(), t_ns)
+    other = cv2.resize(world.picture(), None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+    after = blazepose.step(other, 2 * 10**9)
+    again = blazepose.step(world.picture(), 3 * 10**9)
+    assert world.detector.runs == 1
+    assert before.person == after.person == again.person
+    np.testing.assert_allclose(after.keypoints[0, :, :2], factor * before.keypoints[0, :, :2], atol=1.5)
+    np.testing.assert_allclose(again.keypoints, before.keypoints, atol=1)
+
+
+def test_the_smoothing_knows_of_no_change_of_size(world):
+    """A stream of large and small pictures of one scene keeps the region that a stream of large ones has, but for the pixels' rounding."""
+    all_large, mixed = Watching(world.detector, world.landmarks), Watching(world.detector, world.landmarks)
+    for frame in range(12):
+        world.people = [Person(200 + 4 * frame, 200)]
+        large = world.picture()
+        small = cv2.resize(large, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
+        all_large.step(large, 33_000_000 * frame)
+        mixed.step(small if frame % 2 else large, 33_000_000 * frame)
+    assert mixed.state.size_px == (320, 240)
+    np.testing.assert_allclose(np.array(mixed.state.region) * 2, all_large.state.region, atol=3)
+
+
+def test_nobody_is_followed_into_a_picture_of_another_shape(world, blazepose):
+    world.people = [Person(200, 200)]
+    (before,) = blazepose.step(world.picture(), 10**9).person
+    tall = np.ascontiguousarray(np.rot90(world.picture()))  # where the person was there is nobody now
+    assert blazepose.step(tall, 2 * 10**9).person.tolist() != [before]
+    assert world.detector.runs == 2
+
+
+def test_who_was_missed_in_a_smaller_picture_and_is_found_where_they_were_keeps_the_id(world, blazepose):
+    world.people = [Person(200, 200)]
+    (before,) = blazepose.step(world.picture(), 10**9).person
+    world.people = []
+    blazepose.step(cv2.resize(world.picture(), None, fx=0.5, fy=0.5), 2 * 10**9)
+    world.people = [Person(200, 200)]
+    assert blazepose.step(world.picture(), 3 * 10**9).person.tolist() == [before]
+
+
 def test_times_must_grow(world, blazepose):
     see(world, blazepose, 4, HERE)
     with pytest.raises(ValueError, match="132000000 ns came after one of 132000000 ns"):
