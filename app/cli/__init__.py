@@ -69,9 +69,7 @@ FpsOption = Annotated[
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
 UserOption = Annotated[bool, typer.Option("--user", help="Services of your own, not of the system.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, and change nothing.")]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what was made from another source, too. Never what is read.")
-]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what was made from another source, too. Never what is read.")]
 RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whether to draw the video too.")]
 
 

@@ -1,4 +1,4 @@
-"""Reading npz files whose object arrays are pickles: numpy arrays and plain containers come out, nothing is ever called.
+"""Reading npz files whose object arrays are pickles, Python 2's too: numpy arrays and plain containers come out, nothing is ever called.
 
 A pickle is a program. This reader knows the few names that numpy writes for an array, and puts stand-ins of its own in their place, which
 check what they are given: numpy's own ones would believe a dtype that says that raw bytes are no objects.
@@ -11,6 +11,7 @@ import math
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -31,6 +32,7 @@ _OPERATIONS = {
     *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "NONE", "NEWTRUE", "NEWFALSE"),
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("BINSTRING", "SHORT_BINSTRING"),  # Python 2's str: text, or an array's bytes
 }
 
 
@@ -41,7 +43,8 @@ def read_npz(path: Path, max_bytes: Optional[int] = None) -> dict[str, Any]:
     plain containers.
     """
     try:
-        with zipfile.ZipFile(path) as file:
+        with zipfile.ZipFile(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of headers that Python 2 wrote
             size_bytes = sum(member.file_size for member in file.infolist())
             limit_bytes = MAX_BYTES if max_bytes is None else max_bytes
             if size_bytes > limit_bytes:
@@ -74,6 +77,7 @@ class Array:
                 flat[place] = value
             self.array = flat.reshape(shape)
         else:
+            data = _bytes(data)
             if not isinstance(data, bytes) or len(data) != count * dtype.plain.itemsize:
                 raise pickle.UnpicklingError("an array whose bytes do not fill its shape")
             self.array = np.frombuffer(data, dtype.plain).reshape(shape, order="F" if fortran else "C")
@@ -122,10 +126,16 @@ def _reconstruct(kind: Any, *_: Any) -> Array:
     return Array()
 
 
-def _scalar(dtype: Any, data: bytes) -> Any:
+def _scalar(dtype: Any, data: Any) -> Any:
+    data = _bytes(data)
     if not isinstance(dtype, _Dtype) or dtype.plain is None or len(data) != dtype.plain.itemsize:
         raise pickle.UnpicklingError("a number without its bytes")
     return np.frombuffer(data, dtype.plain)[0].item()
+
+
+def _bytes(data: Any) -> Any:
+    """Python 2 does not tell bytes from text, so they were read as text from which they come back as they were."""
+    return data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -177,7 +187,7 @@ def _unpickled(data: bytes) -> Any:
         if number > MAX_OPERATIONS or (operation.name == "LONG_BINPUT" and (argument or 0) > number):
             raise pickle.UnpicklingError("its pickle holds too much")
         tuples.follow(operation, argument)
-    return _Reader(io.BytesIO(data)).load()
+    return _Reader(io.BytesIO(data), encoding="utf-8", errors="surrogateescape").load()
 
 
 class _TupleDepths:

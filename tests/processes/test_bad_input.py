@@ -149,9 +149,20 @@ def test_a_malicious_keypoint_file_is_refused_and_nothing_of_it_runs(tmp_path: P
     assert pickle.loads(pickle.dumps(Malice(ran))) and ran.exists(), "the malice would not have worked anyway"
 
 
+def test_detections_of_nobody_are_no_poses_and_a_warning(tmp_path: Path) -> None:
+    nobody = [[[], []]] * 9
+    metadata = np.array({"w": 640, "h": 360}, object)
+    np.savez(tmp_path / "NOBODY.NPZ", boxes=nobody, keypoints=nobody, metadata=metadata)
+    (tmp_path / "NOBODY.NPZ.npz").rename(tmp_path / "NOBODY.NPZ")  # numpy knows no capitals
+    done = poselift("lift", tmp_path / "NOBODY.NPZ", "-o", tmp_path / "out")
+    assert done.returncode == 0 and "warning: nobody was seen in any of the 9 frames of NOBODY" in done.stderr, done
+    assert len(np.load(tmp_path / "out" / "NOBODY" / "poses.npz")["frame"]) == 0
+    assert (tmp_path / "out" / "NOBODY" / "poses.mp4").exists()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     keypoints = tmp_path / "keypoints.npz"
-    write_keypoints(keypoints, [Clip("walk", np.ones((3, 17, 3), np.float32), 640, 480, 30.0)])
+    write_keypoints(keypoints, [Clip("walk", np.full((3, 17, 3), 9, np.float32), 640, 480, 30.0)])
     taken = tmp_path / "taken"
     taken.write_text("a file")
     assert str(taken) in refused("lift", keypoints, "-o", taken / "out", "--no-render")
@@ -228,7 +239,7 @@ def test_a_rate_is_heeded_where_the_file_states_none_and_refused_where_it_does(c
         times = [message.t_ns for message in read(out / "poses.mcap") if isinstance(message, Pose3D)]
         assert times == [int(n * 10**9 / Fraction(str(right))) for n in range(6)]
         assert ("raw.mjpeg states no rate, and 30 pictures a second were assumed" in done.stderr) == (fps is None), done.stderr
-    write_keypoints(tmp_path / "k.npz", [Clip("walk", np.ones((3, 17, 3), np.float32), 640, 480, 50.0)])
+    write_keypoints(tmp_path / "k.npz", [Clip("walk", np.full((3, 17, 3), 9, np.float32), 640, 480, 50.0)])
     line = refused("lift", tmp_path / "k.npz", "-o", out, "--fps", 40)
     assert "k.npz states its own rate, 50 frames a second; leave --fps out" in line
 

@@ -138,7 +138,7 @@ def test_the_doctor_misses_what_runs_networks(board: Path):
 
 def test_an_onnx_network_says_what_to_install(board: Path, tmp_path: Path):
     keypoints = tmp_path / "keypoints.npz"
-    write_keypoints(keypoints, [Clip("walk", np.ones((3, 17, 3), np.float32), 640, 480, 30.0)])
+    write_keypoints(keypoints, [Clip("walk", np.full((3, 17, 3), 9, np.float32), 640, 480, 30.0)])
     done = poselift(board, "lift", keypoints, "-o", tmp_path / "out", "--no-render")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("poselift: ") and done.stderr.endswith("type: pip install 'poselift[cpu]'\n")

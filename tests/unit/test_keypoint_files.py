@@ -27,13 +27,28 @@ METADATA = {
 
 
 def some_keypoints(frames: int = 5, columns: int = 2) -> np.ndarray:
-    return np.random.default_rng(0).random((frames, 17, columns)).astype(np.float32)
+    found = np.random.default_rng(0).random((frames, 17, columns)).astype(np.float32)
+    found[..., :2] *= 400
+    return found
 
 
 def dataset(path: Path, keypoints: Any = None, name: Any = "walk.mp4", metadata: Any = METADATA, **more: Any) -> Path:
     keypoints = some_keypoints() if keypoints is None else keypoints
     positions = {name: {"custom": [keypoints]}}
     np.savez_compressed(path, positions_2d=np.array(positions, object), metadata=np.array(metadata, object), **more)
+    return path
+
+
+def people(frames: int, of_each: Any = ()) -> Any:
+    """Boxes or keypoints as Detectron's scripts nest them: [frames, 2], the background's first."""
+    found = np.empty((frames, 2), object)
+    for frame in range(frames):
+        found[frame, 0], found[frame, 1] = [], of_each
+    return found
+
+
+def detections(path: Path, boxes: Any, keypoints: Any, metadata: Any = {"w": 640, "h": 480}) -> Path:  # noqa: B006  # read alone
+    np.savez_compressed(path, boxes=boxes, keypoints=keypoints, segments=np.zeros(1), metadata=np.array(metadata, object))
     return path
 
 
@@ -91,6 +106,60 @@ def test_missing_frames_stay_missing_and_missing_keypoints_get_a_place(tmp_path:
     np.testing.assert_allclose(clip.keypoints[0, 9], [*others, 0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_keypoint_at_the_corner_was_not_seen(tmp_path: Path, columns: int) -> None:
+    keypoints = some_keypoints(5, columns)
+    given = keypoints.copy()
+    given[1, 4, :2] = given[3, :, :2] = 0
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", given))
+    assert np.isnan(clip.keypoints[3, :, :2]).all() and (clip.keypoints[3, :, 2] == 0).all()
+    between = (keypoints[0, 4, :2] + keypoints[2, 4, :2]) / 2
+    np.testing.assert_allclose(clip.keypoints[1, 4], [*between, 0], rtol=1e-6)
+    given[1, 4, :2] = (0, 5)  # at the edge alone: seen
+    assert read_keypoints(dataset(tmp_path / "k.npz", given))[0].keypoints[1, 4].tolist()[:2] == [0, 5]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "i2", "u4", "i8"])
+def test_numbers_of_any_kind(tmp_path: Path, dtype: str) -> None:
+    keypoints = some_keypoints().round()
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", keypoints.astype(dtype)))
+    np.testing.assert_array_equal(clip.keypoints[..., :2], keypoints)
+
+
+def test_what_cannot_be_is_missing_and_what_lies_beside_the_picture_stays(tmp_path: Path) -> None:
+    keypoints = some_keypoints().astype(np.float64)
+    keypoints[1, 2], keypoints[2, 3], keypoints[3, 4] = (1e300, 5), (5, -np.inf), (-90, 2500)
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", keypoints))
+    assert np.isfinite(clip.keypoints).all()
+    assert clip.keypoints[1, 2, 2] == clip.keypoints[2, 3, 2] == 0
+    assert clip.keypoints[3, 4].tolist() == [-90, 2500, 1]
+
+
+@pytest.mark.parametrize("as_given", [lambda scores: scores, lambda scores: scores.tolist(), lambda scores: scores.astype(np.float64)])
+def test_confidence_beside_the_keypoints(tmp_path: Path, as_given: Any) -> None:
+    scores = np.linspace(0.1, 0.9, 5 * 17, dtype=np.float32).reshape(5, 17)
+    scores[0, 3] = np.nan
+    (clip,) = read_keypoints(dataset(tmp_path / "k.npz", confidence=np.array({"walk.mp4": as_given(scores)}, object)))
+    np.testing.assert_array_equal(clip.keypoints[..., 2], np.nan_to_num(scores))
+
+
+@pytest.mark.parametrize("layout", ["coco", "COCO", "coco_17", "COCO-17", "", None])
+@pytest.mark.parametrize("symmetry", [METADATA["keypoints_symmetry"], np.array(METADATA["keypoints_symmetry"]), None, [], [[], []]])
+def test_the_ways_to_say_coco(tmp_path: Path, layout: Any, symmetry: Any) -> None:
+    metadata = {**METADATA, "layout_name": layout, "keypoints_symmetry": symmetry}
+    assert len(read_keypoints(dataset(tmp_path / "k.npz", metadata=metadata))) == 1
+
+
+def test_the_order_of_the_pairs_says_nothing(tmp_path: Path) -> None:
+    metadata = {**METADATA, "keypoints_symmetry": [side[::-1] for side in METADATA["keypoints_symmetry"]]}
+    assert len(read_keypoints(dataset(tmp_path / "k.npz", metadata=metadata))) == 1
+
+
+def test_a_picture_of_a_few_pixels_is_not_taken_for_normalised(tmp_path: Path) -> None:
+    metadata = {**METADATA, "video_metadata": {"walk.mp4": {"w": 2, "h": 2}}}
+    assert len(read_keypoints(dataset(tmp_path / "k.npz", some_keypoints() / 400, metadata=metadata))) == 1
+
+
 def clip_with_gaps() -> Clip:
     keypoints = some_keypoints(6, 3)
     keypoints[0] = keypoints[2] = keypoints[5] = (np.nan, np.nan, 0)
@@ -121,6 +190,15 @@ def test_what_is_written_is_what_upstream_expects(tmp_path: Path) -> None:
     seen = clip.keypoints[..., :2]
     expected = np.stack([seen[1], seen[1], (seen[1] + seen[3]) / 2, seen[3], seen[4], seen[4]])
     np.testing.assert_allclose(keypoints, expected, rtol=1e-6)
+
+
+def test_the_confidence_of_nobody_is_written_as_0(tmp_path: Path) -> None:
+    keypoints = some_keypoints(3, 3)
+    keypoints[1], keypoints[2, 4, 2] = np.nan, np.nan
+    write_keypoints(tmp_path / "k.npz", [Clip("walk", keypoints, 640, 480)])
+    confidence = np.load(tmp_path / "k.npz", allow_pickle=True)["confidence"].item()["walk"]
+    assert confidence.dtype == np.float32 and (confidence[1] == 0).all() and confidence[2, 4] == 0
+    np.testing.assert_array_equal(confidence[0], keypoints[0, :, 2])
 
 
 def test_nobody_at_all_cannot_be_written(tmp_path: Path) -> None:
@@ -175,7 +253,49 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "zero frames": (lambda path: dataset(path, np.zeros((0, 17, 2))), "has no frames"),
     "objects": (lambda path: dataset(path, np.full((4, 17, 2), None, object)), "not one array of numbers"),
     "a list": (lambda path: dataset(path, [[0.0]]), "one array"),
-    "detections of hands": (lambda path: np.savez(path, boxes=np.zeros(3), keypoints=np.zeros(3), metadata=np.zeros(())), "neither"),
+    "detections of hands": (lambda path: detections(path, np.zeros(3), np.zeros(3)), "neither"),
+    "detections without a size": (lambda path: detections(path, [], [], {"w": 640}), "'w' and 'h', the size of the picture"),
+    "detections of different lengths": (lambda path: detections(path, people(3), people(2)), "boxes of 3 frames, and keypoints of 2"),
+    "detections of no frame": (lambda path: detections(path, people(0), people(0)), "boxes of 0 frames, and keypoints of 0"),
+    "fewer people than boxes": (
+        lambda path: detections(path, people(2, np.zeros((3, 5))), people(2, np.zeros((2, 4, 17)))),
+        "in frame 0 there are 3 boxes, and keypoints of 2 people",
+    ),
+    "in Human3.6M's order": (
+        lambda path: dataset(path, metadata={**METADATA, "layout_name": "h36m"}),
+        "layout_name is 'h36m'; needed are COCO",
+    ),
+    "of another symmetry": (
+        lambda path: dataset(path, metadata={**METADATA, "keypoints_symmetry": [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]]}),
+        r"keypoints \[4, 5, 6, 11, 12, 13\] are left",
+    ),
+    "right before left": (
+        lambda path: dataset(path, metadata={**METADATA, "keypoints_symmetry": METADATA["keypoints_symmetry"][::-1]}),
+        "needed are COCO's 17 keypoints: nose",
+    ),
+    "of a symmetry that is none": (
+        lambda path: dataset(path, metadata={**METADATA, "keypoints_symmetry": [1, "a"]}),
+        "not a list of those",
+    ),
+    "normalised to 1": (lambda path: dataset(path, np.random.default_rng(0).random((9, 17, 2))), "they seem to be normalised"),
+    "normalised to -1 and 1": (
+        lambda path: dataset(path, np.random.default_rng(0).uniform(-1, 1, (9, 17, 3))),
+        "within 3 px of its corner",
+    ),
+    "normalised detections": (
+        lambda path: detections(path, people(2, np.ones((1, 5))), people(2, np.random.default_rng(0).random((1, 4, 17)))),
+        "they seem to be normalised",
+    ),
+    "words": (lambda path: dataset(path, np.full((4, 17, 2), "a")), "refused: an array of 'U1'"),
+    "truths": (lambda path: dataset(path, np.ones((4, 17, 2), bool)), "not one array of numbers"),
+    "confidence of another shape": (
+        lambda path: dataset(path, confidence=np.array({"walk.mp4": np.ones((5, 16))}, object)),
+        r"its confidence is \(5, 16\), not \(5, 17\)",
+    ),
+    "confidence in words": (
+        lambda path: dataset(path, confidence=np.array({"walk.mp4": [["high"] * 17] * 5}, object)),
+        "its confidence is not one array of numbers",
+    ),
     **{
         f"named {name!r}": (
             lambda path, name=name: dataset(path, name=name, metadata={"video_metadata": {name: {"w": 9, "h": 9}}}),
@@ -369,7 +489,7 @@ def test_detections_of_the_upstream_script() -> None:
 
 def test_detections_take_the_best_box_and_know_empty_frames(tmp_path: Path) -> None:
     boxes, keypoints = np.empty((3, 2), object), np.empty((3, 2), object)
-    people = np.random.default_rng(0).random((2, 4, 17)).astype(np.float32)
+    people = 400 * np.random.default_rng(0).random((2, 4, 17)).astype(np.float32)
     for frame in range(3):
         boxes[frame, 0], keypoints[frame, 0] = [], []
         boxes[frame, 1], keypoints[frame, 1] = np.array([[0, 0, 9, 9, 0.3], [0, 0, 9, 9, 0.8]], np.float32), people
@@ -386,3 +506,88 @@ def test_the_reader_never_imports(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="asks for this"):
         read_keypoints(with_pickles(tmp_path / "k.npz", by_hand(b"cthis\ns\n")))
     assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize("nobody", [[[[], []]] * 4, people(4), people(4, np.zeros((0, 5), np.float32))])
+def test_detections_of_nobody_are_read(tmp_path: Path, nobody: Any) -> None:
+    (clip,) = read_keypoints(detections(tmp_path / "k.npz", nobody, nobody))
+    assert clip.keypoints.shape == (4, 17, 3)
+    assert np.isnan(clip.keypoints[..., :2]).all() and (clip.keypoints[..., 2] == 0).all()
+
+
+@pytest.mark.parametrize("as_given", [lambda found: found, lambda found: found.tolist(), lambda found: list(found)])
+def test_detections_in_lists_are_people_too(tmp_path: Path, as_given: Any) -> None:
+    box, keypoints = np.array([[0, 0, 9, 9, 0.9]], np.float32), some_keypoints(1).transpose(0, 2, 1)
+    boxes, found = people(2, as_given(box)), people(2, as_given(keypoints))
+    boxes[1, 1] = np.empty((0, 5))  # keypoints without a box, and a box without keypoints: nobody
+    (clip,) = read_keypoints(detections(tmp_path / "k.npz", boxes, found))
+    np.testing.assert_array_equal(clip.keypoints[0, :, :2], keypoints[0].T)
+    assert np.isnan(clip.keypoints[1, :, :2]).all()
+    boxes, found = people(2, as_given(box)), people(2, as_given(keypoints))
+    found[1, 1] = []
+    assert np.isnan(read_keypoints(detections(tmp_path / "k.npz", boxes, found))[0].keypoints[1, :, :2]).all()
+
+
+def test_a_box_whose_score_is_no_number_is_the_last_choice(tmp_path: Path) -> None:
+    keypoints = some_keypoints(2).transpose(0, 2, 1)
+    boxes = np.array([[0, 0, 9, 9, np.nan], [0, 0, 9, 9, 0.1]], np.float32)
+    (clip,) = read_keypoints(detections(tmp_path / "k.npz", people(2, boxes), people(2, keypoints)))
+    np.testing.assert_array_equal(clip.keypoints[0, :, :2], keypoints[1].T)
+
+
+@pytest.mark.parametrize("name", [".npz", "..npz", "...npz", "a\\b.npz"])
+def test_detections_have_no_name_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
+    (clip,) = read_keypoints(detections(tmp_path / name, people(2), people(2)))
+    assert clip.name in ("npz", "video", "a_b")
+
+
+class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined, misc]
+    """Writes as Python 2 did: text and bytes alike are its str."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+
+    def save_str(self, text: Any) -> None:
+        raw = text.encode() if isinstance(text, str) else text
+        self.write(b"U" + bytes([len(raw)]) + raw if len(raw) < 256 else b"T" + len(raw).to_bytes(4, "little") + raw)
+        self.memoize(text)
+
+    def save_name(self, thing: Any, name: Any = None) -> None:
+        name = name or thing.__qualname__
+        self.write(f"cnumpy{'' if name in ('ndarray', 'dtype') else '.core.multiarray'}\n{name}\n".encode())
+        self.memoize(thing)
+
+    dispatch[bytes] = dispatch[str] = save_str
+    dispatch[type(pickle.dumps)] = dispatch[type(some_keypoints)] = dispatch[type] = save_name
+
+
+def python2(content: Any) -> bytes:
+    file = io.BytesIO()
+    Python2Pickler(file, 2).dump(np.array(content, object))
+    return file.getvalue()
+
+
+def test_what_python_2_pickled_is_read(tmp_path: Path) -> None:
+    name = "视频.mp4"
+    keypoints = np.random.default_rng(0).normal(300, 200, (40, 17, 2))  # whose bytes are of every kind
+    sizes = {**METADATA, "video_metadata": {name: {"w": np.int64(640), "h": 480, "fps": np.float64(29.97)}}}
+    path = with_pickles(tmp_path / "k.npz", python2({name: {"custom": [keypoints]}}), python2(sizes))
+    theirs = np.load(path, allow_pickle=True, encoding="latin1")["positions_2d"].item()
+    np.testing.assert_array_equal(theirs[name.encode().decode("latin1")]["custom"][0], keypoints)
+    (clip,) = read_keypoints(path)
+    assert (clip.name, clip.width_px, clip.height_px, clip.fps) == (name, 640, 480, 29.97)
+    np.testing.assert_array_equal(clip.keypoints[..., :2], keypoints.astype(np.float32))
+
+
+def test_a_header_that_python_2_wrote_is_read_without_a_word(tmp_path: Path) -> None:
+    boxes, keypoints = np.ones((1, 5), np.float32), some_keypoints(1).transpose(0, 2, 1)
+    path = detections(tmp_path / "k.npz", people(3, boxes), people(3, keypoints))
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for name in ("boxes.npy", "keypoints.npy"):
+        members[name] = members[name].replace(b"(3, 2), }  ", b"(3L, 2L), }")
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            assert b"L, " in content or name not in ("boxes.npy", "keypoints.npy")
+            file.writestr(name, content)
+    (clip,) = read_keypoints(path)
+    np.testing.assert_array_equal(clip.keypoints[2, :, :2], keypoints[0].T)
