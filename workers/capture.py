@@ -79,7 +79,7 @@ class Capture:
         self._not_before_ns = self._clock() + round(self._pause_s * 1e9)
 
     def step(self, takers: frozenset[str]) -> Union[Frame, Lost, Wait, None]:
-        """Do one thing: open the source, take a picture from it, or put that into the ring. `takers` are those who listen now.
+        """Open the source, or take a picture from it and put that into the ring. `takers` are those who listen now.
 
         A Frame is to be sent, what is Lost to be told. After None no more comes.
         """
@@ -90,7 +90,12 @@ class Capture:
         if self._held_back and not self._resuming:
             return self._lose(self._held_back.pop(0))
         if self._picture is None:
-            return self._fetch(self._source)
+            given = self._fetch(self._source)
+            if not isinstance(given, Picture):
+                return given
+            self._picture = given
+            if self._held_back or self._clock() < self._not_before_ns:
+                return Wait(self._not_before_ns)
         return self._frame(self._source, self._picture, takers)
 
     def close(self) -> None:
@@ -111,7 +116,7 @@ class Capture:
             self.begin(source)
         return Wait(self._not_before_ns)
 
-    def _fetch(self, source: Source) -> Union[Lost, Wait, None]:
+    def _fetch(self, source: Source) -> Union[Picture, Lost, Wait, None]:
         began_ns = self._clock()
         try:
             picture = next(self._pictures, None)
@@ -134,8 +139,8 @@ class Capture:
             self._taken_ns = self._not_before_ns = self._origin_ns + t_ns
         else:
             self._taken_ns = began_ns
-        self._picture, self._resuming = picture._replace(t_ns=t_ns), False
-        return Wait(self._not_before_ns)
+        self._resuming = False
+        return picture._replace(t_ns=t_ns)
 
     def _lose(self, lost: Lost) -> Union[Lost, Wait]:
         if self._resuming:  # told already, unless what was done ends before it

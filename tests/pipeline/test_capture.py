@@ -10,17 +10,21 @@ from typing import Optional, Union
 
 import numpy as np
 import pytest
+from fake_camera import FakeKernel, FakeMachine
 
 from app.config import CaptureConfig, Config
 from app.dataflow.frames import RingGone, RingReader
-from app.dataflow.ledger import DAMAGED
+from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from app.dataflow.memory_bus import MemoryHub
-from app.dataflow.messages import Control, End, Frame, Health
+from app.dataflow.messages import Control, End, Frame, Health, Pose2D, Pose3D
 from app.dataflow.streams import WATCH, links
+from app.dataflow.tally import Tally
 from app.errors import UserError
+from app.processes.loop import Loop
 from workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
 from workers.frame_writer import KEPT_FREE, FrameWriter
 from workers.sources import Lost, Picture, SourceLost
+from workers.sources.v4l2 import V4l2Source
 
 MS = 10**6
 START_NS = 10**15
@@ -521,3 +525,43 @@ def test_a_worker_that_waits_for_its_camera_says_how_it_is(tmp_path: Path, clock
     assert {"it is gone", "busy; next try in 0.01 s"} <= {health.note for health in said}
     assert [type(message) for message in hub.taken("detect", Frame)] == [Frame, Frame, End]
     assert camera.closed == 1
+
+
+def test_what_a_camera_drops_and_damages_is_accounted_for_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = MemoryHub(links("live", ("capture", "detect", "lift")))
+    config = Config().changed(runtime_folder=str(tmp_path / "run"), capture={"source": "0"})
+    (tmp_path / "machine").mkdir()
+    machine = FakeMachine(tmp_path / "machine")
+    kernel = FakeKernel(machine.plug(0, "HD Webcam"))
+    kernel.damaged, wait = {5, 6}, kernel.wait
+
+    def busy_at_ten(descriptor: int, timeout_s: float) -> bool:
+        kernel.expose(4 + 3 if kernel.exposed == 10 else 0)
+        hub.controls["capture"].extend([Control("stop")] if kernel.exposed == 30 else [])
+        return wait(descriptor, timeout_s)
+
+    monkeypatch.setattr(kernel, "wait", busy_at_ten)
+    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
+    monkeypatch.setattr("workers.capture.open_source", lambda settings: V4l2Source(settings, kernel, machine.folders))
+    run(config, hub.bus("capture"))
+    (last,) = (health for health in hub.taken(WATCH, Health)[-1:] if isinstance(health, Health))
+    assert last.drops == {CAMERA_DROPPED: 3, DAMAGED: 2}
+    nobody = np.zeros((0, 17, 3), np.float32)
+    for worker in ("detect", "lift"):
+        loop = Loop(hub.bus(worker))
+        for message in loop.inputs():
+            if isinstance(message, Frame):
+                loop.send(Pose2D(message.frame, message.t_ns, 640, 480, np.zeros(0), nobody), after=message)
+            elif isinstance(message, Pose2D):
+                flags = np.zeros(0, bool)
+                pose = Pose3D(
+                    message.frame, message.t_ns, 640, 480, flags, nobody, nobody, nobody, nobody[:, 0], nobody[..., 0], flags, flags
+                )
+                loop.send(pose, after=message)
+        loop.end()
+    tally = Tally()
+    for message in hub.taken(WATCH, Pose3D):
+        tally.add(message)
+    tally.finish()
+    assert tally.captured == kernel.exposed - 1 == tally.lifted + sum(tally.dropped.values()), "all but the one that was seen first"
+    assert (tally.dropped[CAMERA_DROPPED], tally.dropped[DAMAGED]) == (3, 2)

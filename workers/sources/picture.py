@@ -17,7 +17,8 @@ class Picture(NamedTuple):
     pixels: Pixels
     """uint8 [height, width, 3] BGR; there may be gaps between its rows. Valid until the next picture is taken: it may be written there."""
     t_ns: int
-    """Live: when it was taken, on this machine's monotonic clock. File: media time, 0 at the first picture. Always increasing."""
+    """Live: when it was taken, as far as the camera tells, else when it arrived, on this machine's monotonic clock. File: media time, 0 at
+    the first picture. Always increasing."""
 
 
 class Lost(NamedTuple):
