@@ -6,13 +6,14 @@ import logging
 import socket
 import time
 from importlib.metadata import version
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Protocol
 
 import cv2
 
 from app.config import Config
 from app.dataflow.bus import Bus
 from app.dataflow.frames import Picture, PictureGone, RingReader
+from app.dataflow.ledger import add
 from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from app.dataflow.outside import Orders
 from app.dataflow.session import join
@@ -21,12 +22,12 @@ from app.processes.loop import OUT_OF_THE_WAY, Loop
 from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from app.remote import wire
 from app.remote.address import Address, parse_address
-from app.remote.board import Board, Facts
+from app.remote.board import Board, Facts, Visitor
 from app.remote.keys import folder_for
 from app.remote.outbox import Size
 from app.remote.refusals import Refusals
 from app.remote.showing import Showing
-from app.remote.sockets import Door, Letter
+from app.remote.sockets import Door
 from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 from workers.cards import model_cards
 
@@ -42,95 +43,117 @@ class _Order(NamedTuple):
     """An order that a worker has not answered yet."""
 
     peer: bytes
-    until_s: float
+    until_ns: int
+
+
+class Outside(Protocol):
+    """What lies around serve: the viewers, the recorder, the ring of frames."""
+
+    def send(self, peer: bytes, data: bytes) -> bool:
+        """Send to a viewer; False where there is no room. Raises ConnectionError where it is gone."""
+
+    def admits(self, visitor: Visitor) -> Optional[Visitor]:
+        """A visitor from before with the rights it has now; None where it has none any more."""
+
+    def order(self, command: str) -> None:
+        """Give the recorder an order; its answer comes by `answered`."""
+
+    def forget_order(self) -> None:
+        """What the recorder may still answer is no answer to the next order."""
+
+    def picture(self, frame: Frame, size: Size) -> wire.Picture:
+        """A frame as a viewer's picture. Raises PictureGone where it is not in the ring any more."""
 
 
 class Serve:
-    """Connects the board's side of the conversation with its sockets, the ring of frames and the recorder."""
+    """Shares out what comes, hears the viewers, passes their orders on. No socket, no clock: times are ns of the monotonic clock."""
 
-    def __init__(self, config: Config, loop: Loop, ring: RingReader, address: Address) -> None:
-        """Raises UserError where the address cannot be had, or its keys cannot be used."""
-        self._config, self._loop, self._ring = config, loop, ring
-        self._door = Door(address, folder_for(address.loopback, config.serve.keys_folder))
-        self._board = Board(config.serve, _facts(config), time.time_ns() // 1000)
-        self._orders = Orders(config.runtime_path())
+    def __init__(self, config: Config, facts: Facts, session: int, outside: Outside) -> None:
+        """`session` is the first viewer's number; a serve that was started again needs others than before."""
+        self._config, self._outside = config, outside
+        self._board = Board(config.serve, facts, session)
         self._order: Optional[_Order] = None
         self._bad = Refusals()
         self._showing = Showing(config.capture.ring_slots // 2)
         self._healths: dict[str, Health] = {}
+        self._drops: dict[str, int] = {}
         self.answer = answer_to_a_frame(config.running)
         """The last that comes of a frame."""
-        loop.bus.wake_for(self._door.sockets)
-        log.info("serving viewers at %s", address)
-        if self._door.alone:
-            log.warning(
-                "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
-            )
 
-    def step(self, message: Message) -> None:
+    @property
+    def drops(self) -> dict[str, int]:
+        """What viewers missed, by viewer, and what was dropped for all, by reason, since the start."""
+        return {**self._board.drops, **self._drops}
+
+    @property
+    def viewers(self) -> int:
+        """So many are there."""
+        return len(self._board.guests)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every viewer has what was sent to it."""
+        return self._board.settled
+
+    def step(self, message: Message, now_ns: int) -> None:
         """A message from the bus."""
         if isinstance(message, Frame):
-            self._showing.put(message, time.monotonic_ns())
+            self._showing.put(message, now_ns)
             self._board.camera(_camera(self._config, message))
         elif not isinstance(message, End):  # who works on has to say more
             self._board.publish(message)
-            self._send()
+            self.send(now_ns)
         if isinstance(message, self.answer):
             self._showing.posed(message.frame)
         elif isinstance(message, Health):
             self._healths[message.worker] = message
 
-    def turn(self) -> None:
-        """Hear the viewers, and send what there is room for."""
-        for letter in self._door.letters():
-            self._hear(letter)
-        self._warn(self._bad.due(time.monotonic()))
-        self._look_after_orders()
-        now_ns = time.monotonic_ns()
+    def hear(self, visitor: Visitor, data: bytes, now_ns: int) -> None:
+        """A viewer says something."""
+        try:
+            control = self._board.hear(visitor, data, now_ns)
+        except MessageError as error:
+            add(self._drops, {BAD_MESSAGE: 1})
+            known = isinstance(error, OtherSchema)
+            if known:
+                self._board.refuse(visitor.peer, str(error))
+            _warn(self._bad.add(visitor.address, str(error) if known else NO_VIEWERS, now_ns / 1e9))
+        else:
+            if control:
+                self._obey(visitor.peer, control, now_ns)
+
+    def answered(self, answer: Answer) -> None:
+        """The recorder has answered."""
+        if self._order:
+            self._board.answer(self._order.peer, answer)
+            self._order = None
+
+    def turn(self, now_ns: int) -> None:
+        """What the time brings: who may look no longer, orders that nobody answers; and send what there is room for."""
+        _warn(self._bad.due(now_ns / 1e9))
+        if self._order and now_ns > self._order.until_ns:
+            self.answered(Answer(False, f"the recorder has not answered for {ANSWER_WITHIN_S:g} s"))
+            self._outside.forget_order()
         for guest in list(self._board.guests.values()):
-            visitor = self._door.admits(guest.visitor)
+            visitor = self._outside.admits(guest.visitor)
             if visitor is None:
                 self._board.forget(guest.visitor.peer, "is not admitted any more")
             else:
                 self._board.rights(guest, visitor)
         self._board.forget_the_silent(now_ns)
-        self._send()
+        self.send(now_ns)
         self._show(now_ns)
-        self._loop.meter.drops.update(self._board.drops)
-        self._loop.meter.viewers = len(self._board.guests)
 
-    def close(self, end: Optional[End]) -> None:
-        """Tell the viewers, unless this worker comes back."""
-        if end:
-            self._board.end(end)
-            self._send()
-            self._until_settled(time.monotonic() + END_WITHIN_S)
-        self._orders.close()
-        self._door.close()
+    def send(self, now_ns: int) -> None:
+        """Send what there is room for."""
+        self._board.send(self._outside.send, now_ns)
 
-    def _until_settled(self, until_s: float) -> None:
-        """When we close with something unread, TCP throws away what the other side has not read either: so hear them out."""
-        while not self._board.settled and (left_s := until_s - time.monotonic()) > 0:
-            self._door.wait(left_s)
-            for letter in self._door.letters():
-                self._hear(letter)
-            self._send()
+    def end(self, end: End, now_ns: int) -> None:
+        """The last message to all viewers; then hear and send until they have it."""
+        self._board.end(end)
+        self.send(now_ns)
 
-    def _hear(self, letter: Letter) -> None:
-        visitor = letter.visitor
-        try:
-            control = self._board.hear(visitor, letter.data, time.monotonic_ns())
-        except MessageError as error:
-            self._loop.meter.drop({BAD_MESSAGE: 1})
-            known = isinstance(error, OtherSchema)
-            if known:
-                self._board.refuse(visitor.peer, str(error))
-            self._warn(self._bad.add(visitor.address, str(error) if known else NO_VIEWERS, time.monotonic()))
-        else:
-            if control:
-                self._obey(visitor.peer, control)
-
-    def _obey(self, peer: bytes, control: Control) -> None:
+    def _obey(self, peer: bytes, control: Control, now_ns: int) -> None:
         if control.command == "status":
             self._board.answer(peer, Answer(True, self._status()))
         elif control.command not in (RECORD_START, RECORD_STOP):
@@ -141,31 +164,13 @@ class Serve:
         elif self._order:
             self._board.answer(peer, Answer(False, "the recorder is busy with another order; try again"))
         else:
-            self._order = _Order(peer, time.monotonic() + ANSWER_WITHIN_S)
-            self._orders.give("record", control.command)
-
-    def _look_after_orders(self) -> None:
-        answers = self._orders.answers()
-        if self._order and answers:
-            self._board.answer(self._order.peer, answers[-1])
-            self._order = None
-        elif self._order and time.monotonic() > self._order.until_s:
-            self._board.answer(self._order.peer, Answer(False, f"the recorder has not answered for {ANSWER_WITHIN_S:g} s"))
-            self._order = None
-            self._orders.close()  # what it may still answer is no answer to the next order
-            self._orders = Orders(self._config.runtime_path())
-
-    def _warn(self, line: str) -> None:
-        if line:
-            log.warning("%s", line)
+            self._order = _Order(peer, now_ns + round(ANSWER_WITHIN_S * 1e9))
+            self._outside.order(control.command)
 
     def _status(self) -> str:
         healths = (self._healths[worker] for worker in self._config.running if worker in self._healths)
         lines = (f"{it.worker} {it.state}, {it.rate_hz:.1f}/s{f', {it.note}' if it.note else ''}" for it in healths)
         return "; ".join(lines) or "no worker has said anything yet"
-
-    def _send(self) -> None:
-        self._board.send(self._door.send, time.monotonic_ns())
 
     def _show(self, now_ns: int) -> None:
         """A frame to those who want it now: each size is compressed once."""
@@ -174,14 +179,50 @@ class Serve:
             return
         for size, outboxes in self._board.due(frame.trace[0].received_ns).items():
             try:
-                with self._ring.picture(frame) as pixels:
-                    picture = _compressed(frame, pixels, size)
+                picture = self._outside.picture(frame, size)
             except PictureGone as gone:
-                self._loop.meter.drop({gone.reason: len(outboxes)})
+                add(self._drops, {gone.reason: len(outboxes)})
                 continue
             for outbox in outboxes:
                 outbox.show(picture)
-        self._send()
+        self.send(now_ns)
+
+
+class Sockets:
+    """The outside as it is."""
+
+    def __init__(self, config: Config, ring: RingReader, address: Address) -> None:
+        """Raises UserError where the address cannot be had, or its keys cannot be used."""
+        self._folder, self._ring = config.runtime_path(), ring
+        self.door = Door(address, folder_for(address.loopback, config.serve.keys_folder))
+        self._orders = Orders(self._folder)
+        self.send, self.admits = self.door.send, self.door.admits
+
+    def order(self, command: str) -> None:
+        """Give the recorder an order."""
+        self._orders.give("record", command)
+
+    def forget_order(self) -> None:
+        """Hear no answer to what was ordered until now."""
+        self._orders.close()
+        self._orders = Orders(self._folder)
+
+    def picture(self, frame: Frame, size: Size) -> wire.Picture:
+        """A frame, smaller and compressed. Raises PictureGone."""
+        with self._ring.picture(frame) as pixels:
+            return _compressed(frame, pixels, size)
+
+    def hear(self, serve: Serve) -> None:
+        """Pass on what has come."""
+        for visitor, data in self.door.letters():
+            serve.hear(visitor, data, time.monotonic_ns())
+        for answer in self._orders.answers():
+            serve.answered(answer)
+
+    def close(self) -> None:
+        """Say what waits, within a moment, and close."""
+        self._orders.close()
+        self.door.close()
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -191,14 +232,44 @@ def run(config: Config, bus: Bus) -> None:
     cv2.setNumThreads(1)
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
-    serve = Serve(config, loop, RingReader(config.runtime_path(), bus.worker), address)
-    loop.beside = serve.turn
+    outside = Sockets(config, RingReader(config.runtime_path(), bus.worker), address)
+    serve = Serve(config, _facts(config), time.time_ns() // 1000, outside)
+    bus.wake_for(outside.door.sockets)
+    log.info("serving viewers at %s", address)
+    if outside.door.alone:
+        log.warning(
+            "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
+        )
+
+    def turn() -> None:
+        outside.hear(serve)
+        serve.turn(time.monotonic_ns())
+        loop.meter.drops.update(serve.drops)
+        loop.meter.viewers = serve.viewers
+
+    loop.beside = turn
     for message in loop.inputs():
-        serve.step(message)
+        serve.step(message, time.monotonic_ns())
         loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
-    serve.close(None if loop.terminated else End(bus.worker, loop.frames_captured, "; ".join(loop.notes)))
+    if not loop.terminated:  # else this worker comes back
+        serve.end(End(bus.worker, loop.frames_captured, "; ".join(loop.notes)), time.monotonic_ns())
+        _until_settled(serve, outside, time.monotonic() + END_WITHIN_S)
+    outside.close()
     loop.beside = None
     loop.end()
+
+
+def _until_settled(serve: Serve, outside: Sockets, until_s: float) -> None:
+    """When we close with something unread, TCP throws away what the other side has not read either: so hear them out."""
+    while not serve.settled and (left_s := until_s - time.monotonic()) > 0:
+        outside.door.wait(left_s)
+        outside.hear(serve)
+        serve.send(time.monotonic_ns())
+
+
+def _warn(line: str) -> None:
+    if line:
+        log.warning("%s", line)
 
 
 def _facts(config: Config) -> Facts:
