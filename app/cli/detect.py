@@ -17,6 +17,7 @@ from app.dataflow.messages import Pose2D
 from app.errors import UserError
 from app.keypoints.files import Clip, clip_name, write_keypoints
 from app.recording.reader import read
+from models.sizes import fitted
 from workers.sources import file_source
 
 
@@ -40,9 +41,14 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
         frames = poses[-1].frame + 1 if run.failure else run.tally.captured
         keypoints = np.full((frames, 17, 3), np.nan, np.float32)
+        first_px = poses[0].width_px, poses[0].height_px
         for pose in poses:
-            keypoints[pose.frame] = pose.keypoints[0] if len(pose.person) else np.nan
-        clip = Clip(clip_name(Path(source)), keypoints, poses[0].width_px, poses[0].height_px, rate_of(recording) or None)
+            if len(pose.person):
+                keypoints[pose.frame] = fitted(pose.keypoints[0], (pose.width_px, pose.height_px), first_px)
+        clip = Clip(clip_name(Path(source)), keypoints, *first_px, rate_of(recording) or None)
         write_keypoints(out, [clip], source)
+    others_px = {(pose.width_px, pose.height_px) for pose in poses} - {first_px}
+    if others_px:
+        say(f"warning: pictures of {1 + len(others_px)} sizes; all keypoints are in pixels of the first, {first_px[0]}x{first_px[1]}")
     say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
     finish(run, "kept: what was done until then")

@@ -16,6 +16,7 @@ from app.recording.writer import RecordingWriter
 from models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
 from models.lifting.slots import PLAUSIBLE_PICTURES
 from models.lifting.whole_sequence import WholeSequence
+from models.sizes import Size, fitted, same_shape
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
@@ -25,6 +26,8 @@ class _Stretch(NamedTuple):
     """Part of the file in which a person is never away for long."""
 
     person: int
+    size_px: Size
+    """Of its first picture: the keypoints are in pixels of that. All its pictures have that shape."""
     seen: dict[int, Floats]
     """Number of the message -> keypoints [17, 3], where they were seen; NaN at confidence 0 what is missing."""
 
@@ -52,14 +55,14 @@ def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, ad
         first, last = min(stretch.seen), max(stretch.seen)
         nowhere = np.full((len(COCO_KEYPOINTS), 3), (np.nan, np.nan, 0), np.float32)
         keypoints = filled(np.stack([stretch.seen.get(number, nowhere) for number in range(first, last + 1)]))
-        size_px = poses[first].width_px, poses[first].height_px
-        joints = lifter.poses(keypoints, *size_px)
+        joints = lifter.poses(keypoints, *stretch.size_px)
         for number, (of_keypoints, joints_m) in enumerate(zip(keypoints, joints), first):
             warming = min(number - first, last - number) < lifter.reach
             held = number not in stretch.seen
             if not held:
-                root_m = lifter.root_m(joints_m, of_keypoints, *size_px)
+                root_m = lifter.root_m(joints_m, of_keypoints, *stretch.size_px)
             if not np.isnan(joints_m).any():
+                of_keypoints = fitted(of_keypoints, stretch.size_px, _size_px(poses[number]))
                 rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
             advance(1)
     return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
@@ -81,13 +84,16 @@ def _stretches(poses: Sequence[Pose2D], hold_ns: int) -> list[_Stretch]:
     for number, pose in enumerate(poses):
         for person, keypoints in _seen(pose):
             stretch, last = newest.get(person, (None, pose))
-            size_is_other = (last.width_px, last.height_px) != (pose.width_px, pose.height_px)
-            if stretch is None or not 0 <= pose.t_ns - last.t_ns <= hold_ns or size_is_other:
-                stretch = _Stretch(person, {})
+            if stretch is None or not 0 <= pose.t_ns - last.t_ns <= hold_ns or not same_shape(stretch.size_px, _size_px(pose)):
+                stretch = _Stretch(person, _size_px(pose), {})
                 found.append(stretch)
-            stretch.seen.setdefault(number, keypoints)
+            stretch.seen.setdefault(number, fitted(keypoints, _size_px(pose), stretch.size_px))
             newest[person] = stretch, pose
     return found
+
+
+def _size_px(pose: Pose2D) -> Size:
+    return pose.width_px, pose.height_px
 
 
 def _seen(pose: Pose2D) -> Iterator[tuple[int, Floats]]:

@@ -31,7 +31,8 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
       as the body height; NaN where it is not known;
     - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;
     - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
-    - `fps` (0 where the source has none), `width`, `height` (of the picture, px; 0 where there was no frame), `body_height_m`, `schema`;
+    - `size_px` int64 [K, 2]: width and height of the row's picture, in whose pixels `keypoints` are;
+    - `fps` (0 where the source has none), `width`, `height` (of the first picture, px; 0 where there was none), `body_height_m`, `schema`;
     - `source`: the file or the folder that the poses were made from.
 
     The file is there as a whole or not at all.
@@ -40,9 +41,12 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
     frames: list[int] = []
     times_ns: list[int] = []
     delays_ns: list[int] = []
-    width_px = height_px = 0
+    sizes_px: list[tuple[int, int]] = []
+    first_px = (0, 0)
     for pose in poses:
-        width_px, height_px = pose.width_px, pose.height_px
+        size_px = pose.width_px, pose.height_px
+        first_px = size_px if first_px == (0, 0) else first_px
+        sizes_px += [size_px] * len(pose.person)
         frames += [pose.frame] * len(pose.person)
         times_ns += [pose.t_ns] * len(pose.person)
         delays_ns += [pose.delay_ns] * len(pose.person)
@@ -58,11 +62,12 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
             t_s=np.array(times_ns, np.int64) / 1e9,
             delay_s=np.array(delays_ns, np.int64) / 1e9,
             **stacked,
+            size_px=np.array(sizes_px, np.int64).reshape(-1, 2),
             joint_names=np.array(H36M_JOINTS),
             keypoint_names=np.array(COCO_KEYPOINTS),
             fps=np.float64(fps),
-            width=np.int64(width_px),
-            height=np.int64(height_px),
+            width=np.int64(first_px[0]),
+            height=np.int64(first_px[1]),
             body_height_m=np.float64(body_height_m),
             schema=np.int64(SCHEMA),
             source=np.array(source),

@@ -22,13 +22,12 @@ from models.detection.detector import People2D, Picture
 from models.detection.filters import OneEuro, Smoothed
 from models.detection.tracking import Identity
 from models.errors import ModelError
+from models.sizes import same_shape
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
 SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
 """For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
-SAME_SHAPE = 0.01
-"""Pictures whose shapes differ by less, in parts of the width, show the same at another size."""
 NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
 
 
@@ -52,14 +51,14 @@ class Followed(NamedTuple):
 
     def on(self, width_px: int, height_px: int) -> Followed:
         """The same in pixels of a picture of this size. One of another shape shows something else: nobody is followed into it."""
-        width_before, height_before = self.size_px
-        if self.size_px == (width_px, height_px):
+        size_px = width_px, height_px
+        if self.size_px == size_px:
             return self
-        if abs(width_px * height_before - width_before * height_px) >= SAME_SHAPE * width_px * height_before:
-            return Followed(self.t_ns, size_px=(width_px, height_px))
-        factor = width_px / width_before
+        if not same_shape(self.size_px, size_px):
+            return Followed(self.t_ns, size_px=size_px)
+        factor = width_px / self.size_px[0]
         region, alignment = self.region and self.region.times(factor), self.alignment and self.alignment.times(factor, (factor - 1) / 2)
-        return Followed(self.t_ns, self.identity.times(factor), region, alignment, (width_px, height_px))
+        return Followed(self.t_ns, self.identity.times(factor), region, alignment, size_px)
 
 
 class BlazePose:

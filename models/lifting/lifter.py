@@ -17,6 +17,7 @@ from models.lifting.slots import Slots, plausible
 from models.lifting.stateful import Bools, StatefulNetwork, told
 from models.lifting.temporal import Outputs
 from models.lifting.ticks import NS_PER_S, TickGrid
+from models.sizes import Size, fitted, same_shape
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
@@ -89,9 +90,9 @@ class Lifter:
     ) -> None:
         """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
 
-        `focal_px` is the pictures' focal length; None lets the normalisation assume one. A pause of more than `gap_s`
-        between two measurements ends all histories. `steady`: who stands still is shown so (`steady.py`), except with a
-        network that answers late. Raises ModelError where `model` is no lifter that this code can use.
+        `focal_px` is the pictures' focal length, where their size changes that of the first; None lets the normalisation assume one.
+        A pause of more than `gap_s` between two measurements ends all histories. `steady`: who stands still is shown so (`steady.py`),
+        except with a network that answers late. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
         self._flip = facts.flip
@@ -107,7 +108,8 @@ class Lifter:
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
         self._slots = Slots(slots, round(hold_s * NS_PER_S))
         self._steady = steady and not self.delay_ns
-        self._size_px = (0, 0)
+        self._size_px: Size = (0, 0)
+        """In pixels of a picture of this size, the first of its shape, is all that is known of people."""
         self._newest: dict[int, _Joints] = {}
         """Everyone's joints as the last tick gave them."""
         self._roots_m: dict[int, Floats] = {}
@@ -132,9 +134,11 @@ class Lifter:
         points = plausible(keypoints, width_px, height_px)
         if len(ids) != len(points):
             raise ValueError(f"{len(ids)} ids for the keypoints of {len(points)} people")
-        if self._size_px != (width_px, height_px):  # pixels of another picture: nothing to interpolate from
-            self._size_px = (width_px, height_px)
+        size_px = width_px, height_px
+        if not same_shape(self._size_px, size_px):  # another view: nothing to interpolate from
+            self._size_px = size_px
             self._grid.restart()
+        points = fitted(points, size_px, self._size_px)
         advance = self._grid.advance(int(t_ns))
         if advance.restart:
             self._slots.clear()
@@ -147,7 +151,8 @@ class Lifter:
             self._slots.left_out["no numbers from the network"] += len(self._slots.people) - len(joints)
         if self._steady:
             joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
-        return self._lifted(ids, joints, peeked=not advance.on_tick)
+        lifted = self._lifted(ids, joints, peeked=not advance.on_tick)
+        return lifted._replace(keypoints=fitted(lifted.keypoints, self._size_px, size_px))
 
     def _steadied(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
         known = self._slots.people[person]

@@ -25,6 +25,7 @@ PROMISED = {
     "confidence": (np.float32, (17,)),
     "warming": (np.bool_, ()),
     "held": (np.bool_, ()),
+    "size_px": (np.int64, (2,)),
 }
 
 
@@ -54,6 +55,14 @@ def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
     assert tuple(found["keypoint_names"]) == COCO_KEYPOINTS
     assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, 1)
     assert found["source"] == "/a.mp4"
+
+
+def test_every_row_tells_the_size_of_its_picture(tmp_path: Path) -> None:
+    poses = [pose(0, 0), replace(pose(1, 2), width_px=1280, height_px=720), pose(2, 1)]
+    write_poses(tmp_path / "poses.npz", poses, fps=25, body_height_m=1.7)
+    found = np.load(tmp_path / "poses.npz")
+    assert found["size_px"].tolist() == [[1280, 720], [1280, 720], [640, 480]]
+    assert (found["width"], found["height"]) == (640, 480)
 
 
 @pytest.mark.parametrize("poses", [[], [pose(0, 0), pose(1, 0)]])

@@ -273,7 +273,24 @@ def test_nobody_is_an_answer(open_lifter):
     assert [array.dtype.name for array in arrays] == ["int64", *["float32"] * 5, "bool", "bool"]
 
 
-def test_another_picture_size_starts_anew(open_lifter, weights):
+@pytest.mark.parametrize("focal_px", [None, 900.0])
+def test_pictures_of_other_sizes_with_the_same_view_go_on(open_lifter, focal_px):
+    """Every third picture is twice as large, every fourth has half the size."""
+    keypoints = walk(40)
+    plain, mixed = open_lifter(focal_px=focal_px), open_lifter(focal_px=focal_px)
+    for frame, t_ns in enumerate(frames_ns(40)):
+        factor = 2 if frame % 3 == 2 else 0.5 if frame % 4 == 3 else 1
+        given = keypoints[frame : frame + 1].copy()
+        given[..., :2] = (given[..., :2] + 0.5) * factor - 0.5
+        one = plain.step(t_ns, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        other = mixed.step(t_ns, [7], given, round(factor * WIDTH), round(factor * HEIGHT))
+        assert np.abs(one.joints_m - other.joints_m).max() < TOLERANCE
+        np.testing.assert_allclose(other.root_m, one.root_m, rtol=1e-3)
+        np.testing.assert_allclose(other.keypoints, given, rtol=0, atol=1e-3)
+        assert one.warming == other.warming
+
+
+def test_a_picture_of_another_shape_starts_anew(open_lifter, weights):
     keypoints = walk(3)
     lifter = open_lifter()
     lifter.step(0, [7], keypoints[:1], WIDTH, HEIGHT)

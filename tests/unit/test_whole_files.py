@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -160,11 +161,27 @@ def test_nobody_and_nothing_are_answers(lifter: WholeSequence) -> None:
 def test_an_id_given_twice_and_another_picture_size(lifter: WholeSequence) -> None:
     keypoints = walk(3)
     twice = Pose2D(0, 0, WIDTH, HEIGHT, np.array([1, 1]), keypoints[:2])
-    larger = Pose2D(1, 10, 2 * WIDTH, 2 * HEIGHT, np.array([1]), keypoints[2:] * (2, 2, 1))
+    larger = Pose2D(1, 10, WIDTH, 2 * HEIGHT, np.array([1]), keypoints[2:])
     poses = lifted(lifter, [twice, larger])
     assert [pose.person.tolist() for pose in poses] == [[1], [1]]
     assert np.abs(poses[0].joints_m[0] - network(keypoints[:1])[0]).max() < TOLERANCE
-    assert np.abs(poses[1].joints_m[0] - network(keypoints[2:])[0]).max() < TOLERANCE
+    assert poses[1].warming[0] and np.isfinite(poses[1].joints_m).all()
+    alone = lifted(lifter, [larger])
+    np.testing.assert_array_equal(poses[1].joints_m, alone[0].joints_m)
+
+
+def test_pictures_of_another_size_with_the_same_view_are_of_one_sequence(lifter: WholeSequence) -> None:
+    keypoints = walk(20)
+    plain = [message(frame, {1: keypoints[frame]}) for frame in range(20)]
+    mixed = list(plain)
+    for frame in range(1, 20, 3):
+        larger = keypoints[frame : frame + 1] * (2, 2, 1) + (0.5, 0.5, 0)
+        mixed[frame] = replace(plain[frame], width_px=2 * WIDTH, height_px=2 * HEIGHT, keypoints=larger)
+    for one, other, given in zip(lifted(lifter, plain), lifted(lifter, mixed), mixed):
+        np.testing.assert_allclose(other.joints_m, one.joints_m, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(other.root_m, one.root_m, rtol=1e-3)
+        np.testing.assert_allclose(other.keypoints, given.keypoints, rtol=0, atol=1e-3)
+        assert (other.width_px, other.warming.tolist()) == (given.width_px, one.warming.tolist())
 
 
 def test_the_answers_stand_behind_their_messages_in_the_log(lifter: WholeSequence, tmp_path: Path) -> None:

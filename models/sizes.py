@@ -1,0 +1,24 @@
+"""Pictures of other sizes that show the same: their pixels as each other's. The middle of the first pixel is at (0, 0)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Size = tuple[int, int]
+"""Width and height, px."""
+
+
+def same_shape(one: Size, other: Size) -> bool:
+    """Whether two sizes differ in scale alone, to a pixel's rounding; of (0, 0), for none yet, all do."""
+    return 0 not in one and abs(one[1] * other[0] - other[1] * one[0]) <= max(one[0], other[0])
+
+
+def fitted(keypoints: npt.NDArray[np.float32], size: Size, into: Size) -> npt.NDArray[np.float32]:
+    """The keypoints [..., 3] (x px, y px, anything) of a picture of this `size`, fitted `into` the middle of one of another."""
+    if size == into:
+        return keypoints
+    factor = min(to / of for of, to in zip(size, into))
+    shift = [(to - factor * of + factor - 1) / 2 for of, to in zip(size, into)]
+    found: npt.NDArray[np.float32] = keypoints * np.array([factor, factor, 1], np.float32) + np.array([*shift, 0], np.float32)
+    return found
