@@ -13,6 +13,7 @@ for poses in poselift.open("session.mcap"): # the same, from a recording
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -24,7 +25,7 @@ from app.errors import UserError
 from app.program.poses import Poses
 from app.program.reach import reach
 from app.program.sources import Board, Here, lifts
-from app.recording.reader import read
+from app.recording.reader import Recording
 from app.remote.client import Remote
 from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
@@ -70,8 +71,14 @@ def connect(
 
 
 def open(path: Union[str, PathLike[str]]) -> Iterator[Pose3D]:
-    """The poses of a recording, in order. Raises UserError where it is none."""
-    return (message for message in read(Path(path), types=[Pose3D]) if isinstance(message, Pose3D))
+    """The poses of a recording, in order; a warning tells of what in it is damaged. Raises UserError where it is none."""
+    return _recorded(Recording(Path(path)))
+
+
+def _recorded(recording: Recording) -> Iterator[Pose3D]:
+    yield from recording.of(Pose3D)
+    for note in recording.notes:
+        warnings.warn(note, stacklevel=2)
 
 
 def _await_welcome(board: Remote) -> None:

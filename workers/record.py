@@ -15,10 +15,11 @@ from app.config import Config, redacted
 from app.dataflow.bus import Bus
 from app.dataflow.frames import PictureGone, RingReader
 from app.dataflow.messages import Answer, End, Frame, Health, Message
+from app.dataflow.session import join
 from app.errors import UserError
 from app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
 from app.recording.orders import RECORD_START, RECORD_STOP
-from app.recording.parts import parts
+from app.recording.parts import free
 from app.recording.pixels import with_pixels
 from app.recording.state import RecordingState
 from app.recording.writer import RecordingFull, RecordingWriter
@@ -35,10 +36,11 @@ log = logging.getLogger("record")
 
 
 class Record:
-    """Writes what it is given while recording is on. What begins by itself is NAME.mcap, what is ordered NAME-TIME.mcap.
+    """Writes what it is given while recording is on.
 
-    `lost` is why nothing can be written although recording is on, in a word such as 'disk_full', else it is empty. `note` says it to
-    people, or that recording is off. A recorder that comes back after it was killed goes on as the one before it was told.
+    What begins by itself is NAME.mcap, or, where another session's recording is there, NAME-TIME.mcap, as is what is ordered. `lost` is
+    why nothing can be written although recording is on, in a word such as 'disk_full', else it is empty. `note` says it to people, or that
+    recording is off. A recorder that comes back after it was killed goes on as the one before it was told.
     """
 
     def __init__(self, config: Config, now_s: Callable[[], float] = time.time) -> None:
@@ -46,16 +48,18 @@ class Record:
         assert config.record.folder is not None
         self.note, self.lost = OFF, ""
         self._config, self._folder, self._now_s = config, Path(config.record.folder), now_s
-        self._state = RecordingState(config)
+        self._session = join(config.runtime_path())
+        self._state = RecordingState(config, self._session)
         self._writer: Optional[RecordingWriter] = None
-        self._name, self._frames = "", 0
+        self._frames = 0
         told = self._state.read()
+        self._told = told or ""
         self._came_back = bool(told)
         begins = config.record.start or not config.live  # from a file, the recording is what it is done for
         name = told if told is not None else config.record.name if begins else ""
         if name:
             try:
-                self._begin(name)
+                self._begin(self._folder / f"{name}.mcap")
             except (RecordingFull, UserError, OSError) as error:
                 if isinstance(error, UserError) and not told:
                     raise
@@ -64,25 +68,24 @@ class Record:
     @property
     def recording(self) -> str:
         """The recording that is being written, without its folder, such as 'session.mcap'; empty where there is none."""
-        return f"{self._name}.mcap" if self._writer else ""
+        return self._writer.base.name if self._writer else ""
 
     def start(self) -> Answer:
         """Begin a new recording, whatever became of an earlier one."""
         if self._writer:
-            return Answer(False, f"already recording {self._path}")
-        name, self._came_back = self._name, False
+            return Answer(False, f"already recording {self._writer.base}")
+        before, self._came_back = self._told, False
         try:
-            self._begin(self._free_name())
+            writer = self._begin(free(self._folder / f"{self._config.record.name}.mcap", self._now_s()))
         except (RecordingFull, UserError, OSError) as error:
-            self._name = name
-            self._state.write(name if self.lost else "")
+            self._keep(before)
             return Answer(False, _words(error))
-        return Answer(True, f"started {self._path}")
+        return Answer(True, f"started {writer.base}")
 
     def stop(self) -> Answer:
         """End the recording: its file can be read when this returns."""
         writer, why = self._writer, "" if self.note == OFF else f": {self.note}"
-        self._state.write("")
+        self._keep("")
         self._writer, self.note, self.lost = None, OFF, ""
         if writer is None:
             return Answer(False, f"not recording{why}")
@@ -93,7 +96,7 @@ class Record:
         if not writer.path.exists():
             return Answer(False, f"{writer.path}: this recording was removed while it was written")
         since = " since the recorder came back" if self._came_back else ""
-        return Answer(True, f"stopped {self._path}, {self._frames} frames{since}")
+        return Answer(True, f"stopped {writer.base}, {self._frames} frames{since}")
 
     def step(self, message: Message) -> bool:
         """Write a message; whether it was written."""
@@ -118,32 +121,25 @@ class Record:
     def remember(self) -> None:
         """Keep what was told once more: what was kept is gone."""
         with suppress(OSError):
-            self._state.write(self._name if self._writer or self.lost else "")
+            self._state.write(self._told)
 
     def forget(self) -> None:
         """The work is done: what was ordered no longer counts."""
         self._state.forget()
 
-    @property
-    def _path(self) -> Path:
-        return self._folder / f"{self._name}.mcap"
-
-    def _begin(self, name: str) -> None:
-        self._name, self._frames = name, 0
-        self._state.write(name)  # first: who is killed while the file is made shall make it when it comes back
-        settings = self._config.record
-        self._writer = RecordingWriter(self._path, {"config": redacted(self._config)}, min_free_mb=settings.min_free_mb)
+    def _begin(self, path: Path) -> RecordingWriter:
+        self._frames = 0
+        self._keep(path.stem)  # first: who is killed while the file is made shall make it when it comes back
+        info = {"config": redacted(self._config), **self._session.told()}
+        writer = self._writer = RecordingWriter(path, info, min_free_mb=self._config.record.min_free_mb)
+        if writer.base != path:
+            self._keep(writer.base.stem)
         self.note, self.lost = "", ""
+        return writer
 
-    def _free_name(self) -> str:
-        """NAME and the time, UTC. A recording of that name is another one, not an earlier part of this."""
-        seconds = int(self._now_s())
-        while parts(self._folder / f"{self._ordered_name(seconds)}.mcap"):
-            seconds += 1
-        return self._ordered_name(seconds)
-
-    def _ordered_name(self, seconds: int) -> str:
-        return f"{self._config.record.name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seconds))}"
+    def _keep(self, name: str) -> None:
+        self._told = name
+        self._state.write(name)
 
     def _fail(self, error: Exception) -> None:
         writer, self._writer = self._writer, None

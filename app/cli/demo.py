@@ -12,6 +12,7 @@ from app.cli.screen import console
 from app.cli.up import live
 from app.config import load
 from app.recording.parts import prepare
+from app.recording.reader import Recording
 from models import store
 
 CLIP = "demo_clip"
@@ -29,10 +30,11 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     others = claim([recording], str(clip), config_path, overwrite=overwrite)
     others += claim([out / "poses.npz", video], made_from, overwrite=overwrite)
     set_aside(others)
-    prepare(recording, overwrite=True)
+    prepare(recording)
     run = live(config)
-    write_poses_of(recording, out, config, made_from)
-    write_video_of(recording, video, config, shots_of(recording), made_from)
+    recorded = Recording(recording)
+    write_poses_of(recorded, out, config, made_from)
+    write_video_of(recorded, video, config, shots_of(recorded), made_from)
     print(f"recorded to {recording}: every message and picture of the run")
     for line in run.tally.lines():
         print(line)

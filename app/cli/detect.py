@@ -16,7 +16,7 @@ from app.config import load
 from app.dataflow.messages import Pose2D
 from app.errors import UserError
 from app.keypoints.files import Clip, clip_name, write_keypoints
-from app.recording.reader import read
+from app.recording.reader import Recording
 from models.sizes import fitted
 from workers.sources import file_source
 
@@ -35,8 +35,8 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
             record={"folder": str(folder.absolute()), "pictures": "none"},
         )
         run = run_file(config, folder, "detecting", fps, others)
-        recording = folder / f"{config.record.name}.mcap"
-        poses = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
+        recording = Recording(folder / f"{config.record.name}.mcap")
+        poses = list(recording.of(Pose2D))
         if not poses:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
         frames = poses[-1].frame + 1 if run.failure else run.tally.captured

@@ -8,17 +8,20 @@ from typing import Optional
 from app.cli.outputs import claim, set_aside
 from app.cli.results import make_folder, shots_of, write_poses_of, write_video_of
 from app.config import load
-from app.recording.reader import info
+from app.dataflow.messages import Pose3D
+from app.errors import UserError
+from app.recording.reader import Recording
 
 
 def export(recording: Path, out: Path, draw: bool, overwrite: bool, config_path: Optional[Path]) -> None:
-    """Write the results beside each other into a folder."""
-    config, source = load(config_path), str(recording.absolute())
+    """Write the results beside each other into a folder. Raises UserError where the recording holds no pose."""
+    config, source, recorded = load(config_path), str(recording.absolute()), Recording(recording)
     video = out / "poses.mp4"
     others = claim([out / "poses.npz", *([video] if draw else [])], source, config_path, overwrite=overwrite)
-    info(recording)  # raises where there is none
+    if next(recorded.of(Pose3D), None) is None:
+        raise UserError("; ".join((f"{recording}: nothing to export: this recording holds no 3D pose", *recorded.notes)))
     make_folder(out)
     set_aside(others)
-    write_poses_of(recording, out, config, source)
+    write_poses_of(recorded, out, config, source)
     if draw:
-        write_video_of(recording, video, config, shots_of(recording), source)
+        write_video_of(recorded, video, config, shots_of(recorded), source)

@@ -13,7 +13,7 @@ import numpy as np
 from app.atomic import scratch
 from app.cli.drive import Run, drive
 from app.cli.outputs import Other, claim, set_aside
-from app.cli.results import Shot, make_folder, poses_of, write_poses_of, write_video_of
+from app.cli.results import Shot, make_folder, write_poses_of, write_video_of
 from app.cli.screen import ProgressBar, say
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
@@ -24,7 +24,7 @@ from app.export.video import render
 from app.keypoints.files import Clip, read_keypoints
 from app.processes.process import run_folder
 from app.recording.parts import prepare
-from app.recording.reader import read
+from app.recording.reader import Recording
 from app.recording.writer import RecordingFull
 from models.backends.backend import Model
 from models.lifting.whole_sequence import WholeSequence
@@ -74,11 +74,11 @@ def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config:
     record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
     config = config.changed(capture={"source": source, **given(fps)}, record=record)
     run = run_file(config, out, "lifting", fps, others)
-    log = out / f"{LOG}.mcap"
+    log = Recording(out / f"{LOG}.mcap")
     write_poses_of(log, out, config, source)
     if draw and run.tally.lifted:
         write_video_of(log, out / "poses.mp4", config, _shots(config), source)
-    kept = sum(1 for _ in poses_of(log))
+    kept = sum(1 for _ in log.of(Pose3D))
     if kept < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{out}: the disk is full")
     finish(run, f"kept: the {kept} frames done until then")
@@ -97,19 +97,20 @@ def lift_whole_video(
             record={"folder": str(folder.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0},
         )
         run = run_file(config, folder, "detecting", fps, others)
-        recording = folder / log.name
-        seen = [message for message in read(recording, [Pose2D]) if isinstance(message, Pose2D)]
+        recording = Recording(folder / log.name)
+        seen = list(recording.of(Pose2D))
         with ProgressBar("lifting", len(seen)) as bar:
             poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance)
-        prepare(log, overwrite=True)
+        prepare(log)
         try:
             record_with_poses(recording, poses, log)
         except RecordingFull as error:
             run = run._replace(failure=run.failure or str(error))
-    write_poses_of(log, out, config, source)
+    done = Recording(log)
+    write_poses_of(done, out, config, source)
     if draw and poses:
-        write_video_of(log, out / "poses.mp4", config, _shots(config), source)
-    finish(run, f"kept: the {sum(1 for _ in poses_of(log))} frames done until then")
+        write_video_of(done, out / "poses.mp4", config, _shots(config), source)
+    finish(run, f"kept: the {sum(1 for _ in done.of(Pose3D))} frames done until then")
 
 
 def given(fps: Optional[float]) -> dict[str, float]:
@@ -129,7 +130,7 @@ def run_file(config: Config, out: Path, what: str, fps: Optional[float], others:
     if fps is not None and not source.heeds_fps:
         raise UserError(f"--fps {fps:g}: {source.name} has times of its own, about {source.fps:.6g} frames a second; leave --fps out")
     set_aside(others)
-    prepare(out / f"{config.record.name}.mcap", overwrite=True)
+    prepare(out / f"{config.record.name}.mcap")
     with run_folder(config) as folder, ProgressBar(what, frames) as bar:
         return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
 

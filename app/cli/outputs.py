@@ -20,7 +20,7 @@ from app.cli.screen import say
 from app.errors import UserError
 from app.export.video import MADE_FROM
 from app.recording.parts import parts
-from app.recording.reader import info
+from app.recording.reader import Recording
 from app.redact import display_name
 from models.backends.file_metadata import file_metadata
 
@@ -114,7 +114,7 @@ def _video(path: Path) -> Any:
 
 
 def _recording(path: Path) -> Any:
-    return yaml.safe_load(info(path)["config"])["capture"]["source"]
+    return yaml.safe_load(Recording(path).info["config"])["capture"]["source"]
 
 
 def _network(path: Path) -> Any:

@@ -15,7 +15,7 @@ from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import Drawn, render
 from app.recording.pixels import Picture, picture
-from app.recording.reader import entries, read
+from app.recording.reader import Recording
 
 
 def make_folder(out: Path) -> None:
@@ -34,41 +34,37 @@ class Shot(NamedTuple):
     pixels: Optional[Picture]
 
 
-def write_poses_of(recording: Path, out: Path, config: Config, source: str) -> None:
-    """Write DIR/poses.npz, which says that it was made from `source`."""
+def write_poses_of(recording: Recording, out: Path, config: Config, source: str) -> None:
+    """Write DIR/poses.npz, which says that it was made from `source`; what of the recording is not in it is said."""
     path = out / "poses.npz"
-    rows = write_poses(path, poses_of(recording), fps=rate_of(recording), body_height_m=config.lift.body_height_m, source=source)
+    rows = write_poses(path, recording.of(Pose3D), fps=rate_of(recording), body_height_m=config.lift.body_height_m, source=source)
+    for note in recording.notes:
+        say(f"warning: {note}")
     say(f"wrote {path}: {rows} poses")
 
 
-def write_video_of(recording: Path, video: Path, config: Config, shots: Iterator[Shot], source: str) -> None:
+def write_video_of(recording: Recording, video: Path, config: Config, shots: Iterator[Shot], source: str) -> None:
     """Draw every picture with its poses; one that the live run skipped shows those before it."""
     with ProgressBar("drawing", None) as bar:
-        frames, longest_s, rate = _drawn(poses_of(recording), shots), longest_s_of(recording), rate_of(recording)
+        frames, longest_s, rate = _drawn(recording.of(Pose3D), shots), longest_s_of(recording), rate_of(recording)
         height_m = config.lift.body_height_m
         render(frames, video, rate, lambda: bar.advance(1), body_height_m=height_m, longest_s=longest_s, source=source)
     say(f"wrote {video}")
 
 
-def poses_of(recording: Path) -> Iterator[Pose3D]:
-    """The 3D poses of a recording."""
-    return (message for message in read(recording, [Pose3D]) if isinstance(message, Pose3D))
-
-
-def shots_of(recording: Path) -> Iterator[Shot]:
+def shots_of(recording: Recording) -> Iterator[Shot]:
     """The pictures of a recording."""
-    return (Shot(message.frame, message.t_ns, picture(message)) for message in read(recording, [Frame]) if isinstance(message, Frame))
+    return (Shot(frame.frame, frame.t_ns, picture(frame)) for frame in recording.of(Frame))
 
 
-def rate_of(recording: Path) -> float:
+def rate_of(recording: Recording) -> float:
     """The recorded source's nominal rate; 0 where it is not known."""
-    return next((message.fps for message in read(recording, [Frame]) if isinstance(message, Frame)), 0.0)
+    return next((frame.fps for frame in recording.of(Frame)), 0.0)
 
 
-def longest_s_of(recording: Path) -> float:
+def longest_s_of(recording: Recording) -> float:
     """The longest time between two frames of a recording, seconds."""
-    times_ns = np.fromiter((entry.publish_time_ns for entry in entries(recording, [Frame])), np.int64)
-    return float(np.diff(times_ns).max(initial=0)) / 1e9
+    return float(np.diff(recording.by_time(Frame).times_ns).max(initial=0)) / 1e9
 
 
 def _drawn(poses: Iterator[Pose3D], shots: Iterator[Shot]) -> Iterator[Drawn]:

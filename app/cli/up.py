@@ -11,7 +11,6 @@ from app.cli.drive import Run, drive
 from app.cli.screen import LiveTable, say
 from app.cli.view import window
 from app.config import Config, load
-from app.recording.parts import prepare
 from app.redact import display_name
 from app.remote.address import parse_address
 from app.remote.wire import PORT
@@ -39,8 +38,6 @@ def up(
         config = config.changed(serve={"address": serve_at or config.serve.address or SERVED_AT})
     if config.serve.address:
         parse_address(config.serve.address)
-    if config.record.folder and config.record.start:
-        prepare(Path(config.record.folder) / f"{config.record.name}.mcap", overwrite=False)
     with window(config) if view else nullcontext():
         run = live(config, seconds)
     for line in run.tally.lines():

@@ -13,6 +13,7 @@ from typing import Optional
 
 import psutil
 
+from app.cli.screen import say
 from app.config import Config, load, save
 from app.dataflow.streams import WORKERS
 from app.errors import UserError
@@ -65,7 +66,10 @@ def opened(target: Optional[str], config: Config, wait: bool = False) -> Source:
     """
     if target and is_file(target):
         path = Path(target)
-        return Replay(Recorded(path), path.name)
+        recorded = Recorded(path)
+        for note in recorded.notes:
+            say(f"warning: {note}")
+        return Replay(recorded, path.name)
     if target:
         return Live(reach(target, config), target)
     serve = serves_here(config)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from app.dataflow.messages import Pose2D, Pose3D
 from app.keypoints.files import filled
-from app.recording.reader import info, read
+from app.recording.reader import Recording
 from app.recording.writer import RecordingWriter
 from models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
 from models.lifting.slots import PLAUSIBLE_PICTURES
@@ -68,11 +68,11 @@ def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, ad
     return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
 
 
-def record_with_poses(recording: Path, poses: Sequence[Pose3D], out: Path) -> None:
+def record_with_poses(recording: Recording, poses: Sequence[Pose3D], out: Path) -> None:
     """Write the recording's messages to a new one at `out`, each Pose2D followed by its answer. Raises RecordingFull."""
     answers = iter(poses)
-    with RecordingWriter(out, info(recording)) as writer:
-        for message in read(recording):
+    with RecordingWriter(out, recording.info) as writer:
+        for message in recording.messages():
             writer.write(message)
             if isinstance(message, Pose2D):
                 writer.write(next(answers))

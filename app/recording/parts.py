@@ -5,36 +5,41 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Optional
 
 from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
 from mcap.writer import MCAP0_MAGIC
 
+from app.dataflow.session import Session
 from app.errors import UserError
+from app.recording.part import Part
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def parts(path: Path) -> list[Path]:
-    """The files of the session at `path`, in order; none where there is no session."""
-    numbered = re.compile(re.escape(path.stem) + r"\.(\d+)" + re.escape(path.suffix))
-    later = ((int(match[1]), file) for file in path.parent.glob("*") if (match := numbered.fullmatch(file.name)))
-    return [*([path] if path.exists() else []), *(file for _, file in sorted(later))]
+    """The files at `path`, in order: it, and what is numbered after it; none where there is no recording."""
+    named = re.compile(re.escape(path.stem) + r"(?:\.(\d+))?" + re.escape(path.suffix))
+    found = ((int(match[1] or 0), file) for file in path.parent.glob("*") if (match := named.fullmatch(file.name)))
+    return [file for _, file in sorted(found)]
 
 
-def prepare(path: Path, *, overwrite: bool) -> None:
-    """Make way for a new session at `path`, its folder included.
+def free(path: Path, now_s: float) -> Path:
+    """A place beside `path` where nothing is: NAME-TIME, UTC."""
+    while parts(place := path.with_name(f"{path.stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}{path.suffix}")):
+        now_s += 1
+    return place
 
-    Raises UserError where one is there already and `overwrite` is false, or where the folder cannot be had; with `overwrite` every part
-    of the old one is removed.
-    """
+
+def prepare(path: Path) -> None:
+    """Remove what is recorded at `path`, and make its folder. Raises UserError where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = parts(path)
-        if found and not overwrite:
-            raise UserError(f"{found[0]}: a recording is there already; name another folder, or move it away")
-        for part in found:
+        for part in parts(path):
             part.unlink()
     except OSError as error:
         raise UserError(f"{path}: cannot record there ({error.strerror})") from None
@@ -90,13 +95,23 @@ class PartFile:
             self.close()
 
 
-def create_part(base: Path) -> PartFile:
-    """The next file of the session at `base`, open and empty; one that is there is never touched. Raises OSError."""
+def create_part(base: Path, session: Optional[Session]) -> tuple[Path, PartFile]:
+    """The next file of that session's recording at `base`, open and empty; where another session's is, that of a new one at a free place.
+
+    No file that is there is touched. Returns the place too. Raises OSError.
+    """
     while True:
-        try:
-            return PartFile(_next_part(base))
-        except FileExistsError:  # another recorder took this number in between
-            continue
+        base = base if _is_of(base, session) else free(base, time.time())
+        with suppress(FileExistsError):  # another recorder took this name in between
+            return base, PartFile(_next_part(base))
+
+
+def _is_of(base: Path, session: Optional[Session]) -> bool:
+    """Whether what is at `base`, if anything, is of that session."""
+    try:
+        return all(Part(file).session == session for file in parts(base))
+    except UserError:  # it cannot be read, or is no recording
+        return False
 
 
 def _next_part(base: Path) -> Path:

@@ -1,158 +1,145 @@
-"""Reading a recording: every whole message, in the order written, also from a log that was cut anywhere."""
+"""Reading a recording: the parts of its session as one, every whole message of them, in the order written or by time."""
 
 from __future__ import annotations
 
-import struct
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
-from mcap.data_stream import ReadDataStream
-from mcap.exceptions import EndOfFile
-from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, Header, Metadata
-from mcap.stream_reader import CRCValidationError, get_chunk_data_stream
-from mcap.writer import MCAP0_MAGIC
+import numpy as np
+import numpy.typing as npt
 
-from app.dataflow.messages import Message, MessageError, decode
+from app.dataflow.messages import Message, MessageError, OtherSchema, decode
 from app.errors import UserError
+from app.recording.part import TOPICS, UNKNOWN, Content, Part, Piece
 from app.recording.parts import parts
 
-PROFILE = "poselift"
+HELD_PIECES = 4
+"""So many that were looked into by time stay in memory: each is a few MB at most."""
 
-_RECORD = struct.Struct("<BQ")
-_MESSAGE = struct.Struct("<HIQQ")
-
-Note = Callable[[str], None]
+Kind = TypeVar("Kind")
 
 
-class Entry(NamedTuple):
-    """One message as it lies in the log."""
+class Row(NamedTuple):
+    """Where the messages of one type are, by their times."""
 
-    topic: str
-    """Its type's name."""
-    log_time_ns: int
-    """Wall time at which it was recorded."""
-    publish_time_ns: int
-    """`t_ns` of a message that has one, else `log_time_ns`."""
-    data: bytes
+    times_ns: npt.NDArray[np.int64]
+    """int64 [N], rising."""
+    places: npt.NDArray[np.int64]
+    """int64 [N, 3]: number of the piece; offset and length in it, bytes."""
 
 
-def read(path: Path, types: Optional[Sequence[type[Message]]] = None, note: Optional[Note] = None) -> Iterator[Message]:
-    """The session's messages, or those of some types, in the order written. Holds one chunk (a few MB) in memory.
+class Recording:
+    """The recording at `path`: every whole message, also of one that is damaged, was cut anywhere, or is still being written.
 
-    `note` is called with a line for people where a part was not closed or is damaged. Raises UserError where `path` is no recording, or
-    one of a newer poselift.
+    Its files are walked through once; then an index is there. Later parts that are of another session, or no recording, are left out.
+    Raises UserError where `path` is no recording, or, while it is read, one of a newer poselift.
     """
-    return _decoded(path, entries(path, types, note))
 
+    def __init__(self, path: Path) -> None:
+        self._parts: list[Part] = []
+        self._left_out: list[str] = []
+        for file in parts(path):
+            self._take(file)
+        if not self._parts:
+            raise UserError(f"{path}: no such recording")
+        self.path, self.info, self.session = path, self._parts[0].info, self._parts[0].session
+        self._index: Optional[list[tuple[Part, Piece]]] = None
+        self._contents: OrderedDict[int, Optional[Content]] = OrderedDict()
+        self._unreadable: dict[tuple[int, int], str] = {}
 
-def entries(path: Path, types: Optional[Sequence[type[Message]]] = None, note: Optional[Note] = None) -> Iterator[Entry]:
-    """The same as `read`, with times and without decoding."""
-    wanted = None if types is None else {kind.__name__ for kind in types}
-    return (entry for part in _existing(path) for entry in _part(part, wanted, note or _ignore))
+    @property
+    def notes(self) -> list[str]:
+        """Lines for people, once it was gone through: what is damaged, was left out, was not closed."""
+        unreadable = len(self._unreadable)
+        why = next(iter(self._unreadable.values()), "")
+        said = [f"{self.path}: {unreadable} of its messages left out: {why}"] if unreadable else []
+        return [*self._left_out, *(note for part in self._parts for note in part.notes()), *said]
 
-
-def info(path: Path) -> dict[str, str]:
-    """What the recorder wrote about itself: versions, names, settings; empty where the file ends before that. Raises UserError."""
-    with _existing(path)[0].open("rb") as file:
-        for opcode, body, whole in _records(file, path):
-            if opcode == Opcode.METADATA and whole:
-                return dict(Metadata.read(_stream(body)).metadata)
-    return {}
-
-
-def _ignore(line: str) -> None:
-    pass
-
-
-def _existing(path: Path) -> list[Path]:
-    found = parts(path)
-    if not found or not all(part.is_file() for part in found):
-        raise UserError(f"{path}: no such recording")
-    return found
-
-
-def _decoded(path: Path, found: Iterator[Entry]) -> Iterator[Message]:
-    try:
-        for entry in found:
-            yield decode(entry.data)
-    except MessageError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _stream(body: Any) -> Any:
-    return ReadDataStream(BytesIO(body))
-
-
-def _part(path: Path, wanted: Optional[set[str]], note: Note) -> Iterator[Entry]:
-    channels: dict[int, str] = {}
-    closed = False
-    damaged = 0
-    with path.open("rb") as file:
-        for opcode, body, whole in _records(file, path):
-            if opcode == Opcode.DATA_END:
-                closed = whole
-                break
-            if opcode != Opcode.CHUNK:
+    def messages(self, kinds: Optional[Sequence[type[Any]]] = None) -> Iterator[Message]:
+        """The messages, or those of some types, in the order written. Holds one piece in memory."""
+        wanted = [*TOPICS.values(), UNKNOWN] if kinds is None else [TOPICS[kind.__name__] for kind in kinds]
+        for number, (part, piece, content) in enumerate(self._pieces()):
+            places = piece.places[np.isin(piece.places["topic"], wanted)]
+            if not len(places):
                 continue
-            inside = _unpacked(body, whole)
-            damaged += inside is None and whole
-            for kind, record in _whole_records(inside or memoryview(b"")):
-                if kind == Opcode.CHANNEL:
-                    channel = Channel.read(_stream(record))
-                    channels[channel.id] = channel.topic
-                elif kind == Opcode.MESSAGE:
-                    number, _, log_time_ns, publish_time_ns = _MESSAGE.unpack_from(record)
-                    data = record[_MESSAGE.size :]
-                    # The chunk that names the channels may be a damaged one.
-                    topic = channels.get(number) or type(decode(bytes(data))).__name__
-                    if wanted is None or topic in wanted:
-                        yield Entry(topic, log_time_ns, publish_time_ns, bytes(data))
-    if damaged:
-        note(f"{path}: {damaged} damaged pieces of this recording were left out")
-    if not closed:
-        note(f"{path}: this recording was not closed; it was read up to its last whole message")
+            content = part.content(piece) if content is None else content
+            for _, _, offset, length in places.tolist():
+                message = self._decoded(number, content, offset, length)
+                if message is not None:
+                    yield message
 
+    def of(self, kind: type[Kind]) -> Iterator[Kind]:
+        """The messages of one type, in the order written."""
+        return (message for message in self.messages([kind]) if isinstance(message, kind))
 
-def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    """Opcode, content and whether all of it is there, for every record. Raises UserError where this is no log of ours."""
-    start = file.read(len(MCAP0_MAGIC))
-    if not MCAP0_MAGIC.startswith(start):
-        raise UserError(f"{path}: not a recording (no MCAP file)")
-    size_bytes = path.stat().st_size
-    while len(head := file.read(_RECORD.size)) == _RECORD.size:
-        opcode, length = _RECORD.unpack(head)
-        if opcode == 0:  # a lost power supply can leave zeros at the end
+    def by_time(self, kind: type[Message]) -> Row:
+        """Where the messages of one type are, by their times."""
+        found = [np.zeros((0, 4), np.int64)]
+        for number, (_, piece, _) in enumerate(self._pieces()):
+            places = piece.places[piece.places["topic"] == TOPICS[kind.__name__]]
+            found.append(np.stack([places["t_ns"], np.full(len(places), number), places["offset"], places["length"]], axis=1))
+        rows = np.concatenate(found)
+        rows = rows[np.argsort(rows[:, 0], kind="stable")]
+        return Row(rows[:, 0], rows[:, 1:])
+
+    def at(self, place: npt.NDArray[np.int64]) -> Optional[Message]:
+        """The message at a place of `by_time`; None where it cannot be read."""
+        number, offset, length = place.tolist()
+        if number not in self._contents:
+            assert self._index is not None, "places come from `by_time`"
+            part, piece = self._index[number]
+            self._contents[number] = part.content(piece)
+            if len(self._contents) > HELD_PIECES:
+                self._contents.popitem(last=False)
+        return self._decoded(number, self._contents[number], offset, length)
+
+    def _take(self, file: Path) -> None:
+        try:
+            part = Part(file)
+        except UserError as error:
+            if not self._parts:
+                raise
+            self._left_out.append(f"{error}; left out")
             return
-        body = file.read(min(length, size_bytes))
-        whole = len(body) == length
-        if opcode == Opcode.HEADER and whole and (profile := Header.read(_stream(body)).profile) != PROFILE:
-            raise UserError(f"{path}: an MCAP file, but not a recording of poselift (profile {profile!r})")
-        yield opcode, body, whole
-        if not whole:
+        first = self._parts[0] if self._parts else part
+        if part.session == first.session:
+            self._parts.append(part)
+        else:
+            self._left_out.append(f"{file}: of another session than {first.path.name}; left out, open it by its own name")
+
+    def _pieces(self) -> Iterator[tuple[Part, Piece, Optional[Content]]]:
+        """Every piece, and its content where that was read to find it."""
+        if self._index is not None:
+            yield from ((part, piece, None) for part, piece in self._index)
             return
+        index = []
+        for part in self._parts:
+            for piece, content in part.pieces():
+                index.append((part, piece))
+                yield part, piece, content
+        self._index = index
+
+    def _decoded(self, number: int, content: Optional[Content], offset: int, length: int) -> Optional[Message]:
+        if content is None:
+            return None
+        try:
+            return decode(bytes(content[offset : offset + length]))
+        except OtherSchema as error:
+            raise UserError(f"{self.path}: {error}") from None
+        except MessageError as error:
+            self._unreadable[number, offset] = str(error)
+            return None
 
 
-def _unpacked(body: bytes, whole: bool) -> Optional[memoryview]:
-    """The records of a chunk, the last of which may be cut where the chunk is; None where they are not what was written."""
-    try:
-        chunk = Chunk.read(_stream(body))
-        if whole:
-            data, length = get_chunk_data_stream(chunk, validate_crc=True)
-            return memoryview(data.read(length))
-        return None if chunk.compression else memoryview(chunk.data)
-    except (struct.error, UnicodeDecodeError, CRCValidationError, EndOfFile):
-        return None
+def read(path: Path, kinds: Optional[Sequence[type[Any]]] = None, note: Callable[[str], None] = lambda line: None) -> Iterator[Message]:
+    """The messages of the recording at `path` in one go; `note` is called with `Recording.notes` at the end. Raises UserError."""
+    recording = Recording(path)
 
+    def messages() -> Iterator[Message]:
+        yield from recording.messages(kinds)
+        for line in recording.notes:
+            note(line)
 
-def _whole_records(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    at = 0
-    while at + _RECORD.size <= len(data):
-        opcode, length = _RECORD.unpack_from(data, at)
-        at += _RECORD.size
-        if at + length > len(data):
-            return
-        yield opcode, data[at : at + length]
-        at += length
+    return messages()

@@ -15,10 +15,11 @@ from typing import Any, Optional
 from mcap.writer import CompressionType, Writer
 
 from app.dataflow.messages import SCHEMA, Message, encode
+from app.dataflow.session import Session
 from app.dataflow.streams import recorded
 from app.errors import UserError
+from app.recording.part import PROFILE
 from app.recording.parts import NO_SPACE, create_part, free_bytes
-from app.recording.reader import PROFILE
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 # A killed recorder loses what its open chunk held: at most FLUSH_S of messages. Chunks are cut by time rather than size because the
@@ -34,10 +35,11 @@ class RecordingFull(Exception):
 
 
 class RecordingWriter:
-    """Writes one part of a session, or several in a row: the next free one at `path`.
+    """Writes one part of a recording, or several in a row: the next free one at `path`, or, where another session's is there, beside it.
 
-    `info` goes into the file as text, beside the versions and the names of the joints: no secrets. Raises UserError where no file can be
-    made, RecordingFull where less than `min_free_mb` megabytes are free, now or at any later write. Once full it stays closed.
+    `info` goes into the file as text, beside the versions and the names of the joints: no secrets, but the session (`Session.told`).
+    Raises UserError where no file can be made, RecordingFull where less than `min_free_mb` megabytes are free, now or at any later write.
+    Once full it stays closed.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class RecordingWriter:
         flush_s: float = FLUSH_S,
         max_chunks: int = MAX_CHUNKS,
     ) -> None:
+        self.base = path
+        """Where the recording is: `path`, or NAME-TIME beside it."""
         self.path = path
         """The part being written."""
         self.messages = 0
         """Messages safely with the operating system, over all parts of this writer."""
-        self._base, self._flush_s, self._max_chunks, self._min_free_bytes = path, flush_s, max_chunks, min_free_mb * 10**6
+        self._flush_s, self._max_chunks, self._min_free_bytes = flush_s, max_chunks, min_free_mb * 10**6
         self._info = {
             "poselift": version("poselift"),
             "schema": str(SCHEMA),
@@ -104,13 +108,13 @@ class RecordingWriter:
 
     def _open(self) -> None:
         try:
-            self._base.parent.mkdir(parents=True, exist_ok=True)
-            if free_bytes(self._base.parent) < self._min_free_bytes:
-                self._full = f"{self._base}: {self._too_little}: the recording ends, with {self.messages} messages"
+            self.base.parent.mkdir(parents=True, exist_ok=True)
+            if free_bytes(self.base.parent) < self._min_free_bytes:
+                self._full = f"{self.base}: {self._too_little}: the recording ends, with {self.messages} messages"
                 raise RecordingFull(self._full)
-            self._file = create_part(self._base)
+            self.base, self._file = create_part(self.base, Session.of(self._info))
         except OSError as error:
-            raise UserError(f"{self._base}: cannot record there ({error.strerror})") from None
+            raise UserError(f"{self.base}: cannot record there ({error.strerror})") from None
         self.path = self._file.path
         self._writer: Any = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
         with self._disk():

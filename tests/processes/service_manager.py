@@ -7,16 +7,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline_run import PATIENCE_S
 
 
 class Service:
-    """One process with a NOTIFY_SOCKET of its own, and a watchdog where `watchdog_s` is not 0. A context manager."""
+    """One process with a NOTIFY_SOCKET of its own, and a watchdog where `watchdog_s` is not 0. A context manager.
 
-    def __init__(self, folder: Path, *command: object, watchdog_s: float = 0.0) -> None:
+    `before` is a command that becomes the process.
+    """
+
+    def __init__(self, folder: Path, *command: object, watchdog_s: float = 0.0, before: Sequence[object] = ()) -> None:
         address = folder / f"notify-{time.monotonic_ns()}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(address))
@@ -25,7 +28,7 @@ class Service:
         environment = {**os.environ, "NOTIFY_SOCKET": str(address)}
         environment.update({"WATCHDOG_USEC": str(round(1e6 * watchdog_s))} if watchdog_s else {})
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, command)], env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*map(str, (*before, sys.executable, *command))], env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Service:

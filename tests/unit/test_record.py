@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_recording import a_pose2d, session
+from test_recording import MONDAY, TUESDAY, a_pose2d, session
 
 from app.config import Config
 from app.dataflow.memory_bus import MemoryBus, MemoryHub
@@ -126,11 +126,12 @@ def test_what_was_ordered_counts_no_longer_when_the_work_is_done_or_the_settings
     assert a_record(settings()).note == OFF
 
 
-@pytest.mark.parametrize("text", ["", "]", "name: 3", "name: x\nsettings: {}", "- x"])
+@pytest.mark.parametrize("text", ["", "]", "name: 3", "name: x", "name: x\nsettings: {}", "- x"])
 def test_a_state_that_is_damaged_is_none(settings: Any, tmp_path: Path, text: str) -> None:
-    state = RecordingState(settings())
+    state = RecordingState(settings(), MONDAY)
     state.write("x")
     assert state.read() == "x"
+    assert RecordingState(settings(), TUESDAY).read() is None, "another session is told anew"
     (tmp_path / "run" / "recording.yaml").write_text(text)
     assert state.read() is None
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
 from mcap.reader import make_reader
+from mcap.writer import CompressionType, Writer
 
 from app.dataflow.messages import SCHEMA, End, Frame, Health, Message, MessageError, Pose2D, Pose3D, encode
+from app.dataflow.session import Session
 from app.errors import UserError
 from app.recording import writer as recording_writer
 from app.recording.parts import parts, prepare
 from app.recording.pixels import picture, with_pixels
-from app.recording.reader import entries, info, read
+from app.recording.reader import Recording, read
 from app.recording.writer import RecordingFull, RecordingWriter
 
 
@@ -73,10 +77,11 @@ def test_only_some_types_are_read(tmp_path: Path) -> None:
 
 def test_times_and_topics_in_the_log(tmp_path: Path) -> None:
     path = record(tmp_path / "session.mcap", [a_pose2d(5), End("lift", 1, "")])
-    pose, end = entries(path)
-    assert (pose.topic, pose.publish_time_ns) == ("Pose2D", 1005)
-    assert (end.topic, end.publish_time_ns) == ("End", end.log_time_ns)
-    assert end.log_time_ns >= pose.log_time_ns > 1_600_000_000 * 10**9
+    with path.open("rb") as file:
+        (_, of_pose, pose), (_, of_end, end) = make_reader(file, validate_crcs=True).iter_messages()
+    assert (of_pose.topic, pose.publish_time) == ("Pose2D", 1005)
+    assert (of_end.topic, end.publish_time) == ("End", end.log_time)
+    assert end.log_time >= pose.log_time > 1_600_000_000 * 10**9
 
 
 def test_other_mcap_readers_find_everything(tmp_path: Path) -> None:
@@ -92,7 +97,7 @@ def test_other_mcap_readers_find_everything(tmp_path: Path) -> None:
     described = {item["name"]: item for item in json.loads(schema.data)["fields"]}
     assert described["joints_m"] == {"name": "joints_m", "type": "array", "dtype": "<f4", "shape": [None, 17, 3]}
     assert described["t_ns"] == {"name": "t_ns", "type": "int"}
-    assert metadata == info(path)
+    assert metadata == Recording(path).info
     assert metadata["config"] == "mode: live"
     assert metadata["schema"] == str(SCHEMA)
     assert json.loads(metadata["joint_names"])[0] == "hip"
@@ -131,6 +136,61 @@ def test_a_damaged_piece_is_left_out_and_said(tmp_path: Path) -> None:
     written = as_bytes(session(6))
     assert found == written[:1] + written[2:]
     assert ["1 damaged" in note for note in notes] == [True]
+
+
+def test_whatever_byte_is_flipped_what_is_read_was_written_and_what_is_not_is_said(tmp_path: Path) -> None:
+    path = record(tmp_path / "session.mcap", [a_pose2d(number, people=0) for number in range(5)], flush_s=0)
+    whole = path.read_bytes()
+    written, last = as_bytes(read(path)), whole.rindex(b"Pose2D")
+    lost = 0
+    for at in range(0, len(whole), 5):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        notes: list[str] = []
+        try:
+            found = as_bytes(read(path, note=notes.append))
+        except UserError as error:
+            assert at < 100 and "not a recording" in str(error), "the file does not begin as a recording does"
+            continue
+        assert len(found) >= len(written) - 1, f"byte {at}: more than the piece with this byte is gone"
+        assert [message for message in written if message in found] == found
+        assert found == written or "1 damaged piece, " in notes[0]
+        lost += found != written
+    assert lost > last / 5 / 3
+
+
+def test_a_compressed_recording_is_read_as_it_was(tmp_path: Path) -> None:
+    """As other tools make of ours."""
+    path = record(tmp_path / "session.mcap", session(6), flush_s=0)
+    for compression in (CompressionType.ZSTD, CompressionType.LZ4):
+        small = tmp_path / f"{compression.name}.mcap"
+        with path.open("rb") as file, small.open("wb") as out:
+            reader, writer = make_reader(file), Writer(out, compression=compression, chunk_size=2000)
+            writer.start(profile="poselift")
+            channels: dict[int, int] = {}
+            for _, channel, message in reader.iter_messages():
+                if channel.id not in channels:
+                    channels[channel.id] = writer.register_channel(channel.topic, channel.message_encoding, 0)
+                writer.add_message(channels[channel.id], message.log_time, message.data, message.publish_time)
+            writer.finish()
+        assert as_bytes(read(small)) == as_bytes(session(6))
+        data = bytearray(small.read_bytes())
+        data[data.index(b"lz4" if compression is CompressionType.LZ4 else b"zstd") + 100] ^= 1
+        small.write_bytes(data)
+        notes: list[str] = []
+        assert 0 < len(as_bytes(read(small, note=notes.append))) < 18 and "1 damaged piece" in notes[0]
+
+
+def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "session.mcap"
+    with RecordingWriter(path, {}) as writer:
+        writer.write(a_pose2d(0))
+        writer.write_bytes(Pose2D, b"\x80", 1)
+        writer.write(a_pose2d(2))
+    notes: list[str] = []
+    assert numbers(path, notes) == [0, 2]
+    assert notes == [f"{path}: 1 of its messages left out: not a message: it has no schema version"]
 
 
 def test_names_of_channels_in_a_damaged_piece_are_not_missed(tmp_path: Path) -> None:
@@ -199,16 +259,79 @@ def test_a_long_recording_goes_on_in_the_next_part(tmp_path: Path) -> None:
     assert not notes
 
 
-def test_a_new_session_spares_an_old_one_unless_told(tmp_path: Path) -> None:
+def test_way_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "new" / "session.mcap"
-    prepare(path, overwrite=False)
+    prepare(path)
     record(path, session(1))
     record(path, session(2))
-    with pytest.raises(UserError, match=r"session\.mcap: a recording is there already"):
-        prepare(path, overwrite=False)
     assert len(as_bytes(read(path))) == 9
-    prepare(path, overwrite=True)
+    prepare(path)
     assert not list(path.parent.iterdir())
+
+
+MONDAY, TUESDAY = Session(1_000, "first boot", "atlas"), Session(1_000, "second boot", "atlas")
+"""The clock was not set yet at either of them."""
+
+
+def record_in(of: Optional[Session], path: Path, frames: range) -> Path:
+    with RecordingWriter(path, of.told() if of else {}) as writer:
+        for number in frames:
+            writer.write(a_pose2d(number))
+    return writer.base
+
+
+def numbers(path: Path, notes: Optional[list[str]] = None) -> list[int]:
+    return [message.frame for message in read(path, [Pose2D], (notes if notes is not None else []).append)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("before", "now"), [(MONDAY, TUESDAY), (None, MONDAY), (MONDAY, None)])
+def test_another_session_takes_a_name_of_its_own(tmp_path: Path, before: Optional[Session], now: Optional[Session]) -> None:
+    path = tmp_path / "session.mcap"
+    assert record_in(before, path, range(3)) == record_in(before, path, range(3, 5)) == path
+    content = {part: part.read_bytes() for part in parts(path)}
+    second = record_in(now, path, range(9))
+    assert re.fullmatch(r"session-\d{8}T\d{6}Z\.mcap", second.name)
+    third = record_in(now, path, range(2))
+    assert third not in (path, second)
+    assert {part: part.read_bytes() for part in parts(path)} == content and parts(second) == [second]
+    notes: list[str] = []
+    assert [numbers(place, notes) for place in (path, second, third)] == [[0, 1, 2, 3, 4], list(range(9)), [0, 1]]
+    assert notes == [] and Recording(second).info.get("session_boot_id") == (now.boot_id if now else None)
+
+
+def test_a_recorder_that_comes_back_in_its_session_goes_on_there(tmp_path: Path) -> None:
+    path = tmp_path / "session.mcap"
+    assert record_in(MONDAY, path, range(3)) == record_in(MONDAY, path, range(3, 6)) == path
+    assert numbers(path) == list(range(6))
+
+
+@pytest.mark.parametrize("intruder", ["another session", "nonsense", "folder", "link to nothing", "empty"])
+def test_a_later_part_that_is_not_of_this_session_is_left_out_and_said(tmp_path: Path, intruder: str) -> None:
+    path = record_in(MONDAY, tmp_path / "session.mcap", range(3))
+    second = tmp_path / "session.2.mcap"
+    if intruder == "another session":
+        record_in(TUESDAY, tmp_path / "other.mcap", range(7)).rename(second)
+    elif intruder == "folder":
+        second.mkdir()
+    elif intruder == "link to nothing":
+        second.symlink_to("nowhere")
+    else:
+        second.write_text("some notes" if intruder == "nonsense" else "")
+    notes: list[str] = []
+    assert numbers(path, notes) == [0, 1, 2]
+    assert len(notes) == 1 and str(second) in notes[0] and "left out" in notes[0]
+    if intruder == "another session":
+        assert numbers(second) == list(range(7)), "by its own name it is whole"
+    assert record_in(MONDAY, path, range(3, 6)) != path, "nothing goes on behind what is not ours"
+
+
+def test_one_that_grows_long_in_an_intruders_company_ends_nowhere(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / "session.mcap", MONDAY.told(), max_chunks=2, flush_s=0.0) as writer:
+        writer.write(a_pose2d(0))
+        record_in(TUESDAY, tmp_path / "other.mcap", range(5)).rename(tmp_path / "session.2.mcap")
+        for number in range(1, 6):
+            writer.write(a_pose2d(number))
+    assert numbers(tmp_path / "session.mcap") + numbers(writer.base) == list(range(6))
 
 
 def test_a_part_that_was_cut_in_its_index_and_the_next_are_read_as_one(tmp_path: Path) -> None:
@@ -222,9 +345,8 @@ def test_a_part_that_was_cut_in_its_index_and_the_next_are_read_as_one(tmp_path:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.mcap"
     path.write_bytes(content)
-    for reading in (lambda: list(read(path)), lambda: info(path)):
-        with pytest.raises(UserError, match=r"other\.mcap: .*not a recording"):
-            reading()
+    with pytest.raises(UserError, match=r"other\.mcap: .*not a recording"):
+        Recording(path)
 
 
 def test_no_recording_and_a_newer_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +361,7 @@ def test_no_recording_and_a_newer_one_are_refused(tmp_path: Path, monkeypatch: p
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for attempt in (lambda path: prepare(path, overwrite=True), lambda path: RecordingWriter(path, {})):
+    for attempt in (prepare, lambda path: RecordingWriter(path, {})):
         with pytest.raises(UserError, match=r"session\.mcap: cannot record there"):
             attempt(tmp_path / "file" / "session.mcap")
 

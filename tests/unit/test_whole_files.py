@@ -24,7 +24,7 @@ from app.dataflow.messages import Pose2D, Pose3D
 from app.errors import UserError
 from app.evaluation import h36m
 from app.keypoints.files import Clip, write_keypoints
-from app.recording.reader import read
+from app.recording.reader import Recording, read
 from app.recording.writer import RecordingWriter
 from models.backends.backend import open_model
 from models.convert.lifter import build
@@ -189,7 +189,7 @@ def test_the_answers_stand_behind_their_messages_in_the_log(lifter: WholeSequenc
     with RecordingWriter(tmp_path / "two.mcap", {}) as writer:
         for pose in messages:
             writer.write(pose)
-    record_with_poses(tmp_path / "two.mcap", lifted(lifter, messages), tmp_path / "both.mcap")
+    record_with_poses(Recording(tmp_path / "two.mcap"), lifted(lifter, messages), tmp_path / "both.mcap")
     kinds = [(type(found), found.frame) for found in read(tmp_path / "both.mcap")]
     assert kinds == [(kind, frame) for frame in range(5) for kind in (Pose2D, Pose3D)]
 

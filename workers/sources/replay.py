@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from app.config import CaptureConfig
-from app.dataflow.messages import Frame, Pose2D
+from app.dataflow.ledger import DAMAGED
+from app.dataflow.messages import Frame, MessageError, Pose2D
 from app.errors import UserError
 from app.recording.pixels import picture
-from app.recording.reader import read
-from workers.sources.picture import Picture
+from app.recording.reader import Recording
+from workers.sources.picture import Lost, Picture
 
 
 class Replay:
@@ -24,29 +25,31 @@ class Replay:
     heeds_fps = False
 
     def __init__(self, settings: CaptureConfig) -> None:
-        self._path = Path(settings.source).expanduser()
-        self.name = str(self._path)
-        self.note = ""
-        first = next(read(self._path, [Frame]), None)
-        if not isinstance(first, Frame):
-            raise UserError(f"{self.name}: this recording has no frames")
+        path = Path(settings.source).expanduser()
+        self.name = str(path)
+        self._recording = Recording(path)
+        self._processed = {pose.frame for pose in self._recording.of(Pose2D)}
+        self.frames: Optional[int] = len(self._processed) or None
+        self.note = "; ".join(self._recording.notes)
+        first = next(self._recording.of(Frame), None)
+        if first is None:
+            raise UserError("; ".join((f"{self.name}: this recording has no frames", *self._recording.notes)))
         if first.encoding == "none":
             raise UserError(f"{self.name}: this recording was made without pictures; record with record.pictures: jpeg or png")
         self.fps = first.fps
-        self._processed = {message.frame for message in read(self._path, [Pose2D]) if isinstance(message, Pose2D)}
-        self.frames: Optional[int] = len(self._processed) or None
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
         """The pictures, with the recorded times."""
-        for message in read(self._path, [Frame], note=self._take_note):
-            if not isinstance(message, Frame) or (self._processed and message.frame not in self._processed):
+        for frame in self._recording.of(Frame):
+            if self._processed and frame.frame not in self._processed:
                 continue
-            pixels = picture(message)
+            try:
+                pixels = picture(frame)
+            except MessageError:
+                yield Lost(1, DAMAGED)
+                continue
             if pixels is not None:
-                yield Picture(pixels, message.t_ns)
+                yield Picture(pixels, frame.t_ns)
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def _take_note(self, line: str) -> None:
-        self.note = line
