@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,15 @@ def runtime_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pl-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 4 MB. Skips where this machine does not let us make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
+    if not mounted or mounted.returncode:
+        pytest.skip("needs to mount a small disk, which only root may")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ FLUSH_S = 0.4
 CHUNK_BYTES = 4 << 20
 MAX_CHUNKS = 8192
 MAX_PART_BYTES = 2 << 30
+MESSAGE_BYTES, CHUNK_INDEX_BYTES, END_BYTES = 64, 256, 1 << 16
+"""At most, what a message takes beside its own bytes, what a chunk takes in the index, and the rest of what is written at the end."""
 
 
 class RecordingFull(Exception):
@@ -83,12 +86,7 @@ class RecordingWriter:
         """Hand everything written so far to the operating system; `write` does so by itself every `flush_s`. Raises RecordingFull."""
         if self._full or not self._waiting:
             return
-        with self._disk():
-            self._writer.flush()
-        if free_bytes(self.path.parent) < self._min_free_bytes:
-            self.close()
-            self._full = f"{self.path}: {self._too_little}: the recording is closed, with {self.messages} messages"
-            raise RecordingFull(self._full)
+        self._make_room(0)
 
     def close(self) -> None:
         """Write what waits and the index. Raises RecordingFull where they do not fit; closing again does nothing."""
@@ -122,6 +120,7 @@ class RecordingWriter:
             self._writer.add_metadata("poselift", self._info)
         self._channels = {kind.__name__: self._register(kind) for kind in recorded()}
         self._chunks = 0
+        self._room_bytes = 0.0  # so much may be written before the disk is looked at again
 
     def _register(self, kind: type[Message]) -> int:
         text = json.dumps({"schema": SCHEMA, "fields": [_described(item) for item in fields(kind)]})
@@ -131,6 +130,10 @@ class RecordingWriter:
     def _append(self, topic: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
         if self._full:
             raise RecordingFull(self._full)
+        needed_bytes = len(data) + MESSAGE_BYTES
+        if needed_bytes > self._room_bytes:
+            self._make_room(needed_bytes)
+        self._room_bytes -= needed_bytes
         self._waiting += 1
         with self._disk():
             self._writer.add_message(self._channels[topic], log_time_ns, data, publish_time_ns)
@@ -139,6 +142,18 @@ class RecordingWriter:
         if self._chunks >= self._max_chunks or self._file.size_bytes >= MAX_PART_BYTES:
             self.close()
             self._open()
+
+    def _make_room(self, needed_bytes: int) -> None:
+        """Write what waits, and see how much more may be: close the recording where that is less than what is needed."""
+        self._flushed_s = time.monotonic()
+        with self._disk():
+            self._writer.flush()
+        end_bytes = END_BYTES + CHUNK_INDEX_BYTES * self._chunks
+        self._room_bytes = free_bytes(self.path.parent) - self._min_free_bytes - end_bytes if self._min_free_bytes else math.inf
+        if self._room_bytes < needed_bytes:
+            self.close()
+            self._full = f"{self.path}: {self._too_little}: the recording is closed, with {self.messages} messages"
+            raise RecordingFull(self._full)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -150,7 +165,7 @@ class RecordingWriter:
             failure = error
         if self._file.size_bytes > size_bytes:
             self.messages, self._waiting = self.messages + self._waiting, 0
-            self._chunks, self._flushed_s = self._chunks + 1, time.monotonic()
+            self._chunks += 1
         if failure is None:
             return
         self._file.end()

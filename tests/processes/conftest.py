@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +60,3 @@ def clip_pictures(pulled: None, tmp_path: Path) -> Path:
         _, picture = capture.read()
         cv2.imwrite(str(folder / f"{number:03}.png"), cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
     return folder
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Path:
-    """A folder on a disk of 4 MB. Skips where this machine does not let us make one."""
-    import subprocess
-
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
-    if not mounted or mounted.returncode:
-        pytest.skip("needs to mount a small disk, which only root may")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)

@@ -22,7 +22,7 @@ from app.dataflow.messages import SCHEMA, End, Frame, Health, Message, MessageEr
 from app.dataflow.session import Session
 from app.errors import UserError
 from app.recording import writer as recording_writer
-from app.recording.parts import parts, prepare
+from app.recording.parts import free_bytes, parts, prepare
 from app.recording.pixels import picture, with_pixels
 from app.recording.reader import Recording, read
 from app.recording.writer import RecordingFull, RecordingWriter
@@ -280,6 +280,11 @@ def record_in(of: Optional[Session], path: Path, frames: range) -> Path:
     return writer.base
 
 
+def numbers_of(path: Path) -> list[int]:
+    with path.open("rb") as file:
+        return [message.publish_time for _, _, message in make_reader(file, validate_crcs=True).iter_messages(log_time_order=False)]
+
+
 def numbers(path: Path, notes: Optional[list[str]] = None) -> list[int]:
     return [message.frame for message in read(path, [Pose2D], (notes if notes is not None else []).append)]  # type: ignore[union-attr]
 
@@ -385,6 +390,23 @@ def test_space_that_runs_low_closes_the_recording_whole(tmp_path: Path, monkeypa
     notes: list[str] = []
     assert as_bytes(read(writer.path, note=notes.append)) == as_bytes(session(2))
     assert not notes
+
+
+@pytest.mark.parametrize("size_bytes", [2_000, 700_000])
+def test_what_the_disk_shall_keep_it_keeps_however_fast_it_fills(full_disk: Path, size_bytes: int) -> None:
+    """Faster than pieces end by time, and with pieces that are larger than the disk."""
+    noise = np.random.default_rng(0).bytes(size_bytes)
+    written = 0
+    with (
+        pytest.raises(RecordingFull, match="less than 1 MB free") as full,
+        RecordingWriter(full_disk / "session.mcap", {}, min_free_mb=1, flush_s=1000) as writer,
+    ):
+        while written < 10_000:
+            writer.write(Frame(written, written, 640, 480, 30.0, 0, 0, 0, "png", noise, 1, ()))
+            written += 1
+    assert free_bytes(full_disk) >= 1_000_000
+    assert free_bytes(full_disk) < 1_300_000 + size_bytes, "it ended too early"
+    assert numbers_of(full_disk / "session.mcap") == list(range(written)) and f"with {written} messages" in str(full.value)
 
 
 @pytest.mark.parametrize("limit", range(6000, 9000, 97))
