@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from math import nan
+from math import inf, nan
 from typing import Any, NamedTuple, Union
 
 import msgpack
@@ -58,6 +58,18 @@ def rows(dtype: Any, *shape: int) -> Any:
 def made(convert: Callable[[Any], Any], default: Any = MISSING) -> Any:
     """A field that `convert` makes of what MessagePack had. It raises TypeError or ValueError where it cannot."""
     return field(default=default, metadata={"convert": convert})
+
+
+def plain(value: Any, kind: type) -> Any:
+    """`value`, which must be of that kind: 64 bits where it is an integer, which True is not; text without what would steer a terminal.
+
+    Raises TypeError or ValueError.
+    """
+    if not isinstance(value, (int, float) if kind is float else kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{type(value).__name__}, not {kind.__name__}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{value} does not fit into 64 bits")
+    return _shown(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -244,7 +256,10 @@ TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2
 MAX_ITEMS = 1000
 """No message's list or map is longer: a few bytes must not make the reader allocate much."""
 
-_PLAIN: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bytes": bytes, "bool": bool}
+_LEAST = {"frame": 0, "width_px": 1, "height_px": 1, "fps": 0}
+"""Fields that cannot be less, nor NaN or infinite: what comes after counts and divides by them."""
+
+_PLAIN: dict[str, type] = {kind.__name__: kind for kind in (int, float, str, bytes, bool)}
 
 
 def instead_of(older: Iterable[Message], newest: Any) -> Any:
@@ -280,7 +295,7 @@ def decode_as(data: bytes, types: Mapping[str, type[Any]], oldest: int = 0) -> A
         packed = msgpack.unpackb(data, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS)
     except Exception as error:  # msgpack raises several unrelated types
         raise MessageError(f"not MessagePack: {error}") from None
-    if not isinstance(packed, dict) or not isinstance(packed.get("schema"), int):
+    if not isinstance(packed, dict) or type(packed.get("schema")) is not int:
         raise MessageError("not a message: it has no schema version")
     if not oldest <= packed["schema"] <= SCHEMA:
         raise OtherSchema(packed["schema"])
@@ -308,14 +323,15 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
         if "convert" in item.metadata:
             return item.metadata["convert"](value)
         if item.name == "trace":
-            return tuple(Stamp(_shown(str(stage)), int(received), int(done)) for stage, received, done in value)
+            return tuple(Stamp(plain(stage, str), plain(received, int), plain(done, int)) for stage, received, done in value)
         if item.type == "dict[str, int]":
-            return {_shown(str(reason)): int(count) for reason, count in value.items()}
+            return {plain(reason, str): plain(count, int) for reason, count in value.items()}
+        value = plain(value, _PLAIN[item.type])
+        if item.name in _LEAST and not _LEAST[item.name] <= value < inf:
+            raise ValueError(f"{value} cannot be")
+        return value
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
-    if not isinstance(value, _PLAIN[item.type]) or (isinstance(value, bool) and item.type != "bool"):  # to Python True is an int
-        raise MessageError(f"{kind.__name__}.{item.name} is {type(value).__name__}, not {item.type}")
-    return _shown(value) if isinstance(value, str) else value
 
 
 def _shown(text: str) -> str:

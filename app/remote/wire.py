@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made
+from app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made, plain
 from app.dataflow.session import Session
 
 PORT = 5570
@@ -55,11 +55,16 @@ def _tuple_of(kind: Any, *types: type) -> Any:
     """A converter: a list of so many values of these types becomes a `kind`."""
 
     def convert(values: Any) -> Any:
-        if len(values) != len(types) or not all(isinstance(value, wanted) for value, wanted in zip(values, types)):
+        if len(values) != len(types):
             raise TypeError(f"{values!r:.80} is no {kind.__name__}")
-        return kind(values) if kind is tuple else kind(*values)
+        found = map(plain, values, types)
+        return kind(found) if kind is tuple else kind(*found)
 
     return convert
+
+
+def _plain(kind: type) -> Any:
+    return lambda value: plain(value, kind)
 
 
 def _each(convert: Any) -> Any:
@@ -96,13 +101,13 @@ class Welcome:
     max_rate_hz: float
     camera: Camera = made(_tuple_of(Camera, int, int, float, float, bool, float))
     models: tuple[ModelCard, ...] = _each(_tuple_of(ModelCard, str, str, int))
-    keypoints: tuple[str, ...] = _each(str)
+    keypoints: tuple[str, ...] = _each(_plain(str))
     """Names of the COCO keypoints."""
     keypoint_bones: tuple[tuple[int, int], ...] = _each(_tuple_of(tuple, int, int))
     """Pairs of keypoints that a drawing joins."""
-    joints: tuple[str, ...] = _each(str)
+    joints: tuple[str, ...] = _each(_plain(str))
     """Names of the Human3.6M joints."""
-    joint_parents: tuple[int, ...] = _each(int)
+    joint_parents: tuple[int, ...] = _each(_plain(int))
     """For each joint, the joint it hangs from; -1 at the root."""
     pipeline: Session = made(_tuple_of(Session, int, str, str), default=Session(0, "", ""))
     """The session that frame numbers and times are of; empty from a board that does not tell."""

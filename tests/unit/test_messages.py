@@ -5,7 +5,9 @@ from __future__ import annotations
 import pydoc
 import re
 import tracemalloc
+from contextlib import suppress
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -28,6 +30,8 @@ from app.dataflow.messages import (
     decode,
     encode,
 )
+from app.export.npz import write_poses
+from app.export.video import render
 
 TRACE = (Stamp("capture", 1, 2), Stamp("detect", 3, 2**62))
 SKIPPED = {"newer_frame": 3, "overwritten": 1}
@@ -53,7 +57,7 @@ def a_pose3d(people: int) -> Pose3D:
 
 MESSAGES: tuple[Message, ...] = (
     Frame(2**40, 5, 1920, 1080, 29.97, 3, 7, 2**40, "ring", b"", 9, TRACE),
-    Frame(0, 0, 0, 0, 0, 0, 0, 0, "jpeg", bytes(range(256)), 0, ()),
+    Frame(0, 0, 1, 1, 0, 0, 0, 0, "jpeg", bytes(range(256)), 0, ()),
     *(a_pose2d(people) for people in (0, 1, 3)),
     *(a_pose3d(people) for people in (0, 1, 3)),
     Health("lift", 1, 2, 3, "running", "a note: \u00e9", 4, 30.0, float("nan"), float("nan"), SKIPPED, 2**33),
@@ -137,8 +141,8 @@ def test_a_field_that_an_older_sender_does_not_know_has_its_default() -> None:
         ({"type": ["Pose2D"]}, "unknown message type"),
         ({"frame": ...}, "Pose2D without frame"),
         ({"keypoints": ...}, "Pose2D without keypoints"),
-        ({"frame": 1.0}, "Pose2D.frame is float, not int"),
-        ({"frame": None}, "Pose2D.frame is NoneType, not int"),
+        ({"frame": 1.0}, "Pose2D.frame: float, not int"),
+        ({"frame": None}, "Pose2D.frame: NoneType, not int"),
         ({"person": b"1234567"}, "Pose2D.person"),
         ({"person": "12345678"}, "Pose2D.person"),
         ({"person": None}, "Pose2D.person"),
@@ -195,9 +199,73 @@ def test_garbage_gives_message_errors_and_nothing_else() -> None:
     assert 6_000 < refused < 12_000
 
 
+TOO_LARGE = (2**63, 2**64 - 1)
+BELOW = {"frame": -1, "width_px": 0, "height_px": 0, "fps": float("nan")}
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_an_integer_of_any_field_that_does_not_fit_is_refused(message: Any) -> None:
+    """MessagePack has unsigned ones of 64 bits; arrays and files of results have not."""
+    packed = msgpack.unpackb(encode(message))
+    tried = 0
+    for item in fields(message):
+        kept = packed[item.name]
+        if item.type in ("int", "float"):
+            wrong = [*TOO_LARGE, *([BELOW[item.name]] if item.name in BELOW else [])]
+        elif item.name == "trace":
+            wrong = [[["capture", *pair]] for large in (*TOO_LARGE, 1.0, "1", True) for pair in ((large, 0), (0, large))]
+        elif item.type == "dict[str, int]":
+            wrong = [{"late": value} for value in (*TOO_LARGE, 1.0, "1", True)]
+        else:
+            continue
+        for value in wrong:
+            packed[item.name] = value
+            with pytest.raises(MessageError, match=f"{type(message).__name__}.{item.name}: "):
+                decode(msgpack.packb(packed))
+            tried += 1
+        packed[item.name] = kept
+    assert tried or isinstance(message, (Control, Answer))
+    assert encode(decode(msgpack.packb(packed))) == encode(message)
+
+
+def test_whatever_is_decoded_can_be_encoded_and_exported(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    poses = [message for message in MESSAGES if isinstance(message, Pose3D)]
+    decoded = []
+    for number in range(2_000):
+        packed = msgpack.unpackb(encode(poses[number % len(poses)]))
+        for key in rng.choice(list(packed), int(rng.integers(1, 3)), replace=False):
+            packed[str(key)] = other(rng, packed[str(key)])
+        with suppress(MessageError):
+            decoded.append(decode(msgpack.packb(packed)))
+    assert len(decoded) > 20
+    for pose in decoded:
+        assert encode(decode(encode(pose))) == encode(pose)
+    write_poses(tmp_path / "poses.npz", decoded, fps=30.0, body_height_m=1.7)
+    assert render([(None, pose, number * 10**7) for number, pose in enumerate(decoded[:20])], tmp_path / "poses.mp4", 30.0) == 20
+
+
 def other(rng: np.random.Generator, value: Any) -> Any:
     """Another value of MessagePack, of any type."""
-    strange = [None, True, -1, 2**64 - 1, 1e300, float("inf"), float("nan"), "", "x" * 99, b"", b"\xff" * 204, [], [[]], {}, {"a": []}]
+    strange = [
+        None,
+        True,
+        -1,
+        0,
+        2**63,
+        2**64 - 1,
+        1e300,
+        float("inf"),
+        float("nan"),
+        "",
+        "x" * 99,
+        b"",
+        b"\xff" * 204,
+        [],
+        [[]],
+        {},
+        {"a": []},
+    ]
     strange += [
         [value],
         {"a": value},
@@ -249,7 +317,7 @@ def test_text_that_would_steer_a_terminal_comes_without_what_steers() -> None:
 @pytest.mark.parametrize(("key", "value"), [("pid", True), ("rate_hz", False), ("note", b"x"), ("state", True)])
 def test_a_truth_is_no_number(key: str, value: Any) -> None:
     packed = msgpack.unpackb(encode(Health("lift", 1, 2, 3, "running", "", 4, 30.0, 1.0, 1.0, {}, 5)))
-    with pytest.raises(MessageError, match=f"Health.{key} is {type(value).__name__}"):
+    with pytest.raises(MessageError, match=f"Health.{key}: {type(value).__name__}, not "):
         decode(msgpack.packb({**packed, key: value}))
 
 
