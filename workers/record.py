@@ -22,7 +22,7 @@ from app.recording.orders import RECORD_START, RECORD_STOP
 from app.recording.parts import free
 from app.recording.pixels import with_pixels
 from app.recording.state import RecordingState
-from app.recording.writer import RecordingFull, RecordingWriter
+from app.recording.writer import REMOVED, RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
@@ -94,7 +94,7 @@ class Record:
         except (RecordingFull, OSError) as error:
             return Answer(False, _words(error))
         if not writer.path.exists():
-            return Answer(False, f"{writer.path}: this recording was removed while it was written")
+            return Answer(False, f"{writer.path}: {REMOVED}")
         since = " since the recorder came back" if self._came_back else ""
         return Answer(True, f"stopped {writer.base}, {self._frames} frames{since}")
 

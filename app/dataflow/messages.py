@@ -256,8 +256,9 @@ TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2
 MAX_ITEMS = 1000
 """No message's list or map is longer: a few bytes must not make the reader allocate much."""
 
+_OF_PICTURES = (Frame, Pose2D, Pose3D)
 _LEAST = {"frame": 0, "width_px": 1, "height_px": 1, "fps": 0}
-"""Fields that cannot be less, nor NaN or infinite: what comes after counts and divides by them."""
+"""What these fields cannot be below, nor NaN or infinite: what comes after counts and divides by them."""
 
 _PLAIN: dict[str, type] = {kind.__name__: kind for kind in (int, float, str, bytes, bool)}
 
@@ -327,7 +328,7 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
         if item.type == "dict[str, int]":
             return {plain(reason, str): plain(count, int) for reason, count in value.items()}
         value = plain(value, _PLAIN[item.type])
-        if item.name in _LEAST and not _LEAST[item.name] <= value < inf:
+        if kind in _OF_PICTURES and item.name in _LEAST and not _LEAST[item.name] <= value < inf:
             raise ValueError(f"{value} cannot be")
         return value
     except (TypeError, ValueError, OverflowError, AttributeError) as error:

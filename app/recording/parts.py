@@ -123,7 +123,7 @@ def _next_part(base: Path) -> Path:
     return base.with_name(f"{base.stem}.{number + 1}{base.suffix}")
 
 
-def free_bytes(folder: Path) -> int:
-    """Bytes an ordinary user may still write to the disk that holds `folder`."""
-    disk = os.statvfs(folder)
+def free_bytes(place: Path) -> int:
+    """Bytes an ordinary user may still write to the disk that holds a folder or file. Raises OSError."""
+    disk = os.statvfs(place)
     return disk.f_bavail * disk.f_frsize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
@@ -31,6 +32,8 @@ MAX_CHUNKS = 8192
 MAX_PART_BYTES = 2 << 30
 MESSAGE_BYTES, CHUNK_INDEX_BYTES, END_BYTES = 64, 256, 1 << 16
 """At most, what a message takes beside its own bytes, what a chunk takes in the index, and the rest of what is written at the end."""
+
+REMOVED = "this recording was removed while it was written"
 
 
 class RecordingFull(Exception):
@@ -149,7 +152,11 @@ class RecordingWriter:
         with self._disk():
             self._writer.flush()
         end_bytes = END_BYTES + CHUNK_INDEX_BYTES * self._chunks
-        self._room_bytes = free_bytes(self.path.parent) - self._min_free_bytes - end_bytes if self._min_free_bytes else math.inf
+        try:
+            room_bytes = free_bytes(self.path) - self._min_free_bytes - end_bytes
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, REMOVED, str(self.path)) from None
+        self._room_bytes = room_bytes if self._min_free_bytes else math.inf
         if self._room_bytes < needed_bytes:
             self.close()
             self._full = f"{self.path}: {self._too_little}: the recording is closed, with {self.messages} messages"

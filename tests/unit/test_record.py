@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,13 +183,15 @@ def test_an_order_that_fails_leaves_what_was(settings: Any, a_record: Any, monke
     assert (record.note, record.lost) == ("the disk is full", DISK_FULL)
 
 
-def test_a_folder_that_goes_away_ends_the_recording(settings: Any, a_record: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", ["rec", "rec/session.mcap"])
+def test_a_recording_that_goes_away_while_it_is_written_ends_and_says_so(settings: Any, a_record: Any, tmp_path: Path, gone: str) -> None:
     record = a_record(settings(start=True))
-    assert record._writer is not None
+    assert record._writer is not None and record.step(a_pose2d(0))
     record._writer._flush_s = 0.0
-    shutil.rmtree(tmp_path / "rec")
-    assert not record.step(a_pose2d(0))
-    assert record.note == f"{tmp_path / 'rec'}: No such file or directory" and record.lost == DISK_FAILED
+    (tmp_path / gone).rename(tmp_path / "elsewhere")
+    assert not record.step(a_pose2d(1))
+    assert record.note == f"{tmp_path / 'rec' / 'session.mcap'}: this recording was removed while it was written"
+    assert (record.lost, record.recording) == (DISK_FAILED, "")
     assert record.start().ok
 
 

@@ -49,7 +49,7 @@ def without(number: int) -> list[int]:
 
 
 def test_the_export(damaged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    export(damaged, tmp_path / "out", True, None)
+    export(damaged, tmp_path / "out", True, False, None)
     with np.load(tmp_path / "out" / "poses.npz") as poses:
         assert poses["frame"].tolist() == without(NO_POSE)
     assert f"warning: {damaged}: 2 damaged pieces, " in capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_a_reader_that_is_not_ours(recording: Path, damaged: Path) -> None:
 def test_of_a_cut_one_the_export_tells(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = recording.read_bytes()
     recording.write_bytes(data[: data.index(encode(a_pose3d(3))) + 10])
-    export(recording, tmp_path / "out", False, None)
+    export(recording, tmp_path / "out", False, False, None)
     assert f"warning: {recording}: this recording was not closed" in capsys.readouterr().err
 
 
@@ -92,7 +92,7 @@ def test_where_there_is_nothing_to_export_or_lift_it_is_said(tmp_path: Path, con
     if content == "its head":
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r"session\.mcap: nothing to export: this recording holds no 3D pose") as error:
-        export(path, tmp_path / "out", True, None)
+        export(path, tmp_path / "out", True, False, None)
     assert ("not closed" in str(error.value)) == (content == "its head") and not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=r"session\.mcap: this recording has no frames"):
         open_source(CaptureConfig(source=str(path)))
