@@ -3,7 +3,6 @@
 # No postponed annotations here: on Python 3.9 typer would not see what `Annotated` holds.
 
 import os
-import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 from typer.core import TyperGroup
 
+from app.cli.stopping import Stopped, stop_on_signals
 from app.dataflow.streams import WORKERS
 from app.errors import UserError
 from app.redact import printable
@@ -387,11 +387,14 @@ def keys_revoke(
 
 
 def main() -> None:
-    """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1."""
-    signal.signal(signal.SIGTERM, _leave)
+    """The command. A user's mistake is one line and exit code 2, a run that failed midway one line and exit code 1, one that was
+    told to stop one line and 128 + the signal's number."""
+    stop_on_signals()
     try:
         _check_arguments(sys.argv[1:])
         cli()
+    except Stopped as stopped:
+        sys.exit(_say(str(stopped), 128 + stopped.number))
     except (UserError, ModelError) as error:
         sys.exit(_say(str(error), 2))
     except DeviceError as error:
@@ -410,11 +413,6 @@ def _check_arguments(arguments: list[str]) -> None:
             raise UserError("an argument is empty; is a variable of the shell not set?")
         if any("\ud800" <= letter <= "\udfff" for letter in argument):
             raise UserError(f"{argument}: this name is not UTF-8; rename it, or give a link to it")
-
-
-def _leave(number: int, _frame: object) -> None:
-    """Told to end: what is half done is cleaned up, and the exit code says so."""
-    sys.exit(128 + number)
 
 
 def _say(line: str, code: int) -> int:

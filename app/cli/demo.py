@@ -7,8 +7,9 @@ from typing import Optional
 
 from app.cli.lift import finish
 from app.cli.outputs import claim, set_aside
-from app.cli.results import shots_of, write_poses_of, write_video_of
+from app.cli.results import shots_of, write_results
 from app.cli.screen import console
+from app.cli.stopping import ended
 from app.cli.up import live
 from app.config import load
 from app.recording.parts import prepare
@@ -32,10 +33,10 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     set_aside(others)
     prepare(recording)
     run = live(config)
+    ended(None if recording.exists() else run.stopped, "")
     recorded = Recording(recording)
-    write_poses_of(recorded, out, config, made_from)
-    write_video_of(recorded, video, config, shots_of(recorded), made_from)
+    write_results(recorded, out, config, made_from, video.name if run.stopped is None else None, shots_of(recorded))
     print(f"recorded to {recording}: every message and picture of the run")
     for line in run.tally.lines():
         print(line)
-    finish(run, "kept: what was done until then")
+    finish(run, "what was done until then")

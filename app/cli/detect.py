@@ -12,6 +12,7 @@ from app.cli.lift import finish, given, run_file
 from app.cli.outputs import claim
 from app.cli.results import make_folder, rate_of
 from app.cli.screen import say
+from app.cli.stopping import ended
 from app.config import load
 from app.dataflow.messages import Pose2D
 from app.errors import UserError
@@ -37,9 +38,11 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
         run = run_file(config, folder, "detecting", fps, others)
         recording = Recording(folder / f"{config.record.name}.mcap")
         poses = list(recording.of(Pose2D))
+        if not any(len(pose.person) for pose in poses):
+            ended(run.stopped, "")
         if not poses:
             raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
-        frames = poses[-1].frame + 1 if run.failure else run.tally.captured
+        frames = poses[-1].frame + 1 if run.failure or run.stopped is not None else run.tally.captured
         keypoints = np.full((frames, 17, 3), np.nan, np.float32)
         first_px = poses[0].width_px, poses[0].height_px
         for pose in poses:
@@ -51,4 +54,4 @@ def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config
     if others_px:
         say(f"warning: pictures of {1 + len(others_px)} sizes; all keypoints are in pixels of the first, {first_px[0]}x{first_px[1]}")
     say(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
-    finish(run, "kept: what was done until then")
+    finish(run, f"the {len(poses)} frames done until then")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Optional, Protocol
 
+from app.cli.stopping import STOPS, Stopped
 from app.config import Config
 from app.dataflow.messages import Message
 from app.dataflow.tally import Tally
@@ -15,13 +16,16 @@ from app.errors import UserError
 from app.processes.supervisor import Supervisor
 
 TICK_S = 0.1
+TWICE_S = 0.2
+"""Some send a signal to a process and then to its group: what comes so soon is the same one."""
 
 
 class Run(NamedTuple):
-    """What came of a run: the account of its frames, and why it broke off (None where it did not)."""
+    """What came of a run: the account of its frames, why it broke off, and the signal that stopped it; None where nothing did."""
 
     tally: Tally
     failure: Optional[str]
+    stopped: Optional[int] = None
 
 
 class Screen(Protocol):
@@ -35,7 +39,10 @@ class Screen(Protocol):
 
 
 def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Run:
-    """Run the workers until the source ends, the time is over or a signal comes. Raises UserError where nothing could run."""
+    """Run the workers until the source ends, the time is over or a signal comes; a second one ends them at once, as Stopped.
+
+    Raises UserError where nothing could run.
+    """
     tally = Tally()
     with _signals() as caught, Supervisor(config, screen.say) as supervisor:
         begin_s: Optional[float] = None
@@ -55,15 +62,24 @@ def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Ru
     tally.finish()
     if supervisor.user_error and supervisor.failure:
         raise UserError(supervisor.failure)
-    return Run(tally, supervisor.failure)
+    return Run(tally, supervisor.failure, caught[0] if caught else None)
 
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and a closed terminal as a list of those that came, instead of a sudden end."""
+    """Ctrl-C, SIGTERM and a closed terminal as a list of those that came, instead of a sudden end. nohup's wish is respected."""
     caught: list[int] = []
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(kind, lambda number, _frame: caught.append(number)) for kind in kinds]
+    first_s = 0.0
+
+    def catch(number: int, _frame: object) -> None:
+        nonlocal first_s
+        if caught and time.monotonic() - first_s > TWICE_S:
+            raise Stopped(number)
+        first_s = first_s or time.monotonic()
+        caught.append(number)
+
+    kinds = [kind for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if kind in STOPS or signal.getsignal(kind) != signal.SIG_IGN]
+    before = [signal.signal(kind, catch) for kind in kinds]
     try:
         yield caught
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from app.cli.outputs import claim, set_aside
-from app.cli.results import make_folder, shots_of, write_poses_of, write_video_of
+from app.cli.results import make_folder, shots_of, write_results
 from app.config import load
 from app.dataflow.messages import Pose3D
 from app.errors import UserError
@@ -22,6 +22,4 @@ def export(recording: Path, out: Path, draw: bool, overwrite: bool, config_path:
         raise UserError("; ".join((f"{recording}: nothing to export: this recording holds no 3D pose", *recorded.notes)))
     make_folder(out)
     set_aside(others)
-    write_poses_of(recorded, out, config, source)
-    if draw:
-        write_video_of(recorded, video, config, shots_of(recorded), source)
+    write_results(recorded, out, config, source, video.name if draw else None, shots_of(recorded))

@@ -13,8 +13,9 @@ import numpy as np
 from app.atomic import scratch
 from app.cli.drive import Run, drive
 from app.cli.outputs import Other, claim, set_aside
-from app.cli.results import Shot, make_folder, write_poses_of, write_video_of
+from app.cli.results import Shot, make_folder, write_results
 from app.cli.screen import ProgressBar, say
+from app.cli.stopping import ended, keeping
 from app.cli.whole import lift_whole, record_with_poses
 from app.config import Config, load
 from app.dataflow.messages import Pose2D, Pose3D
@@ -70,18 +71,19 @@ def lift(
 
 
 def lift_video(source: str, out: Path, draw: bool, fps: Optional[float], config: Config, others: Sequence[Other]) -> None:
-    """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same."""
+    """Write DIR/poses.npz and DIR/poses.mp4. Exit code 1 where the run broke off; what was done until then is written all the same.
+
+    Where it was told to stop, DIR/poses.npz alone is.
+    """
     record = {"folder": str(out.absolute()), "name": LOG, "pictures": "none", "min_free_mb": 0}
     config = config.changed(capture={"source": source, **given(fps)}, record=record)
     run = run_file(config, out, "lifting", fps, others)
     log = Recording(out / f"{LOG}.mcap")
-    write_poses_of(log, out, config, source)
-    if draw and run.tally.lifted:
-        write_video_of(log, out / "poses.mp4", config, _shots(config), source)
     kept = sum(1 for _ in log.of(Pose3D))
+    _write(log, out, config, source, draw and bool(kept) and run.stopped is None)
     if kept < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{out}: the disk is full")
-    finish(run, f"kept: the {kept} frames done until then")
+    finish(run, f"the {kept} frames done until then")
 
 
 def lift_whole_video(
@@ -107,10 +109,8 @@ def lift_whole_video(
         except RecordingFull as error:
             run = run._replace(failure=run.failure or str(error))
     done = Recording(log)
-    write_poses_of(done, out, config, source)
-    if draw and poses:
-        write_video_of(done, out / "poses.mp4", config, _shots(config), source)
-    finish(run, f"kept: the {sum(1 for _ in done.of(Pose3D))} frames done until then")
+    _write(done, out, config, source, draw and bool(poses) and run.stopped is None)
+    finish(run, f"the {sum(1 for _ in done.of(Pose3D))} frames done until then")
 
 
 def given(fps: Optional[float]) -> dict[str, float]:
@@ -130,18 +130,22 @@ def run_file(config: Config, out: Path, what: str, fps: Optional[float], others:
     if fps is not None and not source.heeds_fps:
         raise UserError(f"--fps {fps:g}: {source.name} has times of its own, about {source.fps:.6g} frames a second; leave --fps out")
     set_aside(others)
-    prepare(out / f"{config.record.name}.mcap")
+    log = out / f"{config.record.name}.mcap"
+    prepare(log)
     with run_folder(config) as folder, ProgressBar(what, frames) as bar:
-        return drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
+        run = drive(config.changed(mode="file", runtime_folder=str(folder)), bar)
+    ended(None if log.exists() else run.stopped, "")
+    return run
 
 
 def finish(run: Run, kept: str) -> None:
-    """Print warnings; leave with exit code 1 where the run broke off."""
+    """Print warnings; leave with exit code 1 where the run broke off. Raises Stopped where it was told to stop."""
     for note in run.tally.notes:
         say(f"warning: {note}")
     if run.failure:
-        say(f"poselift: {run.failure}; {kept}")
+        say(f"poselift: {run.failure}; kept: {kept}")
         sys.exit(1)
+    ended(run.stopped, kept)
 
 
 def lift_keypoints(
@@ -158,14 +162,20 @@ def lift_keypoints(
     if fps is not None and all(clip.fps for clip in clips):
         raise UserError(f"--fps {fps:g}: {source} states its own rate, {clips[0].fps:g} frames a second; leave --fps out")
     make_folder(out)
-    with ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
+    kept = 0
+    with keeping(lambda: f"the {kept} frames done until then"), ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
         for clip in clips:
             rate = clip.fps or fps or DEFAULT_FPS
             seen = list(_messages(clip, rate))
-            poses = lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else list(_lifted(network, config, seen, bar))
             folder = out / clip.name
             folder.mkdir(parents=True, exist_ok=True)
-            write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m, source=source)
+            poses: list[Pose3D] = []
+            try:
+                poses.extend(lift_whole(whole, seen, config.lift.hold_s, bar.advance) if whole else _lifted(network, config, seen, bar))
+            finally:  # also where it is told to stop in the middle
+                if poses or not seen:
+                    write_poses(folder / "poses.npz", poses, fps=rate, body_height_m=config.lift.body_height_m, source=source)
+                    kept += len(poses)
             if draw:
                 frames = ((None, pose, pose.t_ns) for pose in poses)
                 render(frames, folder / "poses.mp4", rate, body_height_m=config.lift.body_height_m, source=source)
@@ -189,14 +199,21 @@ def _lifted(network: Model, config: Config, seen: Iterable[Pose2D], bar: Progres
             bar.advance(1)
 
 
-def _shots(config: Config) -> Iterator[Shot]:
-    """The source's pictures once more: the run's own log holds none."""
+def _write(log: Recording, out: Path, config: Config, source: str, draw: bool) -> None:
+    write_results(log, out, config, source, "poses.mp4" if draw else None, _shots(config, log) if draw else ())
+
+
+def _shots(config: Config, log: Recording) -> Iterator[Shot]:
+    """The source's pictures once more, up to the last that has a pose: the run's own log holds none."""
+    last = max((pose.frame for pose in log.of(Pose3D)), default=-1)
     source = open_source(config.capture)
     number = 0
     try:
         for picture in source:
             if isinstance(picture, Lost):
                 number += picture.pictures
+            elif number > last:
+                return
             else:
                 yield Shot(number, picture.t_ns, picture.pixels)
                 number += 1

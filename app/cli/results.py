@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from app.cli.screen import ProgressBar, say
+from app.cli.stopping import keeping
 from app.config import Config
 from app.dataflow.messages import Frame, Pose3D
 from app.errors import UserError
@@ -34,22 +36,25 @@ class Shot(NamedTuple):
     pixels: Optional[Picture]
 
 
-def write_poses_of(recording: Recording, out: Path, config: Config, source: str) -> None:
-    """Write DIR/poses.npz, which says that it was made from `source`; what of the recording is not in it is said."""
-    path = out / "poses.npz"
-    rows = write_poses(path, recording.of(Pose3D), fps=rate_of(recording), body_height_m=config.lift.body_height_m, source=source)
-    for note in recording.notes:
-        say(f"warning: {note}")
-    say(f"wrote {path}: {rows} poses")
+def write_results(
+    recording: Recording, out: Path, config: Config, source: str, video: Optional[str] = None, shots: Iterable[Shot] = ()
+) -> None:
+    """Write DIR/poses.npz, and, where it has a name, the video: every picture with its poses. Both say that they were made from `source`.
 
-
-def write_video_of(recording: Recording, video: Path, config: Config, shots: Iterator[Shot], source: str) -> None:
-    """Draw every picture with its poses; one that the live run skipped shows those before it."""
-    with ProgressBar("drawing", None) as bar:
-        frames, longest_s, rate = _drawn(recording.of(Pose3D), shots), longest_s_of(recording), rate_of(recording)
-        height_m = config.lift.body_height_m
-        render(frames, video, rate, lambda: bar.advance(1), body_height_m=height_m, longest_s=longest_s, source=source)
-    say(f"wrote {video}")
+    A picture without poses shows those before it as held, for as long as `lift.hold_s`. What of the recording is not in it is said.
+    """
+    rate, height_m, poses = rate_of(recording), config.lift.body_height_m, out / "poses.npz"
+    rows: Optional[int] = None
+    with keeping(lambda: "" if rows is None else f"{poses}, without a video"):
+        rows = write_poses(poses, recording.of(Pose3D), fps=rate, body_height_m=height_m, source=source)
+        for note in recording.notes:
+            say(f"warning: {note}")
+        say(f"wrote {poses}: {rows} poses")
+        if video:
+            with ProgressBar("drawing", None) as bar:
+                frames, longest_s = drawn(recording.of(Pose3D), shots, config.lift.hold_s), longest_s_of(recording)
+                render(frames, out / video, rate, lambda: bar.advance(1), body_height_m=height_m, longest_s=longest_s, source=source)
+            say(f"wrote {out / video}")
 
 
 def shots_of(recording: Recording) -> Iterator[Shot]:
@@ -67,11 +72,13 @@ def longest_s_of(recording: Recording) -> float:
     return float(np.diff(recording.by_time(Frame).times_ns).max(initial=0)) / 1e9
 
 
-def _drawn(poses: Iterator[Pose3D], shots: Iterator[Shot]) -> Iterator[Drawn]:
-    """Both come in the order of their frames."""
+def drawn(poses: Iterator[Pose3D], shots: Iterable[Shot], hold_s: float) -> Iterator[Drawn]:
+    """Each picture with the pose of its own frame, or with the one before as held, for a time. Both come in the order of their frames."""
     shown: Optional[Pose3D] = None
     coming = next(poses, None)
     for shot in shots:
         while coming is not None and coming.frame <= shot.frame:
             shown, coming = coming, next(poses, None)
+        if shown is not None and shown.frame != shot.frame:
+            shown = replace(shown, held=np.ones_like(shown.held)) if shot.t_ns - shown.t_ns <= hold_s * 1e9 else None
         yield shot.pixels, shown, shot.t_ns

@@ -105,9 +105,11 @@ def running(config: Config, config_path: Path, *arguments: object) -> Iterator[R
 
 
 @contextmanager
-def running_lift(config_path: Path, source: object, out: Path) -> Iterator[tuple[subprocess.Popen[str], Callable[[str], int]]]:
+def running_lift(
+    config_path: Path, source: object, out: Path, draw: str = "--no-render"
+) -> Iterator[tuple[subprocess.Popen[str], Callable[[str], int]]]:
     """`poselift lift` of a source, and a function that waits for a worker's process and gives its id."""
-    command = [sys.executable, "-m", "app.cli", "lift", str(source), "-o", str(out), "--no-render", "--config", str(config_path)]
+    command = [sys.executable, "-m", "app.cli", "lift", str(source), "-o", str(out), draw, "--config", str(config_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     log = out / "poses.mcap"
 
