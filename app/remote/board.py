@@ -51,9 +51,8 @@ class Facts(NamedTuple):
 class Guest:
     """A viewer that was welcomed."""
 
-    def __init__(self, visitor: Visitor, hello: Hello, session: int) -> None:
-        self.visitor, self.instance, self.session = visitor, hello.instance, session
-        self.name = visitor.name or re.sub(r"[^\w.-]", "-", hello.name)[:63] or "unnamed"
+    def __init__(self, visitor: Visitor, name: str, instance: int, session: int) -> None:
+        self.visitor, self.name, self.instance, self.session = visitor, name, instance, session
         self.outbox = Outbox()
         self.heard_ns = 0
         self.counted: dict[str, int] = {}
@@ -104,7 +103,7 @@ class Board:
         elif isinstance(message, Control):
             if guest.visitor.may_control:
                 return message
-            guest.outbox.answer(Answer(False, f"{guest.name} may look only; on the board, poselift keys admit changes that"))
+            guest.outbox.answer(Answer(False, "this viewer may look only; on the board, poselift keys admit changes that"))
         return None
 
     def refuse(self, peer: bytes, why: str) -> None:
@@ -188,11 +187,17 @@ class Board:
         if len(self.guests) >= self._limits.max_viewers:
             self.refuse(visitor.peer, f"there are {len(self.guests)} viewers already (serve.max_viewers)")
             return None
-        guest = self.guests[visitor.peer] = Guest(visitor, hello, self._session)
+        guest = self.guests[visitor.peer] = Guest(visitor, self._name(visitor, hello), hello.instance, self._session)
         self._session += 1
         guest.heard_ns = now_ns
         log.info("viewer %s (%s) is here, with poselift %.20s", guest.name, visitor.address, hello.version)
         return guest
+
+    def _name(self, visitor: Visitor, hello: Hello) -> str:
+        """What a viewer is called, which nobody else is who is there: several of one host, or of one key, are numbered."""
+        name = visitor.name or re.sub(r"[^\w.-]", "-", hello.name)[:63] or "unnamed"
+        taken = {guest.name for guest in self.guests.values()}
+        return next(each for each in (name, *(f"{name}-{number}" for number in range(2, len(taken) + 2))) if each not in taken)
 
     def _welcome(self, guest: Guest) -> Welcome:
         limits, facts = self._limits, self._facts

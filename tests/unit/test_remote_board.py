@@ -86,7 +86,7 @@ def test_an_order_is_for_those_who_may(talk: Talk) -> None:
     assert talk.say(b"1", Control("record start")) == Control("record start")
     assert talk.say(b"2", Control("record start")) is None
     (answer,) = talk.sent()[b"2"]
-    assert not answer.ok and "laptop may look only" in answer.text
+    assert not answer.ok and "this viewer may look only" in answer.text
     talk.board.answer(b"1", Answer(True, "done"))
     talk.board.answer(b"3", Answer(True, "nobody is there"))
     assert talk.sent() == {b"1": [Answer(True, "done")]}
@@ -248,6 +248,18 @@ def test_who_asks_without_reading_is_not_answered_for_ever() -> None:
     outbox.send(lambda data: bool(sent.append(data)) or True, 0)
     assert [from_board(data).sent_ns for data in sent[:URGENT]] == list(range(URGENT))
     assert from_board(sent[-1]) == Missed({"no_room:Pong": 1000 - URGENT}) and len(sent) == URGENT + 1
+
+
+def test_viewers_of_one_host_are_told_apart(talk: Talk) -> None:
+    for peer in (b"1", b"2", b"3"):
+        talk.hello(peer, name="laptop")
+    assert [guest.name for guest in talk.board.guests.values()] == ["laptop", "laptop-2", "laptop-3"]
+    for _ in range(URGENT + 3):
+        talk.say(b"2", Ping(1))
+    assert talk.board.drops == {"no_room:laptop-2": 3}
+    talk.board.forget(b"1", "left")
+    talk.hello(b"4", name="laptop"), talk.hello(b"5", b"2"[0], name="laptop")  # the last is the second, by a new connection
+    assert [guest.name for guest in talk.board.guests.values()] == ["laptop-3", "laptop", "laptop-2"]
 
 
 def test_drops_are_told_by_viewer_also_of_those_who_left(talk: Talk) -> None:
