@@ -15,6 +15,7 @@ from typing import Callable
 
 PREFIX = ".poselift-part-"
 """Of hidden names for what is not done yet. Whoever works on it holds its lock; where nobody does, it was left and may go."""
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
@@ -42,13 +43,24 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
         name = name or _named(descriptor, folder)
         name.replace(path)
     except OSError as error:
-        if error.filename != str(part):
+        if error.filename != str(part) and not _is_full(error):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None  # by the name that people know
     finally:
         if name:
             name.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have a disk that is full within the block name this file: a write does not know what it writes to."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_full(error):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 @contextmanager
@@ -90,6 +102,11 @@ def remove_left(folder: Path) -> None:
                 shutil.rmtree(place) if place.is_dir() else place.unlink()
             finally:
                 os.close(descriptor)
+
+
+def _is_full(error: OSError) -> bool:
+    """Whether no room was left for a write that told no name."""
+    return error.errno in NO_SPACE and not error.filename
 
 
 def _held(folder: Path, make: Callable[[Path], int]) -> tuple[int, Path]:

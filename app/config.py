@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from app.atomic import naming
 from app.dataflow.streams import WORKERS
 from app.errors import UserError
 from app.redact import display_name
@@ -208,7 +209,7 @@ def load(path: Optional[Path]) -> Config:
 def save(config: Config, path: Path) -> None:
     """Write the whole tree to `path`, readable by its owner only: a camera's address may hold a password."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with naming(path), os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o600)  # also where the file was there before
         yaml.safe_dump(config.model_dump(), file, sort_keys=False)
 

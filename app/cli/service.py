@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import app
+from app.atomic import naming
 from app.cli.screen import say
 from app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
 from app.config import Config, load
@@ -67,7 +68,8 @@ class Place(NamedTuple):
             print(f"# write {path}\n{text}")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with naming(path):
+            path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
 
     def remove(self, name: str) -> None:

@@ -18,6 +18,8 @@ from typing import NamedTuple, Optional
 
 import yaml
 
+from app.atomic import naming
+
 FILE = "session.yaml"
 """In the runtime folder. By this ending the supervisor knows what it may remove before and after a run."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -56,7 +58,7 @@ def join(folder: Path, session: Optional[Session] = None) -> Session:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o660)  # kept, and with it the lock
     while True:
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError), naming(folder / FILE):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write(descriptor, session or Session(time.time_ns(), BOOT_ID.read_text().strip(), platform.node()))
         fcntl.flock(descriptor, fcntl.LOCK_SH)  # another may have begun one between the two locks: what counts is what is there now

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from app.atomic import naming
 from app.config import Config
 from app.dataflow.session import join
 from app.dataflow.streams import links
@@ -108,8 +109,9 @@ def lock(folder: Path, name: str, patience_s: float = LOCK_PATIENCE_S) -> int:
                 f"{what} is already running here (process {pid}, folder {folder}); stop it, or set another runtime_folder"
             ) from None
         if held(folder, name, descriptor):  # else the holder before removed the file meanwhile
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            with naming(path):
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
         os.close(descriptor)
 

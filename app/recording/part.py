@@ -199,7 +199,10 @@ class Part:
         return os.fstat(self._file).st_size
 
     def _read(self, at: int, length: int) -> bytes:
-        return os.pread(self._file, length, at)
+        try:
+            return os.pread(self._file, length, at)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
 
 def _unpacked(body: bytes) -> Optional[bytes]:

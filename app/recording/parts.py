@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import time
@@ -14,11 +13,10 @@ from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
 from mcap.writer import MCAP0_MAGIC
 
+from app.atomic import NO_SPACE
 from app.dataflow.session import Session
 from app.errors import UserError
 from app.recording.part import Part
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def parts(path: Path) -> list[Path]:

@@ -16,12 +16,13 @@ from typing import Any, Optional
 
 from mcap.writer import CompressionType, Writer
 
+from app.atomic import NO_SPACE
 from app.dataflow.messages import SCHEMA, Message, encode
 from app.dataflow.session import Session
 from app.dataflow.streams import recorded
 from app.errors import UserError
 from app.recording.part import PROFILE
-from app.recording.parts import NO_SPACE, create_part, free_bytes
+from app.recording.parts import create_part, free_bytes
 from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 # A killed recorder loses what its open chunk held: at most FLUSH_S of messages. Chunks are cut by time rather than size because the
@@ -177,7 +178,7 @@ class RecordingWriter:
             return
         self._file.end()
         if failure.errno not in NO_SPACE:
-            raise failure
+            raise OSError(failure.errno, failure.strerror, str(self.path)) from None
         lost = f"; the last {self._waiting} did not fit" if self._waiting else ""
         self._full = f"{self.path}: {failure.strerror}: the recording is closed, with {self.messages} messages{lost}"
         raise RecordingFull(self._full) from None
