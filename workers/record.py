@@ -18,7 +18,7 @@ from app.dataflow.messages import Answer, End, Frame, Health, Message
 from app.dataflow.session import join
 from app.errors import UserError
 from app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
-from app.recording.orders import RECORD_START, RECORD_STOP
+from app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from app.recording.parts import free
 from app.recording.pixels import with_pixels
 from app.recording.state import RecordingState
@@ -26,7 +26,6 @@ from app.recording.writer import REMOVED, RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
-OFF = "recording is off; poselift record start begins one"
 FROM_FILE = Rest(0.02)
 """Nobody waits for a recording; held pictures lie in the ring so much longer."""
 ON_THEIR_WAY_S = 0.1
@@ -162,7 +161,7 @@ def run(config: Config, bus: Bus) -> None:
         loop.mended = record.remember
     for message in loop.inputs():
         desk.take(message)
-    record.close()
+    desk.close()
     loop.end()
     record.forget()
 
@@ -199,6 +198,11 @@ class Desk:
             for message in self._loop.on_their_way(ON_THEIR_WAY_S):
                 self.take(message)
         return self._told(self._record.stop())
+
+    def close(self) -> None:
+        """End the recording with the run."""
+        self._record.close()
+        self._tell()
 
     def _told(self, answer: Answer) -> Answer:
         log.info("%s", answer.text)

@@ -10,7 +10,7 @@ from app.cli.outputs import claim, set_aside
 from app.cli.results import shots_of, write_results
 from app.cli.screen import console
 from app.cli.stopping import ended
-from app.cli.up import live
+from app.cli.up import live, say_recordings
 from app.config import load
 from app.recording.parts import prepare
 from app.recording.reader import Recording
@@ -36,7 +36,7 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     ended(None if recording.exists() else run.stopped, "")
     recorded = Recording(recording)
     write_results(recorded, out, config, made_from, video.name if run.stopped is None else None, shots_of(recorded))
-    print(f"recorded to {recording}: every message and picture of the run")
+    say_recordings(run.tally, config)
     for line in run.tally.lines():
         print(line)
     finish(run, "what was done until then")

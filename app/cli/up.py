@@ -11,6 +11,9 @@ from app.cli.drive import Run, drive
 from app.cli.screen import LiveTable, say
 from app.cli.view import window
 from app.config import Config, load
+from app.dataflow.tally import Tally
+from app.recording.orders import OFF
+from app.recording.parts import parts
 from app.redact import display_name
 from app.remote.address import parse_address
 from app.remote.wire import PORT
@@ -42,13 +45,26 @@ def up(
         run = live(config, seconds)
     for line in run.tally.lines():
         print(line)
-    for name in run.tally.recordings:
-        print(f"recorded to {Path(config.record.folder or '') / name}")
+    say_recordings(run.tally, config)
     for note in run.tally.notes:
         say(f"warning: {note}")
     if run.failure:
         say(f"poselift: {run.failure}")
         sys.exit(1)
+
+
+def say_recordings(tally: Tally, config: Config) -> None:
+    """Print where the recordings are that a run has made, and which of them do not go to its end, or are gone."""
+    for name, note in tally.recordings.items():
+        path = Path(config.record.folder or "") / name
+        if not parts(path):
+            print(f"recorded to {path}, which was removed since")
+        elif note and note != OFF:
+            print(f"recorded to {path}, but not to the end: {note}")
+        else:
+            print(f"recorded to {path}")
+    if not tally.recordings and tally.recorder_says not in ("", OFF):
+        print(f"not recorded: {tally.recorder_says}")
 
 
 def live(config: Config, seconds: Optional[float] = None) -> Run:

@@ -15,6 +15,9 @@ _LAST = next(stream.senders for stream in STREAMS if stream.message is Pose3D)
 """Whose End tells of the frames after the last pose."""
 
 
+RECORDER = "record"
+
+
 class Tally:
     """Counts poses and the frames without one, by reason; gathers ages."""
 
@@ -25,8 +28,11 @@ class Tally:
         self.captured = 0
         self.dropped: dict[str, int] = {}
         self.ages_ns: deque[int] = deque(maxlen=KEPT)
-        self.recordings: list[str] = []
-        """Names of the recordings that were made."""
+        self.recordings: dict[str, str] = {}
+        """Names of the recordings that were made, and what the recorder said when it ended one; empty where it went on to the end."""
+        self.recorder_says = ""
+        """The recorder's last note."""
+        self._recording = ""
         self.notes: list[str] = []
         """Warnings that came with the streams' ends."""
         self._ledger = Ledger(QUEUE_FULL, start=0)
@@ -42,8 +48,12 @@ class Tally:
                 add(self.dropped, message.skipped)
                 self._skipped_at_end += sum(message.skipped.values())
             self.notes += [message.note] if message.note and message.note not in self.notes else []
-        elif isinstance(message, Health) and message.recording and message.recording not in self.recordings:
-            self.recordings.append(message.recording)
+        elif isinstance(message, Health) and message.worker == RECORDER:
+            if message.recording:
+                self.recordings[message.recording] = ""
+            elif self._recording:
+                self.recordings[self._recording] = message.note
+            self._recording, self.recorder_says = message.recording, message.note
 
     def finish(self) -> None:
         """No more comes: frames after the last pose that nobody skipped went down with a worker."""

@@ -16,12 +16,12 @@ from app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, S
 from app.dataflow.streams import WATCH, links
 from app.errors import UserError
 from app.processes.loop import Loop
-from app.recording.orders import RECORD_START, RECORD_STOP
+from app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from app.recording.parts import parts
 from app.recording.reader import read
 from app.recording.state import RecordingState
 from app.recording.writer import RecordingFull
-from workers.record import DISK_FAILED, DISK_FULL, OFF, Record, run
+from workers.record import DISK_FAILED, DISK_FULL, Record, run
 
 NOON_S = 1_795_262_400.0
 """2026-11-21, 12:00:00 UTC."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from app.cli.up import say_recordings
+from app.config import Config
 from app.dataflow.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
 from app.dataflow.messages import End, Health, Pose3D, Stamp
 from app.dataflow.tally import KEPT, Tally
+from app.recording.orders import OFF
 
 MS = 1_000_000
 
@@ -73,7 +78,36 @@ def test_other_messages_do_not_matter() -> None:
 def test_recordings_are_told_once_each() -> None:
     off = Health("record", 1, 1, 1, "running", "", 99, 30.0, 1.0, 1.0, {}, 1)
     said = (off, replace(off, recording="a.mcap"), replace(off, recording="a.mcap"), off, replace(off, recording="b.mcap"))
-    assert tallied(*said).recordings == ["a.mcap", "b.mcap"]
+    assert list(tallied(*said).recordings) == ["a.mcap", "b.mcap"]
+
+
+def test_a_recording_is_said_to_be_where_it_is_and_as_far_as_it_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Config().changed(record={"folder": str(tmp_path)})
+    off = Health("record", 1, 1, 1, "running", OFF, 99, 30.0, 1.0, 1.0, {}, 1)
+    for name in ("whole", "stopped", "full", "running"):
+        (tmp_path / f"{name}.mcap").touch()
+    full = "full.mcap: No space left on device: the recording is closed, with 12 messages"
+    said = [off]
+    for name, note in (("whole", ""), ("stopped", OFF), ("full", full), ("gone", "gone.mcap: removed")):
+        said += [replace(off, recording=f"{name}.mcap", note=""), replace(off, note=note)]
+    other = Health("lift", 1, 1, 1, "running", "starting its networks", 99, 30.0, 1.0, 1.0, {}, 1)
+    say_recordings(tallied(*said, replace(off, recording="running.mcap", note=""), other), config)
+    assert capsys.readouterr().out.splitlines() == [
+        f"recorded to {tmp_path / 'whole.mcap'}",
+        f"recorded to {tmp_path / 'stopped.mcap'}",
+        f"recorded to {tmp_path / 'full.mcap'}, but not to the end: {full}",
+        f"recorded to {tmp_path / 'gone.mcap'}, which was removed since",
+        f"recorded to {tmp_path / 'running.mcap'}",
+    ]
+
+
+def test_where_nothing_could_be_recorded_it_is_said_and_where_nothing_was_to_be_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    off = Health("record", 1, 1, 1, "running", OFF, 99, 30.0, 1.0, 1.0, {}, 1)
+    for health in (off, replace(off, note="")):
+        say_recordings(tallied(health), Config())
+        assert capsys.readouterr().out == ""
+    say_recordings(tallied(replace(off, note="rec: less than 200 MB free")), Config())
+    assert capsys.readouterr().out == "not recorded: rec: less than 200 MB free\n"
 
 
 def test_warnings_are_kept_once() -> None:
