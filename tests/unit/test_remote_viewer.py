@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from app.dataflow.messages import SCHEMA, Answer, Control, End, encode
-from app.remote.viewer import AWAY_S, FIRST_PINGS, Failure, REFUSED_S, REOPEN_S, TAKEN_NS, Viewer
+from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Failure, Viewer
 from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 S = 10**9
