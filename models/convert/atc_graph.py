@@ -9,7 +9,7 @@
 - A picture is divided by 256 and the weights that read it are multiplied: they bring 0 to 255 to 0 to 1, and in half precision some of
   them would be subnormal, with few digits or none. Both are powers of two, so single precision gives the same bits.
 - A Slice takes rows that follow each other: one with a step is a Slice for each row and a Concat. CANN takes steps, by a kernel for which
-  there are reports of failures (sgl-kernel-npu, issue 191; qwen-ascend-llm, issue 11).
+  there are users' reports of failures (of sgl-kernel-npu and qwen-ascend-llm).
 - Resize says `pytorch_half_pixel`, which is `half_pixel` for more than one pixel: the published parser of CANN's first ONNX years
   (resize_plugin.cc) knows the former alone, and takes the latter for asymmetric without a word.
 """
