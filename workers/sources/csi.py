@@ -25,7 +25,7 @@ import numpy as np
 from app.config import CaptureConfig
 from app.errors import UserError
 from models.errors import DeviceError, ModelError
-from workers.sources.picture import Picture, SourceLost
+from workers.sources.picture import Picture, SourceLost, opening
 from workers.sources.pixel_formats import Decoder
 
 if TYPE_CHECKING:  # importing it needs pyACL
@@ -69,18 +69,12 @@ class CsiSource:
         self._decode = Decoder(settings.pixel_format or _FORMATS[0], WIDTH_PX, HEIGHT_PX, WIDTH_PX)
         self._camera: Any = None
         self._device = _npu(self.name)
-        try:
+        with opening(self, lambda lost: f"{lost}; {_WHY_NOT}"):
             with _quiet():
                 self._camera = _acllite(self.name).CameraCapture(_CAMERAS.index(self.name), int(self.fps), (WIDTH_PX, HEIGHT_PX))
             if not self._camera.is_opened():
                 raise UserError(f"{self.name}: the camera cannot be opened; {_WHY_NOT}")
             self._first: Optional[Picture] = self._take(2 * lost_after_s)
-        except SourceLost as lost:
-            self.close()
-            raise UserError(f"{lost}; {_WHY_NOT}") from None
-        except BaseException:
-            self.close()
-            raise
 
     def __iter__(self) -> Iterator[Picture]:
         """The pictures, for ever; each is written over the one before. Raises SourceLost, and DeviceError where the NPU fails."""

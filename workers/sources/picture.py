@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Optional, Protocol, Union
+from contextlib import contextmanager
+from typing import Callable, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 import numpy.typing as npt
+
+from app.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -60,3 +63,19 @@ class Source(Protocol):
     def close(self) -> None:
         """Give the camera or the file back. May be called again."""
         ...
+
+
+@contextmanager
+def opening(camera: Source, why_not: Callable[[Exception], str], refusals: tuple[type[Exception], ...] = (SourceLost,)) -> Iterator[None]:
+    """Within, a camera is opened and gives its first picture. Where that fails, it is given back.
+
+    One that refuses in one of these ways, such as that it gives no picture, is a UserError: the line that `why_not` makes of it.
+    """
+    try:
+        yield
+    except refusals as error:
+        camera.close()
+        raise UserError(why_not(error)) from None
+    except BaseException:
+        camera.close()
+        raise

@@ -22,7 +22,7 @@ from app.errors import UserError
 from app.redact import display_name
 from workers.sources.clocks import CameraClock
 from workers.sources.libav import Converter, rate, video_stream, why
-from workers.sources.picture import Lost, Picture, SourceLost
+from workers.sources.picture import Lost, Picture, SourceLost, opening
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 3.0
@@ -56,23 +56,19 @@ class RtspSource:
     frames: Optional[int] = None
 
     def __init__(self, settings: CaptureConfig, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S) -> None:
-        self.name = display_name(settings.source)
+        self.name, self.fps = display_name(settings.source), 0.0
         self._read_timeout_s = read_timeout_s
         self._container, self._udp = self._open(settings.source, (open_timeout_s, read_timeout_s))
         self.note = f"{self.name}: this camera offers UDP only; what is damaged by packets lost on the way is left out" if self._udp else ""
-        stream = video_stream(self._container)
-        if stream is None:
-            self.close()
-            raise UserError(f"{self.name}: this camera sends no video; check the path of its address")
-        self.fps = float(rate(stream))
-        self._convert, self._clock = Converter(stream), CameraClock()
-        self._packets = self._container.demux(stream)
-        self._decoded = self._decode()
-        try:
+        with opening(self, lambda lost: f"{lost}; check the camera"):
+            stream = video_stream(self._container)
+            if stream is None:
+                raise UserError(f"{self.name}: this camera sends no video; check the path of its address")
+            self.fps = float(rate(stream))
+            self._convert, self._clock = Converter(stream), CameraClock()
+            self._packets = self._container.demux(stream)
+            self._decoded = self._decode()
             self._first: Optional[Picture] = next(given for given in self._decoded if isinstance(given, Picture))
-        except SourceLost as lost:
-            self.close()
-            raise UserError(f"{lost}; check the camera") from None
 
     def __iter__(self) -> Iterator[Union[Picture, Lost]]:
         """The pictures, and what came damaged between them, for ever. Raises SourceLost."""

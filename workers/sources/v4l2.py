@@ -21,7 +21,7 @@ from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from app.errors import UserError
 from workers.sources import devices, videodev2
 from workers.sources.paths import mode_of
-from workers.sources.picture import Lost, Picture, Pixels, SourceLost
+from workers.sources.picture import Lost, Picture, Pixels, SourceLost, opening
 from workers.sources.pixel_formats import FORMATS, Decoder
 
 LOST_AFTER_S = 3.0
@@ -77,18 +77,13 @@ class V4l2Source:
         self._sequence: Optional[int] = None
         self._buffers: list[Pixels] = []
         self._descriptor: Optional[int] = None
-        try:
+        self.fps, self.note = 0.0, ""
+        with opening(self, lambda _: devices.why_not(self._path, folders), (SourceLost, OSError)):
             self._descriptor = kernel.open(self._path)
             if videodev2.capabilities(kernel, self._descriptor) & _NEEDED != _NEEDED:
                 raise UserError(devices.why_not(self._path, folders))
             self._decode, self.fps, self.note = self._set_up(self._descriptor, settings)
             next(given for given in self._pictures(2 * lost_after_s) if isinstance(given, Picture))
-        except (OSError, SourceLost):
-            self.close()
-            raise UserError(devices.why_not(self._path, folders)) from None
-        except BaseException:
-            self.close()
-            raise
 
     def __iter__(self) -> Iterator[Union[Picture, Lost]]:
         """The pictures from now on, for ever: what came since the camera was opened is old by now. Raises SourceLost."""
