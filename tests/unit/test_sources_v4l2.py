@@ -346,6 +346,11 @@ def test_a_device_for_other_data_is_no_camera(machine, can):
     assert "or no camera itself" in refusal(machine, prepare=lambda kernel: setattr(kernel, "capabilities", can))
 
 
+def test_a_camera_of_another_interface_is_told_so(machine):
+    text = refusal(machine, prepare=lambda kernel: setattr(kernel, "capabilities", v4l2.CAN_CAPTURE_PLANES | v4l2.CAN_STREAM))
+    assert "multi-planar interface), which poselift does not know" in text
+
+
 def test_no_pictures_and_nobody_to_blame(machine):
     machine.use(machine.plug(1, "HD Webcam"), 4711, "zoom")
     machine.use(machine.device, os.getpid(), "poselift")
@@ -469,6 +474,7 @@ NUMBERS = {
     "V4L2_MEMORY_MMAP": v4l2.MMAP,
     "V4L2_CAP_VIDEO_CAPTURE": v4l2.CAN_CAPTURE,
     "V4L2_CAP_STREAMING": v4l2.CAN_STREAM,
+    "V4L2_CAP_VIDEO_CAPTURE_MPLANE": v4l2.CAN_CAPTURE_PLANES,
     "V4L2_CAP_DEVICE_CAPS": v4l2.DEVICE_CAPS,
     "V4L2_CAP_TIMEPERFRAME": v4l2.HAS_RATE,
     "V4L2_BUF_FLAG_ERROR": v4l2.ERROR,

@@ -34,6 +34,9 @@ _OLDEST_NS = 10**10
 _SIZE_PX, _FPS, _BUFFERS = (640, 480), 30.0, 4
 """Asked for where the settings name none: what another program left is no better guess."""
 _NEEDED = videodev2.CAN_CAPTURE | videodev2.CAN_STREAM
+_PLANES = (
+    "this camera gives its pictures in separate planes of memory (V4L2's multi-planar interface), which poselift does not know; use another"
+)
 _PASSING = (errno.EAGAIN, errno.EIO)
 """Nothing is there after all; a fault of the signal, for one, that may pass."""
 _NEVER_BACK = 2**31
@@ -80,8 +83,10 @@ class V4l2Source:
         self.fps, self.note = 0.0, ""
         with opening(self, lambda _: devices.why_not(self._path, folders), (SourceLost, OSError)):
             self._descriptor = kernel.open(self._path)
-            if videodev2.capabilities(kernel, self._descriptor) & _NEEDED != _NEEDED:
-                raise UserError(devices.why_not(self._path, folders))
+            can = videodev2.capabilities(kernel, self._descriptor)
+            if can & _NEEDED != _NEEDED:
+                planes = can & videodev2.CAN_CAPTURE_PLANES
+                raise UserError(f"{self.name}: {_PLANES}" if planes else devices.why_not(self._path, folders))
             self._decode, self.fps, self.note = self._set_up(self._descriptor, settings)
             next(given for given in self._pictures(2 * lost_after_s) if isinstance(given, Picture))
 
