@@ -54,8 +54,10 @@ def connect(
     as `newer_pose`, with `every` as `queue_full`.
 
     The loop ends when the pipeline ends. A worker that died, or a connection that broke, is waited for; where the pipeline is gone for 10 s
-    without having ended, or has begun anew, the loop raises UserError. With `wait` it does neither: it waits for as long as it takes, for
-    the first pipeline as for the next, and goes on. What is returned can be closed (`close()`, `with`); let go, it closes itself.
+    without having ended, has broken off, or has begun anew, the loop raises UserError. With `wait` it does neither: it waits for as long as
+    it takes, for the first pipeline as for the next, and goes on. What is returned can be closed (`close()`, `with`); let go, it closes
+    itself.
+
     Raises UserError where none is running or a board does not answer (neither with `wait`), and where a board does not let us in.
     """
     settings = load(Path(config) if config else None)

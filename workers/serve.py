@@ -252,7 +252,7 @@ def run(config: Config, bus: Bus) -> None:
         serve.step(message, time.monotonic_ns())
         loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
     if not loop.terminated:  # else this worker comes back
-        serve.end(End(bus.worker, loop.frames_captured, "; ".join(loop.notes)), time.monotonic_ns())
+        serve.end(End(bus.worker, loop.frames_captured, "; ".join(loop.notes), broken=loop.broken), time.monotonic_ns())
         _until_settled(serve, outside, time.monotonic() + END_WITHIN_S)
     outside.close()
     loop.beside = None

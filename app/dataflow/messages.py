@@ -242,12 +242,14 @@ class End:
     frames: frames captured in all, as far as the sender knows.
     note: a warning for people (such as a truncated video); may be empty.
     skipped: frames left out since the sender's message before, by reason.
+    broken: the worker that left without an End, for good, so that the others had to stop; empty where the pipeline ended in order.
     """
 
     sender: str
     frames: int
     note: str
     skipped: dict[str, int] = field(default_factory=dict)
+    broken: str = ""
 
 
 Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]

@@ -63,6 +63,7 @@ class Loop:
         self._ordered, self._terminated = False, False
         self._leave_by_s = math.inf
         self._received_ns = 0
+        self._broken = ""
         self._skipped: dict[str, int] = {}
         self.orders: dict[str, Callable[[], Answer]] = {}
         """What this worker can be told beside 'stop' and 'status'."""
@@ -84,6 +85,11 @@ class Loop:
     def terminated(self) -> bool:
         """Whether it was SIGTERM: then this worker may come back."""
         return self._terminated
+
+    @property
+    def broken(self) -> str:
+        """Once the inputs are over: the worker that left without an End, here or further before; empty where all was in order."""
+        return self._broken or min(self._inputs, default="")
 
     def on_signals(self) -> None:
         """Leave in order on SIGTERM; Ctrl-C is the supervisor's, which then stops everybody in order."""
@@ -185,7 +191,8 @@ class Loop:
         self.manager.tell(STOPPING="1")
         self._say(time.monotonic_ns())
         if not self._terminated:
-            self.bus.send(End(self.bus.worker, self.frames_captured, "; ".join(self.notes), self._skipped), self._give_up)
+            end = End(self.bus.worker, self.frames_captured, "; ".join(self.notes), self._skipped, self.broken)
+            self.bus.send(end, self._give_up)
             every = {taker for taker, take in self._takers.items() if take is Take.EVERY}
             while every & self.bus.takers() and not self._terminated:
                 self.turn()
@@ -198,6 +205,7 @@ class Loop:
         self._received_ns = time.monotonic_ns()
         if isinstance(message, End):
             self._inputs.discard(message.sender)
+            self._broken = self._broken or message.broken
             self.frames_captured = max(self.frames_captured, message.frames)
             add(self._skipped, message.skipped)
             self.notes += [message.note] if message.note and message.note not in self.notes else []

@@ -117,4 +117,6 @@ class _Reader(threading.Thread):
             self._kept.put(message)
         elif isinstance(message, End):
             self._kept.begin_anew()
+            if message.broken and not self._wait:
+                raise UserError(f"the pipeline has broken off: {message.broken} died again and again")
             self._ended = not self._wait

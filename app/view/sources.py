@@ -93,7 +93,7 @@ class Live:
         self.moments: Buffer = self._buffer
         self._recording = self._said = ""
         self._may_control = True
-        self._ended = False
+        self._ended, self._broken = False, ""
         self._wanted = -1
         self._stale_s = STALE_S
         self._pipeline: Optional[Session] = None
@@ -123,7 +123,7 @@ class Live:
             elif isinstance(message, Answer):
                 self._said = message.text
             elif isinstance(message, End):
-                self._ended = True
+                self._ended, self._broken = True, f"{message.broken} died" if message.broken else ""
         return bool(messages)
 
     def status(self, now_s: float) -> Status:
@@ -138,7 +138,8 @@ class Live:
         age_ns = (self._feed.age_ns(message) or 0) - getattr(message, "delay_ns", 0)
         old_s = max(now_s - came_s, age_ns / 1e9)
         mode = "ended" if self._ended else "live" if link.connected and old_s <= self._stale_s else "stale"
-        return Status(mode, old_s, "" if mode == "live" else link.why or self._trouble(), error_ms, recording)
+        why = {"live": "", "ended": self._broken}.get(mode, link.why or self._trouble())
+        return Status(mode, old_s, why, error_ms, recording)
 
     def _begin_anew(self) -> None:
         """Another run of the pipeline: nothing from before is of it."""

@@ -82,6 +82,8 @@ def state(facts: Facts) -> tuple[str, Rgb]:
     if facts.mode == "live":
         late = f" · 3D {facts.delay_s:.1f} s behind" if facts.delay_s else ""
         return f"live{late}", LIVE
+    if facts.mode == "ended":
+        return f"ended{because}", WARNING if because else TEXT
     return facts.mode, FROZEN if facts.mode == "playing" else TEXT
 
 

@@ -134,7 +134,17 @@ def test_the_stop_order_finishes_what_waits_and_says_so() -> None:
     assert loop.stopping
     loop.end()
     assert [answer.ok for answer in hub.answers] == [True]
-    assert hub.taken(WATCH, Pose3D) == [End("lift", 3, "")]
+    assert hub.taken(WATCH, Pose3D) == [End("lift", 3, "", broken="detect")], "which said no End"
+
+
+@pytest.mark.parametrize("broken", ["", "capture"])
+def test_an_end_tells_whether_a_worker_further_before_left_without_one(broken: str) -> None:
+    hub = a_hub()
+    say(hub, "detect", a_pose2d(0), End("detect", 1, "", broken=broken))
+    loop = Loop(TestBus(hub, "lift"))
+    assert len(list(loop.inputs())) == 2
+    loop.end()
+    assert hub.taken(WATCH, Pose3D) == [End("lift", 1, "", broken=broken)]
 
 
 def test_sigterm_finishes_what_waits_but_says_no_end(signals: None) -> None:

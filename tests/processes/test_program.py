@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any, Optional
 
 import pytest
 import yaml
-from pipeline_run import PATIENCE_S, write_config
+from pipeline_run import PATIENCE_S, running, write_config
 from viewers import free_port
 
 import poselift as public
@@ -94,10 +95,10 @@ class Stage:
         """Wait until the program's side has the newest pose: the program itself does nothing for that."""
         eventually(lambda: newest(poses).frame == self.frame, "the newest pose")
 
-    def end(self) -> None:
-        """The pipeline ends in order."""
+    def end(self, broken: str = "") -> None:
+        """The pipeline ends in order, or because a worker died for good."""
         assert self.lift
-        self.lift.send(End("lift", self.frame + 1, ""), lambda: True)
+        self.lift.send(End("lift", self.frame + 1, "", broken=broken), lambda: True)
         if self.serving:
             assert self.serving.wait(PATIENCE_S) == 0
         self.die()
@@ -211,6 +212,16 @@ def test_a_pipeline_that_is_gone_without_an_end_is_an_error(stage: Stage, impati
         with pytest.raises(UserError, match=r"gone and has not said that it ends|nothing heard for \d+ s") as caught:
             next(poses)
         assert "wait=True" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_pipeline_that_ends_because_a_worker_died_has_not_ended(stage: Stage) -> None:
+    stage.up()
+    poses = stage.connect()
+    stage.send_until_heard(poses)
+    stage.end(broken="detect")
+    assert next(poses).frame == stage.frame
+    with pytest.raises(UserError, match="broken off: detect died"):
+        next(poses)
 
 
 @pytest.mark.parametrize("how", ["end", "die"])
@@ -334,3 +345,19 @@ def test_poses_do_not_go_along_into_a_forked_process(runtime_folder: Path) -> No
                 os._exit(42 if "belong to the process that connected" in str(error) else 43)
             os._exit(44)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+
+
+@pytest.mark.parametrize("worker", ["detect", "lift"])
+def test_a_real_pipeline_that_gives_up_on_a_worker_has_not_ended(configure: Any, impatient: None, worker: str) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    path, config = configure(serve={"address": address}, supervisor={"max_restarts": 0})
+    with running(config, path, "test:320x240@30") as pipeline:
+        pipeline.until(lambda messages: any(isinstance(it, Pose3D) for it in messages), "poses")
+        with public.connect(config=path) as here, public.connect(address, config=path, wait=False) as elsewhere:
+            next(here), next(elsewhere)
+            os.kill(pipeline.pid(worker), signal.SIGKILL)
+            for poses in (here, elsewhere):
+                with pytest.raises(UserError, match=rf"broken off: {worker} died|has not said that it ends"):
+                    for _ in poses:
+                        pass
+        assert f"{worker} died" in pipeline.output()

@@ -196,6 +196,9 @@ def test_before_anything_came_it_says_what_it_waits_for_and_an_end_is_said() -> 
     feed.coming = [pose_at(0, 1), End("lift", 1, "")]
     show.step(1.0)
     assert "ended" in texts(show).split(" | ") and show.stale
+    feed.coming = [pose_at(1, 1), End("serve", 2, "", broken="lift")]
+    show.step(2.0)
+    assert "ended · lift died" in texts(show).split(" | ")
 
 
 def test_space_freezes_arrows_go_through_the_poses_and_space_goes_on() -> None:
