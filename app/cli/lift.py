@@ -50,7 +50,7 @@ def lift(
 ) -> None:
     """Lift a video through the whole pipeline, or keypoints through the lifter alone."""
     source = file_source(source)
-    is_keypoints = Path(source).suffix.lower() == ".npz"
+    is_keypoints = Path(source).suffix.lower() == ".npz" and not Path(source).is_dir()
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
@@ -62,8 +62,7 @@ def lift(
         whole = new_whole(network, config, flip)
         with closing(whole) if whole else nullcontext():
             if is_keypoints:
-                set_aside(others)
-                lift_keypoints(clips, source, out, draw, fps, config, network, whole)
+                lift_keypoints(clips, source, out, draw, fps, config, network, whole, others)
             elif whole:
                 lift_whole_video(source, out, draw, fps, config, whole, others)
     if not is_keypoints and not whole:  # with the network of the worker's own
@@ -157,11 +156,13 @@ def lift_keypoints(
     config: Config,
     network: Model,
     whole: Optional[WholeSequence],
+    others: Sequence[Other],
 ) -> None:
     """Write DIR/NAME/poses.npz, and the drawing beside it, for each video of a keypoint file."""
     if fps is not None and all(clip.fps for clip in clips):
         raise UserError(f"--fps {fps:g}: {source} states its own rate, {clips[0].fps:g} frames a second; leave --fps out")
     make_folder(out)
+    set_aside(others)
     kept = 0
     with keeping(lambda: f"the {kept} frames done until then"), ProgressBar("lifting", sum(len(clip.keypoints) for clip in clips)) as bar:
         for clip in clips:

@@ -14,6 +14,7 @@ from app.dataflow.messages import Message, MessageError, OtherSchema, decode
 from app.errors import UserError
 from app.recording.part import TOPICS, UNKNOWN, Content, Part, Piece
 from app.recording.parts import parts
+from app.redact import display_name
 
 HELD_PIECES = 4
 """So many that were looked into by time stay in memory: each is a few MB at most."""
@@ -43,7 +44,7 @@ class Recording:
         for file in parts(path):
             self._take(file)
         if not self._parts:
-            raise UserError(f"{path}: no such recording")
+            raise UserError(f"{display_name(str(path))}: no such recording")
         self.path, self.info, self.session = path, self._parts[0].info, self._parts[0].session
         self._index: Optional[list[tuple[Part, Piece]]] = None
         self._contents: OrderedDict[int, Optional[Content]] = OrderedDict()
