@@ -51,9 +51,10 @@ def test_it_is_made_again_with_all_that_belongs_there(configure, tmp_path: Path)
         assert all(any(worker in line and "running" in line for line in shown.splitlines()) for worker in WORKERS), shown
         assert {worker: pipeline.pid(worker) for worker in WORKERS} == pids, "nobody had to be started again"
 
-        pipeline.kill("lift")
-        here = len(pipeline.messages)
-        pipeline.until(lambda messages: poses(messages[here:]) > 5, "poses of one who finds the others' new sockets")
+        for victim in ("lift", "detect"):
+            pipeline.kill(victim)
+            here = len(pipeline.messages)
+            pipeline.until(lambda messages, here=here: poses(messages[here:]) > 5, "poses of one who finds the others' new sockets and ring")
         assert poselift("stop", "--config", path).returncode == 0
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
