@@ -18,6 +18,7 @@ from models.backends.backend import Model, Tensor
 from models.detection import blazepose_detections as detections
 from models.detection import blazepose_landmarks as pose
 from models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
+from models.detection.cuts import Scene, same_scene, scene_of
 from models.detection.detector import People2D, Picture
 from models.detection.filters import OneEuro, Smoothed
 from models.detection.tracking import Identity
@@ -48,6 +49,8 @@ class Followed(NamedTuple):
     """The alignment points of who is followed, over time."""
     size_px: tuple[int, int] = (0, 0)
     """Width and height of the picture before, in whose pixels all this is."""
+    scene: Optional[Scene] = None
+    """What was to be seen in the last picture that told it."""
 
     def on(self, width_px: int, height_px: int) -> Followed:
         """The same in pixels of a picture of this size. One of another shape shows something else: nobody is followed into it."""
@@ -55,10 +58,18 @@ class Followed(NamedTuple):
         if self.size_px == size_px:
             return self
         if not same_shape(self.size_px, size_px):
-            return Followed(self.t_ns, size_px=size_px)
+            return Followed(self.t_ns, self.identity.forgotten(), size_px=size_px)
         factor = width_px / self.size_px[0]
         region, alignment = self.region and self.region.times(factor), self.alignment and self.alignment.times(factor, (factor - 1) / 2)
-        return Followed(self.t_ns, self.identity.times(factor), region, alignment, size_px)
+        return Followed(self.t_ns, self.identity.times(factor), region, alignment, size_px, self.scene)
+
+    def before(self, scene: Optional[Scene]) -> Followed:
+        """The same before a picture of this scene. After a cut nobody is who was there before, in whatever place they are."""
+        if scene is None:
+            return self
+        if self.scene is None or same_scene(self.scene, scene):
+            return self._replace(scene=scene)
+        return Followed(self.t_ns, self.identity.forgotten(), size_px=self.size_px, scene=scene)
 
 
 class BlazePose:
@@ -66,7 +77,7 @@ class BlazePose:
 
     `detector` and `landmarks` are BlazePose's two networks. A person needs
     `min_score` to be found, and `min_presence` in every picture to be followed (both above 0 and below 1). Who is found again
-    after at most `keep_frames` processed pictures, at nearly the same place and size, keeps the id.
+    after at most `keep_frames` processed pictures, at nearly the same place and size, keeps the id. A cut in a film ends all this.
 
     Raises ModelError where a network is not what it should be.
     """
@@ -90,16 +101,17 @@ class BlazePose:
         state = (state or Followed(t_ns - 1)).on(width_px, height_px)
         if t_ns <= state.t_ns:
             raise ValueError(f"a picture of {t_ns} ns came after one of {state.t_ns} ns; times must grow")
+        state = state.before(scene_of(picture))
 
         sight = None if state.region is None else self._look(picture, state.region)
         if sight is not None:
             region, alignment = _next_region(sight, state.alignment, (t_ns - state.t_ns) / 1e9)
-            return _one(Followed(t_ns, state.identity.followed(region), region, alignment, state.size_px), sight)
+            return _one(state, t_ns, state.identity.followed(region), alignment, sight)
         sight = self._find(picture)
         if sight is not None:
             region, alignment = _next_region(sight, None, 0)
-            return _one(Followed(t_ns, state.identity.found(region, t_ns, self._keep_frames), region, alignment, state.size_px), sight)
-        return Followed(t_ns, state.identity.missed(), size_px=state.size_px), NOBODY
+            return _one(state, t_ns, state.identity.found(region, t_ns, self._keep_frames), alignment, sight)
+        return state._replace(t_ns=t_ns, identity=state.identity.missed(), region=None, alignment=None), NOBODY
 
     def _find(self, picture: Picture) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""
@@ -136,8 +148,9 @@ def _next_region(sight: Sight, before: Optional[Smoothed], elapsed_s: float) -> 
     return around_body(*alignment.smooth), alignment
 
 
-def _one(state: Followed, sight: Sight) -> tuple[Followed, People2D]:
-    return state, People2D(np.array([state.identity.person], np.int64), sight.keypoints[np.newaxis])
+def _one(before: Followed, t_ns: int, identity: Identity, alignment: Smoothed, sight: Sight) -> tuple[Followed, People2D]:
+    state = before._replace(t_ns=t_ns, identity=identity, region=identity.region, alignment=alignment)
+    return state, People2D(np.array([identity.person], np.int64), sight.keypoints[np.newaxis])
 
 
 def _require(model: Model, what: str, size: int, outputs: set[str]) -> None:

@@ -18,11 +18,11 @@ class Identity(NamedTuple):
     """The one person that is followed, or was last.
 
     The id `person` is the time at which it was first seen, in ms of the stream: times only grow, so an id cannot come back, and a
-    restarted process needs no memory to keep that promise. `region` is where it was seen last (None: nobody ever was), and
-    `missed_frames` counts the frames since then.
+    restarted process needs no memory to keep that promise. `region` is where it was seen last (None: nobody was, whom one could find
+    again), and `missed_frames` counts the frames since then.
     """
 
-    person: int = -1
+    person: int = -(2**62)
     region: Optional[Region] = None
     missed_frames: int = 0
 
@@ -33,11 +33,15 @@ class Identity(NamedTuple):
     def found(self, region: Region, t_ns: int, keep_frames: int) -> Identity:
         """A person newly found in `region` at `t_ns`: the last one, where it may well be and was missed for at most `keep_frames`."""
         same = self.region is not None and self.missed_frames <= keep_frames and _alike(self.region, region)
-        return Identity(self.person if same else t_ns // NS_PER_MS, region)
+        return Identity(self.person if same else max(t_ns // NS_PER_MS, self.person + 1), region)
 
     def times(self, factor: float) -> Identity:
         """The same person in a picture so many times as large."""
         return self._replace(region=self.region and self.region.times(factor))
+
+    def forgotten(self) -> Identity:
+        """Whoever is found next is another person, also in the same place."""
+        return self._replace(region=None)
 
     def missed(self) -> Identity:
         """A frame was processed and nobody was in it."""

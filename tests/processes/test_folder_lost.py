@@ -54,7 +54,9 @@ def test_it_is_made_again_with_all_that_belongs_there(configure, tmp_path: Path)
         for victim in ("lift", "detect"):
             pipeline.kill(victim)
             here = len(pipeline.messages)
-            pipeline.until(lambda messages, here=here: poses(messages[here:]) > 5, "poses of one who finds the others' new sockets and ring")
+            pipeline.until(
+                lambda messages, here=here: poses(messages[here:]) > 5, "poses of one who finds the others' new sockets and ring"
+            )
         assert poselift("stop", "--config", path).returncode == 0
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
