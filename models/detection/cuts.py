@@ -1,8 +1,8 @@
 """Cuts in a film: whether a picture still shows the scene of the one before.
 
-A coarse picture of each, as contrast against its surroundings, so that neither the light nor a shadow's shade matters; the middle of the one
-is looked for in the other, so that neither a shaking nor a panning camera matters. People who move are a small part of it. So what is
-not told from motion: one scene that slowly becomes another, and another person before the very same background.
+A coarse picture of each, as contrast against its surroundings, so that neither the light nor a shadow's shade matters; the middle of the
+one is looked for in the other, so that neither a shaking nor a panning camera matters. People who move are a small part of it. Two things
+are not told from motion: one scene that slowly becomes another, and another person before the very same background.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AROUND = 7
 REACH_X, REACH_Y = 6, 3
 """So many parts the camera may have turned from one picture to the next."""
 MIN_CONTRAST = 4.0
-"""Grey levels (standard deviation around each part, mean of all): where there is less, as in the dark, in fog or in a flash, noise decides."""
+"""Grey levels (standard deviation around each part, mean of all): where there is less, as in the dark, in fog or a flash, noise decides."""
 MIN_LIKENESS = 0.45
 """Correlation. Measured: a scene with the next picture of it at least 0.54, also with two thirds of them left out, flashes, light that
 changes, a camera that shakes by 3 % of the width; different scenes at most 0.43, if one is not the mirror image of the other."""
