@@ -18,6 +18,7 @@ from rtsp_server import LOOP, RtspServer
 from app.config import CaptureConfig
 from app.dataflow.ledger import DAMAGED
 from app.errors import UserError
+from app.redact import printable
 from workers.sources import Lost, Picture, SourceLost, open_source
 from workers.sources.pattern import read_number
 from workers.sources.rtsp import RtspSource
@@ -37,6 +38,7 @@ def refusal(port: int, **options) -> str:
     text = str(error.value)
     assert "\n" not in text
     assert text.startswith("rtsp://")
+    assert printable(text) == text, "the command line would take part of it for a password"
     return text
 
 

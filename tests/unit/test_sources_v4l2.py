@@ -321,7 +321,6 @@ def no_stream(kernel):
         no_stream,
         lambda kernel: kernel.busy.add(v4l2.S_FMT),
         lambda kernel: kernel.busy.add(v4l2.REQBUFS),
-        lambda kernel: kernel.fails.update({v4l2.QUERYCAP: errno.ENOTTY}),
         lambda kernel: setattr(kernel, "silent_after", 0),
         lambda kernel: kernel.damaged.update(range(10**5)),
     ],
@@ -344,6 +343,12 @@ def test_a_device_that_cannot_be_opened_is_closed_no_more_than_it_was_opened(mac
 @pytest.mark.parametrize("can", [v4l2.CAN_STREAM, v4l2.CAN_CAPTURE, 0x00800000 | v4l2.CAN_STREAM])
 def test_a_device_for_other_data_is_no_camera(machine, can):
     assert "or no camera itself" in refusal(machine, prepare=lambda kernel: setattr(kernel, "capabilities", can))
+
+
+def test_a_device_for_something_else_is_no_camera(machine):
+    machine.use(machine.device, 4711, "zoom")
+    text = refusal(machine, prepare=lambda kernel: kernel.fails.update({v4l2.QUERYCAP: errno.ENOTTY}))
+    assert text == f"{machine.device}: is no camera; there are {machine.device} (HD Webcam)"
 
 
 def test_a_camera_of_another_interface_is_told_so(machine):
@@ -372,7 +377,7 @@ def test_what_is_a_camera():
 def test_a_camera_that_does_not_exist_on_this_very_machine():
     with pytest.raises(UserError, match=r"^/dev/video9876: no such camera; there "):
         open_source(CaptureConfig(source="9876"))
-    with pytest.raises(UserError, match=r"^/dev/full: gives no pictures"):
+    with pytest.raises(UserError, match=r"^/dev/full: is no camera; there "):
         open_source(CaptureConfig(source="/dev/full"))
 
 

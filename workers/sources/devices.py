@@ -40,6 +40,11 @@ def check(path: Path, folders: Folders = FOLDERS) -> None:
         raise UserError(f"{path}: no permission for this camera; add yourself to its group (sudo usermod -aG video $USER) and log in again")
 
 
+def is_none(path: Path, folders: Folders = FOLDERS) -> str:
+    """That this device is none for video."""
+    return f"{path}: is no camera; {_there_are(folders)}"
+
+
 def why_not(path: Path, folders: Folders = FOLDERS) -> str:
     """Why a device that is there gives no pictures, as far as can be seen."""
     users = _users(path, folders)

@@ -42,7 +42,7 @@ _MISSED = "RTP: missed"
 """How libav says in its log, and nowhere else, that packets did not come."""
 _LATER_AT = re.compile(r"[^/?#]*[/?#].*@", re.DOTALL)
 _HOST = re.compile(r"([^/?#]*@)?(\[[^]]*\]|[^:/?#]*)(:\d*)?(?=[/?#]|$)")
-_CODED = "write special characters in the user and the password as %XX: / as %2F, # as %23, ? as %3F, @ as %40"
+_CODED = "write special characters in the user and the password as %XX: / as %2F, # as %23, ? as %3F, the at sign as %40"
 
 
 class RtspSource:
@@ -93,7 +93,7 @@ class RtspSource:
             try:
                 return av.open(f"{scheme.lower()}://{place}", "r", format="rtsp", options=options, timeout=timeouts_s), transport == "udp"
             except (av.HTTPUnauthorizedError, av.HTTPForbiddenError):
-                reason = f"user or password refused; write rtsp://USER:PASSWORD@HOST/PATH, and {_CODED}"
+                reason = f"user or password refused; write USER:PASSWORD and an at sign before the host, and {_CODED}"
                 break
             except av.HTTPNotFoundError:
                 reason = "the camera has no such stream (not found); check the path"

@@ -81,7 +81,12 @@ class V4l2Source:
         self._buffers: list[Pixels] = []
         self._descriptor: Optional[int] = None
         self.fps, self.note = 0.0, ""
-        with opening(self, lambda _: devices.why_not(self._path, folders), (SourceLost, OSError)):
+
+        def why_not(error: Exception) -> str:
+            unknown = isinstance(error, OSError) and error.errno == errno.ENOTTY
+            return devices.is_none(self._path, folders) if unknown else devices.why_not(self._path, folders)
+
+        with opening(self, why_not, (SourceLost, OSError)):
             self._descriptor = kernel.open(self._path)
             can = videodev2.capabilities(kernel, self._descriptor)
             if can & _NEEDED != _NEEDED:
