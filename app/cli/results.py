@@ -12,7 +12,7 @@ import numpy as np
 from app.cli.screen import ProgressBar, say
 from app.cli.stopping import keeping
 from app.config import Config
-from app.dataflow.messages import Frame, Pose3D
+from app.dataflow.messages import Frame, MessageError, Pose3D
 from app.errors import UserError
 from app.export.npz import write_poses
 from app.export.video import Drawn, render
@@ -58,8 +58,14 @@ def write_results(
 
 
 def shots_of(recording: Recording) -> Iterator[Shot]:
-    """The pictures of a recording."""
-    return (Shot(frame.frame, frame.t_ns, picture(frame)) for frame in recording.of(Frame))
+    """The pictures of a recording; one that is damaged is none, and said."""
+    for frame in recording.of(Frame):
+        pixels: Optional[Picture] = None
+        try:
+            pixels = picture(frame)
+        except MessageError as error:
+            say(f"warning: {recording.path}: {error}")
+        yield Shot(frame.frame, frame.t_ns, pixels)
 
 
 def rate_of(recording: Recording) -> float:

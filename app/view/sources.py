@@ -196,6 +196,7 @@ class Replay:
     def __init__(self, recorded: Recorded, name: str) -> None:
         self.name, self.moments = name, recorded
         self.focal_px = recorded.focal_px
+        self._said = "; ".join(note.rpartition("/")[2] for note in recorded.notes)
 
     def poll(self, now_s: float) -> bool:
         """Nothing comes."""
@@ -219,8 +220,9 @@ class Replay:
         return "this is a recording already"
 
     def said(self) -> str:
-        """Nobody answers."""
-        return ""
+        """At first what is damaged; nobody answers."""
+        said, self._said = self._said, ""
+        return said
 
     def drops(self, health: Mapping[str, Health]) -> int:
         """Nothing is missed."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from mcap.reader import make_reader
@@ -17,6 +19,7 @@ from app.dataflow.messages import Frame, encode
 from app.errors import UserError
 from app.recording.pixels import with_pixels
 from app.view.recorded import Recorded
+from app.view.sources import Replay
 from workers.sources import open_source
 
 FRAMES, NO_POSE, NO_PICTURE = 8, 2, 5
@@ -67,11 +70,23 @@ def test_the_viewer(damaged: Path) -> None:
     assert [moment.pose.frame for moment in shown if moment.pose] == [1 if n == NO_POSE else n for n in range(FRAMES)]
     assert [moment.shot.frame for moment in shown if moment.shot] == [4 if n == NO_PICTURE else n for n in range(FRAMES)]
     assert "2 damaged pieces" in recorded.notes[0]
+    source = Replay(recorded, damaged.name)
+    assert source.said().startswith("session.mcap: 2 damaged pieces, ") and source.said() == ""
 
 
 def test_a_program(damaged: Path) -> None:
     with pytest.warns(UserWarning, match="2 damaged pieces"):
         assert [poses.frame for poses in poselift.open(damaged)] == without(NO_POSE)
+
+
+def test_a_picture_that_was_damaged_before_it_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [pictured(0), replace(pictured(1), pixels=b"no picture"), pictured(2)]
+    path = record(tmp_path / "session.mcap", [message for n in range(3) for message in (pictures[n], a_pose2d(n), a_pose3d(n))])
+    assert [type(found).__name__ for found in open_source(CaptureConfig(source=str(path)))] == ["Picture", "Lost", "Picture"]
+    export(path, tmp_path / "out", True, False, None)
+    assert f"warning: {path}: frame 1: its png is damaged" in capsys.readouterr().err
+    with av.open(str(tmp_path / "out" / "poses.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 3
 
 
 def test_a_reader_that_is_not_ours(recording: Path, damaged: Path) -> None:
