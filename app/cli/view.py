@@ -19,6 +19,7 @@ from app.dataflow.streams import WORKERS
 from app.errors import UserError
 from app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
 from app.program.reach import reach, serves_here
+from app.recording.parts import parts
 from app.redact import display_name
 from app.remote.address import parse_address
 from app.remote.client import remote_here
@@ -28,6 +29,8 @@ from app.view.recorded import Recorded
 from app.view.sources import Live, Replay, Source
 
 HERE = f"127.0.0.1:{PORT}"
+LONG_GB = 2.0
+"""A recording is looked through as a whole when it is opened: with more than this for so long that it is said."""
 LEAVES_WITHIN_S = 5.0
 NICENESS = 5
 """Of a window beside the pipeline: the pipeline goes first."""
@@ -66,6 +69,9 @@ def opened(target: Optional[str], config: Config, wait: bool = False) -> Source:
     """
     if target and is_file(target):
         path = Path(target)
+        size_gb = sum(part.stat().st_size for part in parts(path)) / 1e9
+        if size_gb > LONG_GB:
+            say(f"looking through {path}, {size_gb:.0f} GB …")
         recorded = Recorded(path)
         for note in recorded.notes:
             say(f"warning: {note}")
