@@ -180,8 +180,8 @@ class RingReader:
         self._taker = TAKERS.index(taker)
         self._number = -1
         self._layout: _Layout | None = None
-        for path in folder.glob("frames-*.ring"):  # the sender may not notice that a taker died if another is there at once
-            with suppress(FileNotFoundError):
+        for path in _rings(folder).values():  # the sender may not notice that a taker died if another is there at once
+            with suppress(FileNotFoundError, ValueError):  # it is gone by now, or damaged
                 _Layout(path).held[:, self._taker] = 0
 
     @contextmanager
@@ -240,20 +240,27 @@ def take_over(folder: Path, session_ns: int) -> tuple[int, Position]:
     """Number for a new ring, and where an earlier capture of the session that began then stopped; removes what that one left.
 
     No ring ever has the number of another, for takers may still have that one open: where none is there to count on from, the time is
-    its number. What another session left, such as that of an earlier boot, has other numbers and times: this one begins anew. Until the
-    new ring is there, one without slots keeps the position in its place: this capture may die before.
+    its number. What another session left, such as that of an earlier boot, or a power cut, has other numbers and times: this one begins
+    anew. Until the new ring is there, one without slots keeps the position in its place: this capture may die before.
     """
-    rings = sorted(folder.glob("frames-*.ring"), key=lambda path: int(path.stem.split("-")[1]))
+    rings = _rings(folder)
     position = Position(session_ns=session_ns)
     if not rings:
         return time.time_ns(), position
-    number = int(rings[-1].stem.split("-")[1]) + 1
-    left = Position(*map(int, np.fromfile(rings[-1], np.int64, _SIZES)[2:]))
-    position = left if left.session_ns == session_ns else position
-    _allocate(ring_path(folder, number), 0, 0, position)
-    for path in rings:
+    newest = max(rings)
+    sizes = np.fromfile(rings[newest], np.int64, _SIZES)
+    if len(sizes) == _SIZES and (left := Position(*map(int, sizes[2:]))).session_ns == session_ns:
+        position = left
+    _allocate(ring_path(folder, newest + 1), 0, 0, position)
+    for path in rings.values():
         path.unlink()
-    return number, position
+    return newest + 1, position
+
+
+def _rings(folder: Path) -> dict[int, Path]:
+    """The rings in a folder by their numbers; what only begins like the name of one is none."""
+    numbers = {path: path.stem[len("frames-") :] for path in folder.glob("frames-*.ring")}
+    return {int(number): path for path, number in numbers.items() if number.isascii() and number.isdigit()}
 
 
 def _pages(count: int) -> int:

@@ -325,6 +325,18 @@ def test_the_last_of_several_rings_counts(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["frames-11.ring"]
 
 
+def test_what_is_no_ring_and_what_a_power_cut_left_of_one_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "frames-old.ring").write_bytes(b"kept")
+    put(a_ring(tmp_path, number=3), 0, 1, frame=30)
+    (tmp_path / "frames-4.ring").write_bytes(b"")
+    RingReader(tmp_path, "detect")
+    assert take_over(tmp_path, 0) == (5, Position(0, NEVER))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames-5.ring", "frames-old.ring"]
+    (tmp_path / "frames-5.ring").write_bytes(bytes(3 * PAGE))
+    RingReader(tmp_path, "detect")
+    assert take_over(tmp_path, 7) == (6, Position(0, NEVER, 7))
+
+
 def test_less_room_gives_fewer_slots_and_too_little_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allocate, room = os.posix_fallocate, 6 * _slot_bytes()
 
