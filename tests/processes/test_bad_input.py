@@ -16,7 +16,7 @@ from made_video import numbered, write_video
 from pipeline_run import poselift, running, write_config
 
 from app.dataflow.messages import Pose3D
-from app.keypoints.files import Clip, write_keypoints
+from app.keypoints.files import Clip, read_keypoints, write_keypoints
 from app.recording.reader import read
 from models import store
 
@@ -213,6 +213,34 @@ def test_pictures_that_cannot_be_read_keep_their_numbers_and_are_counted(configu
     done = poselift("up", folder, "--config", path)
     assert done.returncode == 0 and "6 frames captured" in done.stdout and "3 damaged" in done.stdout, done.stdout
     assert "accounted" not in done.stdout and "died" not in done.stdout, done.stdout
+
+
+def test_every_frame_has_its_row_of_keypoints_in_pixels_of_the_first_picture(configure, clip_pictures: Path, tmp_path: Path) -> None:
+    path, _ = configure()
+    names = sorted(clip_pictures.iterdir())[:30]
+    for spare in set(clip_pictures.iterdir()) - set(names):
+        spare.unlink()
+
+    def detected() -> tuple[np.ndarray, str]:
+        done = poselift("detect", clip_pictures, "-o", tmp_path / "k.npz", "--overwrite", "--config", path)
+        assert done.returncode == 0, done.stderr
+        (clip,) = read_keypoints(tmp_path / "k.npz")
+        return clip.keypoints, done.stderr
+
+    plain, said = detected()
+    assert "warning" not in said
+    for place in range(15, 30, 2):
+        cv2.imwrite(str(names[place]), cv2.resize(cv2.imread(str(names[place])), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    names[20].write_bytes(names[20].read_bytes()[:999])
+    mixed, said = detected()
+    height, width = cv2.imread(str(names[0])).shape[:2]
+    assert f"warning: pictures of 2 sizes; all keypoints are in pixels of the first, {width}x{height}" in said
+    assert "1 of 30 pictures could not be read whole" in said
+    assert len(mixed) == len(plain) == 30
+    body_px = np.ptp(plain[29, :, 1])
+    assert body_px > height / 5
+    away_px = np.linalg.norm(mixed[15:, :, :2] - plain[15:, :, :2], axis=-1).mean(-1)
+    assert np.mean(away_px < 0.1 * body_px) > 0.9, away_px / body_px
 
 
 def test_a_pause_of_hours_is_drawn_as_long_as_it_is(configure, tmp_path: Path) -> None:
