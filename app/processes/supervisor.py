@@ -48,6 +48,8 @@ class Child:
         """When its process said something last, or was started."""
         self.hung = ""
         """Why it had to be killed."""
+        self.hurried = False
+        """Whether it was ended because it had not left in time."""
         self.again_s = 0.0
         """Once it has left, it is not looked after before this time."""
         self.last_line = ""
@@ -250,9 +252,19 @@ class Supervisor:
         elif self._draining or not self.config.live:
             if not self._draining:
                 self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")
+            elif not child.hurried:
+                self._died_at_the_end(child)
             self._finish(child)
         else:
             self._restart(child, now_s)
+
+    def _died_at_the_end(self, child: Child) -> None:
+        """What it had in hand is lost, and it is not worth while to bring it back."""
+        why = f"{child.worker} died ({child.cause()}) while the run ended"
+        if is_onlooker(child.worker):
+            self._say(why)
+        else:
+            self.failure = self.failure or why
 
     def _finish(self, child: Child) -> None:
         """The child will not come back: those behind it, who may have missed its End, finish what waits and leave."""
@@ -292,6 +304,9 @@ class Supervisor:
         late_s = since_stop_s - self.config.supervisor.stop_timeout_s
         for child in self.children.values():
             if late_s > 0 and child.process.poll() is None:
+                if not child.hurried:
+                    self._say(f"{child.worker} has not left {self.config.supervisor.stop_timeout_s:g} s after it was asked to; ending it")
+                child.hurried = True
                 child.process.kill() if late_s > KILL_AFTER_S else child.process.terminate()
 
     def _say_lines(self, child: Child) -> None:

@@ -18,6 +18,7 @@ from viewers import free_port
 
 import app.processes.supervisor
 from app.config import Config
+from app.dataflow.messages import Message, Pose3D
 from app.processes.standing import DEAD, RUNNING, SILENT, read
 from app.processes.supervisor import Supervisor
 
@@ -27,6 +28,7 @@ class Watched:
 
     def __init__(self, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
         self.skew_s, self.said = 0.0, []
+        self.messages: list[Message] = []
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.skew_s, strftime=time.strftime)
         monkeypatch.setattr(app.processes.supervisor, "time", clock)
         self.supervisor = Supervisor(config, self.said.append)
@@ -36,7 +38,7 @@ class Watched:
         end_s = time.monotonic() + PATIENCE_S
         while not what():
             assert time.monotonic() < end_s, self.said
-            self.supervisor.step()
+            self.messages += self.supervisor.step()
             time.sleep(0.01)
 
     @contextmanager
@@ -131,3 +133,31 @@ def test_status_tells_who_hangs_who_is_dead_and_who_was_started_again(configure)
     assert pipeline.process.returncode == 0, output
     assert "│" not in output and "serve: dead" in output and "lift: silent" in output
     assert sum(" lift: running" in line for line in output.splitlines()) == 2
+
+
+def test_who_dies_while_the_run_ends_is_told(configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"folder": str(tmp_path / "rec"), "min_free_mb": 0}
+    _, config = configure(mode="file", capture={"source": "test:320x240@30,frames=60"}, record=record)
+    watched = Watched(config, monkeypatch)
+    with watched.run() as supervisor:
+        lift = supervisor.children["lift"]
+        watched.until(lambda: any(isinstance(message, Pose3D) for message in watched.messages))
+        os.kill(lift.process.pid, signal.SIGSTOP)  # capture and detect leave nothing to it but their ends
+        watched.until(lambda: supervisor.children["capture"].finished)
+        supervisor.children["record"].process.kill()
+        watched.until(lambda: supervisor.children["record"].finished)
+        os.kill(lift.process.pid, signal.SIGCONT)
+        watched.until(lambda: supervisor.done)
+    assert supervisor.failure == "record died (killed by SIGKILL) while the run ended"
+
+
+def test_who_does_not_leave_is_ended_and_told(configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, config = configure(mode="live", capture={"source": "test:320x240@30"}, supervisor={"stop_timeout_s": 0.5})
+    watched = Watched(config, monkeypatch)
+    with watched.run() as supervisor:
+        watched.until(lambda: all(child.ready for child in supervisor.children.values()))
+        os.kill(supervisor.children["lift"].process.pid, signal.SIGSTOP)
+        supervisor.stop()
+        watched.until(lambda: supervisor.done)
+    assert sum("lift has not left 0.5 s after it was asked to; ending it" in line for line in watched.said) == 1
+    assert supervisor.failure is None
