@@ -37,7 +37,7 @@ def measure(setup: Setup) -> Result:
     with up(config, Pose3D, Health) as pipeline:
         for _, message in pipeline.messages():
             tally.add(message)
-            if isinstance(message, Health) and message.state != "ending":
+            if isinstance(message, Health) and message.state not in ("starting", "ending"):
                 reports[message.worker].append(message)
         tally.finish()
         accounted = tally.lifted + sum(tally.dropped.values())

@@ -133,7 +133,8 @@ class _Watcher:
 
     def _note(self, now_ns: int, message: Message) -> None:
         self.tally.add(message)
-        if isinstance(message, Health) and self.pids.setdefault(message.worker, message.pid) != message.pid:
+        says = isinstance(message, Health) and message.state != "starting"
+        if isinstance(message, Health) and says and self.pids.setdefault(message.worker, message.pid) != message.pid:
             require(message.worker == self._killed, f"restarts: {self._killed} was killed, and {message.worker} became another process")
             self.pids[message.worker] = message.pid
             self._back_ns = now_ns

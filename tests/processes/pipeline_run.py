@@ -19,6 +19,7 @@ from app.config import Config
 from app.dataflow.messages import Health, Message, Pose3D
 from app.dataflow.outside import Watch
 from app.dataflow.streams import WATCH, links
+from app.processes.standing import STARTING
 from app.recording.reader import read
 
 PATIENCE_S = 60.0
@@ -134,4 +135,5 @@ def running_lift(
 
 
 def _last_pid(messages: list[Message], worker: str) -> int | None:
-    return next((message.pid for message in reversed(messages) if isinstance(message, Health) and message.worker == worker), None)
+    said = (message for message in reversed(messages) if isinstance(message, Health) and message.worker == worker)
+    return next((message.pid for message in said if message.state != STARTING), None)
