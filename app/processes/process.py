@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import psutil
 
 from app.atomic import naming
-from app.config import Config
+from app.config import Config, load
 from app.dataflow.session import join
 from app.dataflow.streams import links
 from app.dataflow.zmq_bus import ZmqBus
@@ -137,6 +137,13 @@ def running(folder: Path, name: str) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def supervised(folder: Path) -> Optional[Config]:
+    """The settings of the run that a supervisor drives in this folder; None where there is none."""
+    with suppress(UserError):  # one that begins has not written them yet, one that ends has removed them
+        return load(folder / RUNS_WITH) if running(folder, SUPERVISOR_LOCK) else None
+    return None
 
 
 def end_with_supervisor() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from app.config import Config, ServeConfig, load
-from app.processes.process import RUNS_WITH, SUPERVISOR_LOCK, running
+from app.config import Config, ServeConfig
+from app.processes.process import running, supervised
 from app.remote.address import parse_address
 from app.remote.client import Remote, remote, remote_here
 
@@ -13,12 +13,8 @@ from app.remote.client import Remote, remote, remote_here
 def serves_here(config: Config) -> Optional[ServeConfig]:
     """What this machine serves, None where it serves nothing: what runs here is not always as the config says."""
     folder = config.runtime_path()
-    serve = None
-    if running(folder, SUPERVISOR_LOCK) and (folder / RUNS_WITH).is_file():
-        serve = load(folder / RUNS_WITH).serve
-    elif running(folder, "serve"):
-        serve = config.serve
-    return serve if serve and serve.address else None
+    run = supervised(folder) or (config if running(folder, "serve") else None)
+    return run.serve if run and run.serve.address else None
 
 
 def reach(host: str, config: Config) -> Remote:

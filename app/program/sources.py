@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
-from app.config import load
 from app.dataflow.messages import Health, Pose3D
 from app.dataflow.outside import Watch
 from app.dataflow.session import Session, known
 from app.dataflow.streams import WATCH, links
 from app.errors import UserError
-from app.processes.process import RUNS_WITH, SUPERVISOR_LOCK, running
+from app.processes.process import running, supervised
 from app.remote.client import Remote
 
 GONE_S = 10.0
@@ -109,5 +108,5 @@ def lifts(folder: Path) -> bool:
     """Whether a lifter runs here, or a supervisor that starts one."""
     if running(folder, "lift"):
         return True
-    runs_with = folder / RUNS_WITH
-    return running(folder, SUPERVISOR_LOCK) and runs_with.is_file() and "lift" in load(runs_with).running
+    run = supervised(folder)
+    return run is not None and "lift" in run.running
