@@ -8,8 +8,8 @@ _SCHEME = re.compile(r"['\"]?\w+:/+")
 _SECRET = re.compile(
     r"((?:^|[/?&;,])(?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|auth|(?:api_?)?key|secret)=)[^/?&;,]*", re.IGNORECASE
 )
-_USER = re.compile(r"(\w+:/+)(?:(?!\w+:/+).)*@")
-"""Up to the last `@` before another address: a password may hold anything, spaces too."""
+_USER = re.compile(r"(\w+:/+)(?!/*\*\*\*@)(?:(?!\w+:/+).)*@")
+"""Up to the last `@` before another address: a password may hold anything, spaces too. One that is hidden already ends where it does."""
 _ADDRESS = re.compile(r"\w+:/+\S+")
 _PATTERN = re.compile(r"test:[\dx]*@[\d.]*(,|$)")
 

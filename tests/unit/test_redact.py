@@ -49,6 +49,7 @@ def test_a_source_without_secrets_stays_as_it_is(source):
     [
         ("rtsp://me:secret@cam/live: gone; type: up rtsp://me:secret@cam", "rtsp://***@cam/live: gone; type: up rtsp://***@cam"),
         ("No such command 'rtsp:/me:se cret@cam'.", "No such command 'rtsp:/***@cam'."),
+        ("rtsp://***@cam/live: refused; write @ as %40", "rtsp://***@cam/live: refused; write @ as %40"),
         ("rtsp://cam/live?password=secret: gone", "rtsp://cam/live?password=*** gone"),
         ("a\nb\x1b[31m\udcff.mp4: gone", r"a\nb\x1b[31m\udcff.mp4: gone"),
         ("视频 a@b.mp4: see 127.0.0.1:5570", "视频 a@b.mp4: see 127.0.0.1:5570"),
