@@ -97,7 +97,8 @@ class Changes:
             now = self._now(worker, health, standing, now_s)
             if every or now != self._told.get(worker):
                 self._told[worker] = now
-                said = status_line(replace(health, state=now.state)) if health else now.state
+                shown = state(health, standing)
+                said = status_line(replace(health, state=shown)) if health else shown
                 found.append(f"{worker}: {said}" + (f"; restarts: {standing.restarts}" if standing.restarts else ""))
         return found
 
