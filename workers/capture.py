@@ -176,7 +176,7 @@ def run(config: Config, bus: Bus) -> None:
         missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
         if missing and not loop.stopping:
             log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
-        while not loop.stopping:
+        while True:  # one picture at least, also where the order to stop came while others were waited for
             done = capture.step(bus.takers())
             loop.meter.note = capture.note
             if done is None:
@@ -190,6 +190,8 @@ def run(config: Config, bus: Bus) -> None:
             elif (wait_ns := done.until_ns - time.monotonic_ns()) > 0:
                 time.sleep(min(wait_ns / 1e9, TURN_S))
             loop.turn()
+            if loop.stopping:
+                break
     if not loop.terminated:
         writer.finish()
     loop.end()

@@ -565,3 +565,16 @@ def test_what_a_camera_drops_and_damages_is_accounted_for_to_the_end(tmp_path: P
     tally.finish()
     assert tally.captured == kernel.exposed - 1 == tally.lifted + sum(tally.dropped.values()), "all but the one that was seen first"
     assert (tally.dropped[CAMERA_DROPPED], tally.dropped[DAMAGED]) == (3, 2)
+
+
+def test_an_order_to_stop_while_others_are_waited_for_leaves_one_picture(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = MemoryHub(links("live", ("capture", "detect")))
+    bus = hub.bus("capture")
+    hub.controls["capture"].append(Control("stop"))
+    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
+    monkeypatch.setattr("workers.capture.Loop.wait_for_takers", lambda loop, timeout_s: loop.turn() or set())
+    monkeypatch.setattr("workers.capture.open_source", lambda settings: Source(clock, every(40, 5), live=True))
+    run(Config().changed(runtime_folder=str(tmp_path), capture={"source": "0"}), bus)
+    assert [type(message) for message in hub.taken("detect", Frame)] == [Frame, End]
