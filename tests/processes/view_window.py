@@ -18,7 +18,7 @@ from app.view.camera import project
 from app.view.moments import Shot
 from app.view.overlay import in_panel
 from app.view.show import Show
-from app.view.sources import Live
+from app.view.sources import Live, Status
 from app.view.window import Window
 from bench.made_feed import MadeFeed
 from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
@@ -30,7 +30,8 @@ DOT_BGR, DOT_PX = (255, 0, 255), 18
 
 def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> None:
     source = Live(MadeFeed(), "made up")
-    source.poll = lambda: False  # type: ignore[method-assign]  # what is shown is put in here
+    source.poll = lambda now_s: False  # type: ignore[method-assign]  # what is shown is put in here, and stays live
+    source.status = lambda now_s: Status("live")  # type: ignore[method-assign]
     show = Show(source)
     for frame in range(FRAME + 1):
         pose = pose_at(frame)

@@ -115,7 +115,7 @@ def test_the_stream_that_plays_by_default_is_taken(tmp_path, default):
         for number, size in enumerate((64, 128, 192)):
             streams.append(container.add_stream("mpeg4", rate=25))
             streams[-1].width, streams[-1].height = size, 128
-            streams[-1].disposition = Disposition.default if number == default else Disposition.original
+            streams[-1].disposition = (Disposition.default if number == default else Disposition.original).value
         for stream in streams:
             for pixels in numbered(3, stream.width, 128):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
@@ -131,7 +131,7 @@ def test_a_cover_is_no_video(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         cover, film = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
-        cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 64, "yuvj420p", Disposition.attached_pic
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 64, "yuvj420p", Disposition.attached_pic.value
         film.width, film.height = 192, 128
         container.mux(cover.encode(av.VideoFrame.from_ndarray(numbered(1, 64, 64)[0], format="bgr24")))
         container.mux(cover.encode())
