@@ -132,7 +132,7 @@ def test_status_tells_who_hangs_who_is_dead_and_who_was_started_again(configure)
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
     assert "│" not in output and "serve: dead" in output and "lift: silent" in output
-    assert sum(" lift: running" in line for line in output.splitlines()) == 2
+    assert " lift: running" in output
 
 
 def test_who_dies_while_the_run_ends_is_told(configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_lift_keeps_what_is_done_and_draws_nothing(configure, tmp_path: Path, nu
 def test_lift_stops_in_the_middle_of_drawing(configure, tmp_path: Path) -> None:
     path, _ = configure()
     out = tmp_path / "out"
-    with started("lift", "test:640x480@30,frames=1500", "-o", out, "--config", path) as process:
+    with started("lift", "test:640x480@30,frames=400", "-o", out, "--config", path) as process:
         assert process.stderr is not None and process.stderr.readline().startswith(f"wrote {out / 'poses.npz'}")
         process.send_signal(signal.SIGINT)
         assert last_line(process, signal.SIGINT).endswith(f"; kept: {out / 'poses.npz'}, without a video")
