@@ -171,8 +171,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_while_lifting_is_a_failure_and_says_what_is_kept(configure, full_disk: Path) -> None:
     path, _ = configure()
-    (full_disk / "filler").write_bytes(bytes(3_600_000))
-    done = poselift("lift", "test:320x240@30,frames=900", "-o", full_disk / "out", "--no-render", "--config", path)
+    (full_disk / "filler").write_bytes(bytes(4_000_000))
+    done = poselift("lift", "test:64x64@30,frames=300", "-o", full_disk / "out", "--no-render", "--config", path)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("poselift: ")]
     assert any(str(full_disk) in line and ("disk is full" in line or "No space left" in line) for line in said), done.stderr
@@ -262,7 +262,7 @@ def test_a_rate_is_heeded_where_the_file_states_none_and_refused_where_it_does(c
     assert "timed.mp4 has times of its own, about 25 frames a second; leave --fps out" in refused("lift", timed, "-o", out, "--fps", 50)
     assert "leave --fps out" in refused("detect", timed, "-o", tmp_path / "k.npz", "--fps", 50)
     assert not out.exists()
-    for fps, right in ((None, 30), (50, 50), (0.01, 0.01)):
+    for fps, right in ((None, 30), (0.01, 0.01)):
         done = poselift("lift", raw, "-o", out, *(["--fps", fps] if fps else []), "--config", path)
         assert done.returncode == 0, done.stderr
         times = [message.t_ns for message in read(out / "poses.mcap") if isinstance(message, Pose3D)]

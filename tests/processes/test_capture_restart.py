@@ -30,11 +30,16 @@ class Taker:
     def __init__(self, config: Any) -> None:
         self.folder = config.runtime_path()
         join(self.folder)  # the session lasts as long as somebody is in it
-        self.bus: Bus = connect(config, "detect")
+        self._config = config
+        self.taken: list[tuple[int, int, float]] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Listen, as who takes frames does when it is started; once capture has ended it is started anew."""
+        self.bus: Bus = connect(self._config, "detect")
         self.ring = RingReader(self.folder, "detect")
         self.bus.listen()
         self.ended = False
-        self.taken: list[tuple[int, int, float]] = []
 
     def until(self, enough: Callable[[], bool]) -> None:
         while not enough():
@@ -85,10 +90,11 @@ def test_the_same_source_goes_on_and_another_one_begins(taker: Any, runtime_fold
     here, (last_frame, _, last_s) = len(taken), taken[-1]
     pictures(tmp_path / "pictures", 1000, count=10)
     for _ in range(2):  # it ends, and is asked for once more
-        taking.ended = False
         with a_capture(runtime_folder, path) as capture:
             taking.until(lambda: taking.ended)
             assert capture.left() == 0
+        taking.bus.close()
+        taking.begin()
         anew = taken[here:]
         assert 1000 <= anew[0][1] < anew[-1][1] == 1009, "from its start, not from where the other one was"
         assert anew[0][0] > last_frame and anew[0][2] >= last_s + 1

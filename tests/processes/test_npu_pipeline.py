@@ -25,7 +25,7 @@ JOINTS_M = 2e-3
 """How far the lifter's joints may lie apart in half precision."""
 NEAR_PX = 5.0
 """Where people are that are 250 px tall, by the middle of all keypoints: two persons, or a lost one, would differ by far more."""
-MODES = pytest.mark.parametrize("run_mode", ["HOST", "DEVICE"])
+RUN_MODES = "HOST", "DEVICE"
 
 
 @pytest.fixture
@@ -50,33 +50,33 @@ def require_clean(told: list[dict]) -> None:
         assert not report["violations"] and not any(report["held"].values()), report
 
 
-@MODES
-def test_the_lifter_on_the_npu_answers_the_demo_clip_as_on_the_cpu(lift, npu_networks, run_mode):
+def test_the_lifter_on_the_npu_answers_the_demo_clip_as_on_the_cpu(lift, npu_networks):
     clip = path_of("demo_clip")
     expected, nothing = lift("cpu", clip)
-    found, told = lift("npu", clip, run_mode, lift={"model": str(npu_networks / "lifter.om")})
     assert not nothing
-    assert len(told) == 2  # the worker, and the command itself, which looks what kind of lifter it is
-    require_clean(told)
-    distances_m = []
-    for one, other in zip(read(expected, [Pose3D]), read(found, [Pose3D])):
-        assert one.t_ns == other.t_ns and one.person.tolist() == other.person.tolist()
-        np.testing.assert_array_equal(one.keypoints, other.keypoints)
-        distances_m.extend(np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel())
-    assert len(distances_m) > 200 * 17
-    assert 0 < max(distances_m) <= JOINTS_M
+    for run_mode in RUN_MODES:
+        found, told = lift(run_mode, clip, run_mode, lift={"model": str(npu_networks / "lifter.om")})
+        assert len(told) == 2  # the worker, and the command itself, which looks what kind of lifter it is
+        require_clean(told)
+        distances_m = []
+        for one, other in zip(read(expected, [Pose3D]), read(found, [Pose3D])):
+            assert one.t_ns == other.t_ns and one.person.tolist() == other.person.tolist()
+            np.testing.assert_array_equal(one.keypoints, other.keypoints)
+            distances_m.extend(np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel())
+        assert len(distances_m) > 200 * 17
+        assert 0 < max(distances_m) <= JOINTS_M
 
 
-@MODES
-def test_the_whole_pipeline_on_the_npu(lift, npu_networks, clip_pictures, run_mode):
+def test_the_whole_pipeline_on_the_npu(lift, npu_networks, clip_pictures):
     expected, _ = lift("cpu", clip_pictures)
-    found, told = lift("npu", clip_pictures, run_mode, npu={"folder": str(npu_networks)})
-    assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
-    require_clean(told)
-    pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
-    both = [(one, other) for one, other in pairs if len(one.person) and len(other.person)]
-    assert len(both) >= 0.8 * sum(len(one.person) for one, _ in pairs) > 20
-    distances_px = [np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1) for one, other in both]
-    assert np.median(distances_px) < NEAR_PX
-    poses = list(read(found, [Pose3D]))
-    assert [pose.frame for pose in poses] == list(range(len(pairs)))
+    for run_mode in RUN_MODES:
+        found, told = lift(run_mode, clip_pictures, run_mode, npu={"folder": str(npu_networks)})
+        assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
+        require_clean(told)
+        pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
+        both = [(one, other) for one, other in pairs if len(one.person) and len(other.person)]
+        assert len(both) >= 0.8 * sum(len(one.person) for one, _ in pairs) > 20
+        distances_px = [np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1) for one, other in both]
+        assert np.median(distances_px) < NEAR_PX
+        poses = list(read(found, [Pose3D]))
+        assert [pose.frame for pose in poses] == list(range(len(pairs)))

@@ -70,7 +70,7 @@ class Day:
     def until_recording(self) -> str:
         """Wait until the recorder has said a few times that it writes; what it writes to."""
         record = self.services["record"]
-        record.until(lambda said: len(_writing(said)) > 2, "the recorder to write")
+        record.until(lambda said: len(_writing(said)) > 1, "the recorder to write")
         return _writing(record.said)[-1].rpartition("recording ")[2]
 
     def end(self) -> None:

@@ -25,7 +25,7 @@ from models.detection.blazepose_landmarks import COCO_LANDMARKS
 from models.detection.detector import follow
 
 REPOSITORY = Path(__file__).parents[2]
-FRAMES = 150
+FRAMES = 100
 
 
 @pytest.fixture(scope="module")
