@@ -84,7 +84,7 @@ clean:                     ## remove what the other targets made here
 		onnxruntime onnx protobuf ml_dtypes && \
 	rm -rf build && touch $@
 
-.venv-board/installed: .venv-board/ready $(shell find -L app models workers -type f -not -name '*.pyc') poselift.py
+.venv-board/installed: .venv-board/ready $(shell find -L poselift -type f -not -name '*.pyc')
 	@if [ -x .venv-board/bin/python ]; then rm -rf build; \
 	.venv-board/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps . && rm -rf build && touch $@; fi
 

@@ -11,13 +11,13 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from app.config import load
-from app.errors import UserError
 from bench import handoff, live, memory, npu, restarts, smallest, stepping, throughput, viewers, window
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
-from models.errors import ModelError
+from poselift.app.config import load
+from poselift.app.errors import UserError
+from poselift.models.errors import ModelError
 
 PARTS: dict[str, Callable[[Setup], Result]] = {
     "throughput": throughput.measure,

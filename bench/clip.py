@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from models.store import path_of
+from poselift.models.store import path_of
 
 FRAMES = 230
 FPS = 30

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.view.probe import missing
+from poselift.app.view.probe import missing
 
 
 class NoDisplay(Exception):

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from app.config import CaptureConfig, Config
-from app.dataflow.frames import RingReader
-from app.dataflow.ledger import NEWER_FRAME
-from app.dataflow.messages import Frame
-from app.processes.loop import Loop
-from app.processes.process import connect
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, milliseconds, require
-from workers.frame_writer import FrameWriter
-from workers.sources.pattern import PatternSource, read_number
-from workers.sources.picture import Picture
+from poselift.app.config import CaptureConfig, Config
+from poselift.app.dataflow.frames import RingReader
+from poselift.app.dataflow.ledger import NEWER_FRAME
+from poselift.app.dataflow.messages import Frame
+from poselift.app.processes.loop import Loop
+from poselift.app.processes.process import connect
+from poselift.workers.frame_writer import FrameWriter
+from poselift.workers.sources.pattern import PatternSource, read_number
+from poselift.workers.sources.picture import Picture
 
 SOURCE = "test:1920x1080@30"
 FRAMES, QUICK_FRAMES = 600, 60

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app.config import Config
-from app.dataflow.messages import Pose3D
-from app.dataflow.tally import Tally
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import up
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.dataflow.tally import Tally
 
 TURNS = 8
 GOAL_MS = 2.0, 5.0

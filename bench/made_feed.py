@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 import cv2
 
-from app.dataflow.messages import Answer
-from app.remote.viewer import Link
-from app.remote.wire import Picture
 from bench.people import FOCAL_PX, HEIGHT_PX, LOOP_S, RATE_HZ, WIDTH_PX, health_of, jpeg_of, picture_of, pose_at
+from poselift.app.dataflow.messages import Answer
+from poselift.app.remote.viewer import Link
+from poselift.app.remote.wire import Picture
 
 SENT_WIDTH_PX = 800
 """What the viewer asks for where its window is 1280 px wide."""

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from app.dataflow.messages import Health, Pose3D
-from app.dataflow.tally import Tally
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, require
 from bench.pipeline import up
+from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.dataflow.tally import Tally
 
 MINUTES, QUICK_MINUTES = 10.0, 0.3
 SETTLED = 0.1

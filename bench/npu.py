@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.config import Config
-from app.dataflow.messages import Pose2D
 from bench.clip import FPS, FRAMES, demo_clip
 from bench.part import Goal, Grid, Result, Setup, require
-from models.backends.backend import Array, Model
-from models.detection import blazepose
-from models.detection.blazepose import BlazePose
-from models.detection.blazepose_landmarks import decode
-from models.detection.blazepose_regions import cut_out, transform
-from models.detection.detector import People2D, Picture, follow
-from workers.lift import new_lift
-from workers.networks import open_network
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Pose2D
+from poselift.models.backends.backend import Array, Model
+from poselift.models.detection import blazepose
+from poselift.models.detection.blazepose import BlazePose
+from poselift.models.detection.blazepose_landmarks import decode
+from poselift.models.detection.blazepose_regions import cut_out, transform
+from poselift.models.detection.detector import People2D, Picture, follow
+from poselift.workers.lift import new_lift
+from poselift.workers.networks import open_network
 
 TESTS = Path(__file__).parents[1] / "tests"
 Floats = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.config import Config
+from poselift.app.config import Config
 
 
 class WrongOutput(Exception):

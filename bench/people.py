@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.dataflow.messages import Health, Pose3D, Stamp
-from app.recording.pixels import Picture
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.app.dataflow.messages import Health, Pose3D, Stamp
+from poselift.app.recording.pixels import Picture
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Points = npt.NDArray[np.float64]
 

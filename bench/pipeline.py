@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.config import Config, save
-from app.dataflow.messages import Message
-from app.dataflow.outside import Watch
-from app.dataflow.streams import WATCH, links
 from bench.part import WrongOutput
+from poselift.app.config import Config, save
+from poselift.app.dataflow.messages import Message
+from poselift.app.dataflow.outside import Watch
+from poselift.app.dataflow.streams import WATCH, links
 
 POLL_S = 0.1
-COMMAND = [sys.executable, "-m", "app.cli"]
+COMMAND = [sys.executable, "-m", "poselift"]
 
 
 class Up:

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.dataflow.ledger import add
-from app.dataflow.messages import Health, Message, Pose2D, Pose3D
-from app.dataflow.tally import Tally
-from app.recording.reader import read
 from bench.clip import demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
 from bench.pipeline import Up, up
+from poselift.app.dataflow.ledger import add
+from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.tally import Tally
+from poselift.app.recording.reader import read
 
 ROUNDS = 5
 TURNS = 6

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.dataflow.messages import Frame
 from bench.clip import demo_clip
 from bench.part import Grid, Result, Setup, WrongOutput, require
-from models.skeleton import COCO_KEYPOINTS
-from workers.detect import detecting
+from poselift.app.dataflow.messages import Frame
+from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.workers.detect import detecting
 
 Picture = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

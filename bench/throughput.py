@@ -13,13 +13,13 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 import numpy.typing as npt
 
-from app.config import Config, save
-from app.dataflow.messages import Frame, Pose3D
-from app.recording.reader import read
 from bench.clip import FRAMES, SEEN, demo_clip
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
 from bench.pipeline import COMMAND
-from models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.app.config import Config, save
+from poselift.app.dataflow.messages import Frame, Pose3D
+from poselift.app.recording.reader import read
+from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
 
 ROUNDS = 7
 DETECT_THREADS = 1, 2

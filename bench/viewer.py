@@ -13,10 +13,10 @@ import time
 import cv2
 import numpy as np
 
-from app.dataflow.messages import Pose3D, Stamp, decode, encode
-from app.remote.client import remote
-from app.remote.wire import Picture
 from bench.clip import FPS, demo_clip
+from poselift.app.dataflow.messages import Pose3D, Stamp, decode, encode
+from poselift.app.remote.client import remote
+from poselift.app.remote.wire import Picture
 
 TELL_S = 0.5
 WIDTH_PX, QUALITY, RATE_HZ = 640, 80, 15.0

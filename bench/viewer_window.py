@@ -15,10 +15,10 @@ import psutil
 from PySide6.QtCore import QTimer
 from vispy import gloo
 
-from app.view.show import Show
-from app.view.sources import Live
-from app.view.window import Window
 from bench.made_feed import MadeFeed
+from poselift.app.view.show import Show
+from poselift.app.view.sources import Live
+from poselift.app.view.window import Window
 
 
 def main(seconds: float, out: Path) -> None:

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.dataflow.messages import Health, Message, Pose3D
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.part import Goal, Grid, Result, Setup, milliseconds, require
 from bench.pipeline import Up, up
 from bench.viewer import QUALITY, RATE_HZ, WIDTH_PX
+from poselift.app.dataflow.messages import Health, Message, Pose3D
 
 ROUNDS, PHASE_S = 6, 2 * FRAMES / FPS
 """A phase is twice the clip: all see the same pictures."""

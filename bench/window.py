@@ -12,13 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.dataflow.messages import Pose3D
-from app.dataflow.tally import Tally
-from app.view.colours import PEOPLE
 from bench.clip import FPS, FRAMES, SEEN, demo_clip, looped
 from bench.display import NoDisplay, virtual_display
 from bench.part import Goal, Grid, Result, Setup, WrongOutput, require
 from bench.pipeline import up
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.dataflow.tally import Tally
+from poselift.app.view.colours import PEOPLE
 
 QUICK_MINUTES = 0.2
 GOAL_FPS, GOAL_BYTES, GOAL_SHARE = 30.0, 2e6, 0.01

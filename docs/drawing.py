@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from app.dataflow.streams import drawing
+from poselift.app.dataflow.streams import drawing
 
 PAGE = Path(__file__).with_name("architecture.md")
 

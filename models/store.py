@@ -15,10 +15,10 @@ from typing import Callable, Literal, NamedTuple, Optional
 
 import platformdirs
 
-from models.errors import ModelError
-from models.weights import FOLDER as SHIPPED
-from models.weights import Entry, read_manifest
-from models.weights.fetch import fetch
+from poselift.models.errors import ModelError
+from poselift.models.weights import FOLDER as SHIPPED
+from poselift.models.weights import Entry, read_manifest
+from poselift.models.weights.fetch import fetch
 
 State = Literal["present", "missing", "damaged", "outdated"]
 
@@ -145,7 +145,7 @@ def _recipe(entry: Entry) -> str:
 def _converter() -> Callable[[bytes, Entry], bytes]:
     """The conversion, asked for before anything is fetched: its packages are an extra, which a board does without."""
     try:
-        from models.convert.tflite import convert
+        from poselift.models.convert.tflite import convert
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from error
 

@@ -11,8 +11,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from models.weights import Wheel
-from models.weights.fetch import download, verify
+from poselift.models.weights import Wheel
+from poselift.models.weights.fetch import download, verify
 
 INSIDE = "torch_npu/include/third_party/acl/inc/"
 HEADERS = ("acl/acl.h", "acl/acl_base.h", "acl/acl_base_rt.h", "acl/acl_base_mdl.h", "acl/acl_rt.h", "acl/acl_mdl.h")

@@ -17,7 +17,7 @@ from sim_acl.fixtures import wrong_acl as wrong_acl
 from sim_acl.networks import exact_npu_networks as exact_npu_networks
 from sim_acl.networks import npu_networks as npu_networks
 
-from models.store import default_folder
+from poselift.models.store import default_folder
 
 KEPT = ("POSELIFT_SHARED", "POSELIFT_PEER_PYTHON", "POSELIFT_NPU_FOLDER")
 """Variables that tell tests where to find what they compare with."""
@@ -36,6 +36,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(home / name.lower()))
         patch.setenv("POSELIFT_MODELS", str(models))
         patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # to make threads is a sixth of what a pipeline's start costs, and many start here
         yield
 
 

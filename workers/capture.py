@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Callable, NamedTuple, Optional, Union
 
-from app.config import CaptureConfig, Config
-from app.dataflow.bus import Bus
-from app.dataflow.frames import NEVER
-from app.dataflow.messages import Frame
-from app.dataflow.streams import Take
-from app.errors import UserError
-from app.processes.loop import TURN_S, Loop
-from workers.frame_writer import FrameWriter
-from workers.sources import Lost, Picture, Source, SourceLost, identity, is_live, open_source
-from workers.sources.clocks import Timeline
+from poselift.app.config import CaptureConfig, Config
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.frames import NEVER
+from poselift.app.dataflow.messages import Frame
+from poselift.app.dataflow.streams import Take
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import TURN_S, Loop
+from poselift.workers.frame_writer import FrameWriter
+from poselift.workers.sources import Lost, Picture, Source, SourceLost, identity, is_live, open_source
+from poselift.workers.sources.clocks import Timeline
 
 SLOT_WAIT_NS = 4_000_000
 """How often to look whether a slot has become free: from a file all are full then, so there is time."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from app.config import Config
-from app.remote.wire import ModelCard
-from models.backends.file_metadata import file_metadata
-from models.errors import ModelError
-from models.store import entries, path_of
+from poselift.app.config import Config
+from poselift.app.remote.wire import ModelCard
+from poselift.models.backends.file_metadata import file_metadata
+from poselift.models.errors import ModelError
+from poselift.models.store import entries, path_of
 
 
 def model_cards(config: Config) -> tuple[ModelCard, ...]:

@@ -9,15 +9,15 @@ from typing import Generic, Optional
 import cv2
 import numpy as np
 
-from app.config import Config
-from app.dataflow.bus import Bus
-from app.dataflow.frames import Picture, PictureGone, RingReader
-from app.dataflow.messages import Frame, Pose2D
-from app.processes.loop import Loop
-from models.backends.backend import Model
-from models.detection.blazepose import BlazePose, Followed
-from models.detection.detector import PoseDetector2D, State
-from workers.networks import Timed, open_network
+from poselift.app.config import Config
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.frames import Picture, PictureGone, RingReader
+from poselift.app.dataflow.messages import Frame, Pose2D
+from poselift.app.processes.loop import Loop
+from poselift.models.backends.backend import Model
+from poselift.models.detection.blazepose import BlazePose, Followed
+from poselift.models.detection.detector import PoseDetector2D, State
+from poselift.workers.networks import Timed, open_network
 
 
 class Detect(Generic[State]):

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
-from app.dataflow.frames import NEVER, TAKERS, RingWriter, take_over
-from app.dataflow.messages import Frame, Stamp
-from app.dataflow.session import join
-from workers.sources import Picture
-from workers.sources.clocks import Timeline
+from poselift.app.dataflow.frames import NEVER, TAKERS, RingWriter, take_over
+from poselift.app.dataflow.messages import Frame, Stamp
+from poselift.app.dataflow.session import join
+from poselift.workers.sources import Picture
+from poselift.workers.sources.clocks import Timeline
 
 KEPT_FREE = 2
 """Live, slots that a slow recorder cannot keep from the detector."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from app.config import Config
-from app.dataflow.bus import Bus
-from app.dataflow.messages import Pose2D, Pose3D
-from app.errors import UserError
-from app.processes.loop import Loop, Rest
-from models.backends.backend import Model, open_model
-from models.lifting.lifter import Lifter
-from models.lifting.lifter_metadata import LifterMetadata
-from models.lifting.whole_sequence import WholeSequence
-from workers.networks import Timed, open_network
+from poselift.app.config import Config
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import Loop, Rest
+from poselift.models.backends.backend import Model, open_model
+from poselift.models.lifting.lifter import Lifter
+from poselift.models.lifting.lifter_metadata import LifterMetadata
+from poselift.models.lifting.whole_sequence import WholeSequence
+from poselift.workers.networks import Timed, open_network
 
 FROM_FILE = Rest(0.02)
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.config import Config
-from app.dataflow.bus import Bus
-from app.dataflow.messages import Pose2D, Pose3D
-from app.errors import UserError
-from app.processes.loop import Loop, Rest
+from poselift.app.config import Config
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import Loop, Rest
 
 RARELY = Rest(0.1)
 """Prometheus asks every few seconds."""
@@ -17,8 +17,8 @@ def run(config: Config, bus: Bus) -> None:
     address = config.metrics.address
     assert address is not None
     try:
-        from app.metrics.prometheus import Metrics
-        from app.metrics.server import answering
+        from poselift.app.metrics.prometheus import Metrics
+        from poselift.app.metrics.server import answering
     except ModuleNotFoundError as error:  # an extra
         raise UserError(f"metrics.address is set, and {error.name} is not here; type: pip install 'poselift[metrics]'") from None
     metrics = Metrics()

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.config import Config
-from app.dataflow.health import Meter
-from models.backends.backend import Array, Carrying, Model, open_model
-from models.store import path_of
+from poselift.app.config import Config
+from poselift.app.dataflow.health import Meter
+from poselift.models.backends.backend import Array, Carrying, Model, open_model
+from poselift.models.store import path_of
 
 
 def open_network(name: str, config: Config, threads: int) -> Model:

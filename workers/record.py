@@ -11,18 +11,18 @@ from typing import Callable, Optional
 
 import cv2
 
-from app.config import Config, redacted
-from app.dataflow.bus import Bus
-from app.dataflow.frames import PictureGone, RingReader
-from app.dataflow.messages import Answer, End, Frame, Health, Message
-from app.dataflow.session import join
-from app.errors import UserError
-from app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
-from app.recording.orders import OFF, RECORD_START, RECORD_STOP
-from app.recording.parts import free
-from app.recording.pixels import with_pixels
-from app.recording.state import RecordingState
-from app.recording.writer import REMOVED, RecordingFull, RecordingWriter
+from poselift.app.config import Config, redacted
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.frames import PictureGone, RingReader
+from poselift.app.dataflow.messages import Answer, End, Frame, Health, Message
+from poselift.app.dataflow.session import join
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
+from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
+from poselift.app.recording.parts import free
+from poselift.app.recording.pixels import with_pixels
+from poselift.app.recording.state import RecordingState
+from poselift.app.recording.writer import REMOVED, RecordingFull, RecordingWriter
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"

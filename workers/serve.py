@@ -10,26 +10,26 @@ from typing import NamedTuple, Optional, Protocol
 
 import cv2
 
-from app.config import Config
-from app.dataflow.bus import Bus
-from app.dataflow.frames import Picture, PictureGone, RingReader
-from app.dataflow.ledger import add
-from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
-from app.dataflow.outside import Orders
-from app.dataflow.session import join
-from app.dataflow.streams import answer_to_a_frame
-from app.processes.loop import OUT_OF_THE_WAY, Loop
-from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from app.remote import wire
-from app.remote.address import Address, parse_address
-from app.remote.board import Board, Facts, Visitor
-from app.remote.keys import folder_for
-from app.remote.outbox import Size
-from app.remote.refusals import Refusals
-from app.remote.showing import Showing
-from app.remote.sockets import Door
-from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
-from workers.cards import model_cards
+from poselift.app.config import Config
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.frames import Picture, PictureGone, RingReader
+from poselift.app.dataflow.ledger import add
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
+from poselift.app.dataflow.outside import Orders
+from poselift.app.dataflow.session import join
+from poselift.app.dataflow.streams import answer_to_a_frame
+from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop
+from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from poselift.app.remote import wire
+from poselift.app.remote.address import Address, parse_address
+from poselift.app.remote.board import Board, Facts, Visitor
+from poselift.app.remote.keys import folder_for
+from poselift.app.remote.outbox import Size
+from poselift.app.remote.refusals import Refusals
+from poselift.app.remote.showing import Showing
+from poselift.app.remote.sockets import Door
+from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
+from poselift.workers.cards import model_cards
 
 ANSWER_WITHIN_S = 10.0
 END_WITHIN_S = 0.5

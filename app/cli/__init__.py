@@ -11,11 +11,11 @@ from typing import Annotated, Any, Optional
 import typer
 from typer.core import TyperGroup
 
-from app.cli.stopping import Stopped, stop_on_signals
-from app.dataflow.streams import WORKERS
-from app.errors import UserError
-from app.redact import printable
-from models.errors import DeviceError, ModelError
+from poselift.app.cli.stopping import Stopped, stop_on_signals
+from poselift.app.dataflow.streams import WORKERS
+from poselift.app.errors import UserError
+from poselift.app.redact import printable
+from poselift.models.errors import DeviceError, ModelError
 
 
 class Commands(TyperGroup):
@@ -107,7 +107,7 @@ def up(
     The newest frame wins; what is skipped is counted. Programs read the poses with `poselift.connect()`, elsewhere with
     `poselift.connect("HOST")` where viewers are served.
     """
-    from app.cli.up import up
+    from poselift.app.cli.up import up
 
     up(source, record, seconds, serve, serve_at, view, config)
 
@@ -118,7 +118,7 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Run one worker in this process, as a service manager does."""
-    from app.cli.run import run
+    from poselift.app.cli.run import run
 
     run(worker, config)
 
@@ -141,7 +141,7 @@ def lift(
     KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format: each of its videos gives DIR/NAME/poses.npz. A causal lifter lifts a file
     as it does live; a symmetric one looks ahead, as published: every frame is one column, and no pose is late.
     """
-    from app.cli.lift import lift
+    from poselift.app.cli.lift import lift
 
     lift(source, out, render, fps, lifter, flip, overwrite, config)
 
@@ -155,7 +155,7 @@ def detect(
     config: ConfigOption = None,
 ) -> None:
     """From a video to 2D keypoints, as a custom 2D dataset in VideoPose3D's format."""
-    from app.cli.detect import detect
+    from poselift.app.cli.detect import detect
 
     detect(source, out, fps, overwrite, config)
 
@@ -173,7 +173,7 @@ def evaluate(
     config: ConfigOption = None,
 ) -> None:
     """Measure a lifter by the published protocols, by action, on a dataset that you have."""
-    from app.cli.evaluate import evaluate
+    from poselift.app.cli.evaluate import evaluate
 
     evaluate(dataset, keypoints, positions, subjects, lifter, flip, json_path, overwrite, config)
 
@@ -187,7 +187,7 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """From a recording to DIR/poses.npz and DIR/poses.mp4."""
-    from app.cli.export import export
+    from poselift.app.cli.export import export
 
     export(recording, out, render, overwrite, config)
 
@@ -206,7 +206,7 @@ def view(
 
     Needs `pip install 'poselift[view]'`, a display and OpenGL. However slow the window is, the board does not wait for it.
     """
-    from app.cli.view import view
+    from poselift.app.cli.view import view
 
     view(target, full, wait, config)
 
@@ -214,7 +214,7 @@ def view(
 @cli.command()
 def status(config: ConfigOption = None) -> None:
     """Show how the workers on this machine are."""
-    from app.cli.status import status
+    from poselift.app.cli.status import status
 
     status(config)
 
@@ -222,7 +222,7 @@ def status(config: ConfigOption = None) -> None:
 @cli.command()
 def stop(config: ConfigOption = None) -> None:
     """Stop the pipeline on this machine, in order, as Ctrl-C in its terminal does."""
-    from app.cli.stop import stop
+    from poselift.app.cli.stop import stop
 
     stop(config)
 
@@ -230,15 +230,33 @@ def stop(config: ConfigOption = None) -> None:
 @cli.command()
 def doctor(config: ConfigOption = None) -> None:
     """Check this machine: what is here, what is missing, what to type."""
-    from app.cli.doctor import doctor
+    from poselift.app.cli.doctor import doctor
 
     doctor(config)
 
 
 @cli.command()
+def config(path: Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="A config file to check.")] = None) -> None:
+    """Print every setting with its unit and default, or check a config file."""
+    from poselift.app.cli.config import config
+
+    config(path)
+
+
+@cli.command(hidden=True)
+def acl_probe(device: int, files: Annotated[Optional[list[Path]], typer.Argument()] = None) -> None:
+    """What pyACL says of a device and of networks, as a line of JSON: what doctor asks in a process of its own."""
+    import json
+
+    from poselift.app.cli.doctor.acl_probe import ask
+
+    print("\n" + json.dumps(ask(device, files or [])))
+
+
+@cli.command()
 def demo(out: OutOption = Path("out/demo"), overwrite: OverwriteOption = False, config: ConfigOption = None) -> None:
     """Run the live pipeline on a real video at its own pace, and show what came out."""
-    from app.cli.demo import demo
+    from poselift.app.cli.demo import demo
 
     demo(out, overwrite, config)
 
@@ -246,7 +264,7 @@ def demo(out: OutOption = Path("out/demo"), overwrite: OverwriteOption = False, 
 @models_cli.command("list")
 def models_list(config: ConfigOption = None) -> None:
     """List every network and clip: licence, source, and whether it is there."""
-    from app.cli.models import list_models
+    from poselift.app.cli.models import list_models
 
     list_models(config)
 
@@ -254,7 +272,7 @@ def models_list(config: ConfigOption = None) -> None:
 @models_cli.command("pull")
 def models_pull(config: ConfigOption = None) -> None:
     """Fetch what is missing from its publisher, check it, and convert it."""
-    from app.cli.models import pull_models
+    from poselift.app.cli.models import pull_models
 
     pull_models(config)
 
@@ -274,7 +292,7 @@ def models_convert(
     VideoPose3D are licensed CC BY-NC 4.0: not for commercial use. Nothing in the file is ever run. A causal network runs live without
     delay; a symmetric one runs on files as published, and live half its receptive field late.
     """
-    from app.cli.models import convert_model
+    from poselift.app.cli.models import convert_model
 
     convert_model(checkpoint, architecture, causal, rate, out, overwrite)
 
@@ -299,7 +317,7 @@ def models_atc(
     DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh, which holds the exact commands. They are run where atc
     is on the path. A board needs the .om and .json files, and in its config npu.folder.
     """
-    from app.cli.atc import atc
+    from poselift.app.cli.atc import atc
 
     atc(soc, slots, out, overwrite, config)
 
@@ -310,7 +328,7 @@ def service_install(user: UserOption = False, dry_run: DryRunOption = False, con
 
     CANN's environment goes with the services where its set_env.sh was sourced before.
     """
-    from app.cli.service import install
+    from poselift.app.cli.service import install
 
     install(user, dry_run, config)
 
@@ -318,7 +336,7 @@ def service_install(user: UserOption = False, dry_run: DryRunOption = False, con
 @service_cli.command("uninstall")
 def service_uninstall(user: UserOption = False, dry_run: DryRunOption = False) -> None:
     """Stop the services and remove what install made. Recordings stay."""
-    from app.cli.service import uninstall
+    from poselift.app.cli.service import uninstall
 
     uninstall(user, dry_run)
 
@@ -326,7 +344,7 @@ def service_uninstall(user: UserOption = False, dry_run: DryRunOption = False) -
 @record_cli.command("start")
 def record_start(config: ConfigOption = None) -> None:
     """Begin a new recording, NAME-TIME.mcap in record.folder, while the pipeline runs."""
-    from app.cli.record import start
+    from poselift.app.cli.record import start
 
     start(config)
 
@@ -334,7 +352,7 @@ def record_start(config: ConfigOption = None) -> None:
 @record_cli.command("stop")
 def record_stop(config: ConfigOption = None) -> None:
     """End the recording: its file is closed, and can be read while the pipeline goes on."""
-    from app.cli.record import stop
+    from poselift.app.cli.record import stop
 
     stop(config)
 
@@ -347,7 +365,7 @@ def keys_new(
     config: ConfigOption = None,
 ) -> None:
     """Make this machine's key pair, for looking at boards and for being looked at, and print what to type on the other machine."""
-    from app.cli.keys import new
+    from poselift.app.cli.keys import new
 
     new(name, config)
 
@@ -355,7 +373,7 @@ def keys_new(
 @keys_cli.command("show")
 def keys_show(config: ConfigOption = None) -> None:
     """Print what to type on the other machine, and who is admitted here, since when and to do what."""
-    from app.cli.keys import show
+    from poselift.app.cli.keys import show
 
     show(config)
 
@@ -370,7 +388,7 @@ def keys_admit(
     config: ConfigOption = None,
 ) -> None:
     """Let a viewer look at what this machine serves, or trust a board to be the one to look at. A running `serve` hears of it at once."""
-    from app.cli.keys import admit
+    from poselift.app.cli.keys import admit
 
     admit(word, control, name, config)
 
@@ -381,7 +399,7 @@ def keys_revoke(
     config: ConfigOption = None,
 ) -> None:
     """Trust a viewer or a board no longer. One that is connected is cut off within a second."""
-    from app.cli.keys import revoke
+    from poselift.app.cli.keys import revoke
 
     revoke(who, config)
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from app.atomic import replacing
-from app.cli.outputs import keep_apart
-from app.cli.screen import say
-from app.config import Config, load
-from app.errors import UserError
-from models import store
-from models.backends.om_card import OmCard, card_path, read_card, write_card
-from models.errors import ModelError
-from models.lifting.lifter_metadata import LifterMetadata
+from poselift.app.atomic import replacing
+from poselift.app.cli.outputs import keep_apart
+from poselift.app.cli.screen import say
+from poselift.app.config import Config, load
+from poselift.app.errors import UserError
+from poselift.models import store
+from poselift.models.backends.om_card import OmCard, card_path, read_card, write_card
+from poselift.models.errors import ModelError
+from poselift.models.lifting.lifter_metadata import LifterMetadata
 
 SCRIPT = "convert.sh"
 
@@ -56,7 +56,7 @@ def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], overwrite
 def _chip(soc: Optional[str]) -> str:
     """The chip to convert for: the one asked for, else this machine's."""
     try:
-        from models.convert.atc_command import SOCS
+        from poselift.models.convert.atc_command import SOCS
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
     known = ", ".join(f"{name} ({board})" if board else name for name, board in SOCS.items())
@@ -72,7 +72,7 @@ def _chip(soc: Optional[str]) -> str:
 def _own_chip() -> Optional[str]:
     """The chip of the NPU in this machine; None where there is none, or CANN does not say."""
     try:
-        from models.backends.pyacl import soc_name
+        from poselift.models.backends.pyacl import soc_name
     except ModelError:
         return None
     return soc_name()
@@ -109,9 +109,9 @@ def _is_card(path: Path) -> bool:
 
 def _network(name: str, path: Path, people: Optional[int], soc: str) -> Network:
     """Raises ModelError where the file is damaged, is no network of this project, or is one that CANN does not take."""
-    from models.convert.atc_command import command
-    from models.convert.atc_graph import atc_form, host_tensors
-    from models.convert.atc_rules import complaints
+    from poselift.models.convert.atc_command import command
+    from poselift.models.convert.atc_graph import atc_form, host_tensors
+    from poselift.models.convert.atc_rules import complaints
 
     model = _read(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -149,7 +149,7 @@ def _read(path: Path) -> Any:
 
 def _write(folder: Path, networks: Mapping[str, Network], soc: str) -> None:
     """A converted network that is not of these goes: it would not be what its new card says."""
-    from models.convert.atc_command import script
+    from poselift.models.convert.atc_command import script
 
     try:
         for name, network in networks.items():

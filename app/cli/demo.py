@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.lift import finish
-from app.cli.outputs import claim, set_aside
-from app.cli.results import shots_of, write_results
-from app.cli.screen import console
-from app.cli.stopping import ended
-from app.cli.up import live, say_recordings
-from app.config import load
-from app.recording.parts import prepare
-from app.recording.reader import Recording
-from models import store
+from poselift.app.cli.lift import finish
+from poselift.app.cli.outputs import claim, set_aside
+from poselift.app.cli.results import shots_of, write_results
+from poselift.app.cli.screen import console
+from poselift.app.cli.stopping import ended
+from poselift.app.cli.up import live, say_recordings
+from poselift.app.config import load
+from poselift.app.recording.parts import prepare
+from poselift.app.recording.reader import Recording
+from poselift.models import store
 
 CLIP = "demo_clip"
 

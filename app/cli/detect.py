@@ -7,19 +7,19 @@ from typing import Optional
 
 import numpy as np
 
-from app.atomic import scratch
-from app.cli.lift import finish, given, run_file
-from app.cli.outputs import claim
-from app.cli.results import make_folder, rate_of
-from app.cli.screen import say
-from app.cli.stopping import ended
-from app.config import load
-from app.dataflow.messages import Pose2D
-from app.errors import UserError
-from app.keypoints.files import Clip, clip_name, write_keypoints
-from app.recording.reader import Recording
-from models.sizes import fitted
-from workers.sources import file_source
+from poselift.app.atomic import scratch
+from poselift.app.cli.lift import finish, given, run_file
+from poselift.app.cli.outputs import claim
+from poselift.app.cli.results import make_folder, rate_of
+from poselift.app.cli.screen import say
+from poselift.app.cli.stopping import ended
+from poselift.app.config import load
+from poselift.app.dataflow.messages import Pose2D
+from poselift.app.errors import UserError
+from poselift.app.keypoints.files import Clip, clip_name, write_keypoints
+from poselift.app.recording.reader import Recording
+from poselift.models.sizes import fitted
+from poselift.workers.sources import file_source
 
 
 def detect(source: str, out: Path, fps: Optional[float], overwrite: bool, config_path: Optional[Path]) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Optional, Protocol
 
-from app.cli.stopping import STOPS, Stopped
-from app.config import Config
-from app.dataflow.messages import Message
-from app.dataflow.tally import Tally
-from app.errors import UserError
-from app.processes.supervisor import Supervisor
+from poselift.app.cli.command import COMMAND
+from poselift.app.cli.stopping import STOPS, Stopped
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Message
+from poselift.app.dataflow.tally import Tally
+from poselift.app.errors import UserError
+from poselift.app.processes.supervisor import Supervisor
 
 TICK_S = 0.1
 TWICE_S = 0.2
@@ -44,7 +45,7 @@ def drive(config: Config, screen: Screen, seconds: Optional[float] = None) -> Ru
     Raises UserError where nothing could run.
     """
     tally = Tally()
-    with _signals() as caught, Supervisor(config, screen.say) as supervisor:
+    with _signals() as caught, Supervisor(config, screen.say, COMMAND) as supervisor:
         begin_s: Optional[float] = None
         while not supervisor.done:
             time.sleep(TICK_S)

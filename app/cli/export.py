@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.outputs import claim, set_aside
-from app.cli.results import make_folder, shots_of, write_results
-from app.config import load
-from app.dataflow.messages import Pose3D
-from app.errors import UserError
-from app.recording.reader import Recording
+from poselift.app.cli.outputs import claim, set_aside
+from poselift.app.cli.results import make_folder, shots_of, write_results
+from poselift.app.config import load
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.errors import UserError
+from poselift.app.recording.reader import Recording
 
 
 def export(recording: Path, out: Path, draw: bool, overwrite: bool, config_path: Optional[Path]) -> None:

@@ -7,13 +7,13 @@ from typing import Optional
 
 from rich.table import Table
 
-from app.cli.screen import console
-from app.config import load
-from app.errors import UserError
-from app.remote import keys
-from app.remote.gate import new_pair
-from app.remote.key_words import Role, host_name, key_text, parse_word, word
-from app.remote.keys import Admitted, Pair, Right
+from poselift.app.cli.screen import console
+from poselift.app.config import load
+from poselift.app.errors import UserError
+from poselift.app.remote import keys
+from poselift.app.remote.gate import new_pair
+from poselift.app.remote.key_words import Role, host_name, key_text, parse_word, word
+from poselift.app.remote.keys import Admitted, Pair, Right
 
 
 def new(name: Optional[str], config_path: Optional[Path]) -> None:

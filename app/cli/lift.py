@@ -10,27 +10,27 @@ from typing import Optional
 
 import numpy as np
 
-from app.atomic import scratch
-from app.cli.drive import Run, drive
-from app.cli.outputs import Other, claim, set_aside
-from app.cli.results import Shot, make_folder, write_results
-from app.cli.screen import ProgressBar, say
-from app.cli.stopping import ended, keeping
-from app.cli.whole import lift_whole, record_with_poses
-from app.config import Config, load
-from app.dataflow.messages import Pose2D, Pose3D
-from app.errors import UserError
-from app.export.npz import write_poses
-from app.export.video import render
-from app.keypoints.files import Clip, read_keypoints
-from app.processes.process import run_folder
-from app.recording.parts import prepare
-from app.recording.reader import Recording
-from app.recording.writer import RecordingFull
-from models.backends.backend import Model
-from models.lifting.whole_sequence import WholeSequence
-from workers.lift import new_lift, new_whole, open_lifter
-from workers.sources import Lost, file_source, open_source
+from poselift.app.atomic import scratch
+from poselift.app.cli.drive import Run, drive
+from poselift.app.cli.outputs import Other, claim, set_aside
+from poselift.app.cli.results import Shot, make_folder, write_results
+from poselift.app.cli.screen import ProgressBar, say
+from poselift.app.cli.stopping import ended, keeping
+from poselift.app.cli.whole import lift_whole, record_with_poses
+from poselift.app.config import Config, load
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.export.npz import write_poses
+from poselift.app.export.video import render
+from poselift.app.keypoints.files import Clip, read_keypoints
+from poselift.app.processes.process import run_folder
+from poselift.app.recording.parts import prepare
+from poselift.app.recording.reader import Recording
+from poselift.app.recording.writer import RecordingFull
+from poselift.models.backends.backend import Model
+from poselift.models.lifting.whole_sequence import WholeSequence
+from poselift.workers.lift import new_lift, new_whole, open_lifter
+from poselift.workers.sources import Lost, file_source, open_source
 
 LOG = "poses"
 """The run's own recording, DIR/poses.mcap, without pictures."""

@@ -9,13 +9,13 @@ from typing import Optional
 
 from rich.table import Table
 
-from app.atomic import replacing
-from app.cli.outputs import checkpoint_source, claim, set_aside
-from app.cli.screen import console, say
-from app.config import load
-from app.errors import UserError
-from models import store
-from models.errors import ModelError
+from poselift.app.atomic import replacing
+from poselift.app.cli.outputs import checkpoint_source, claim, set_aside
+from poselift.app.cli.screen import console, say
+from poselift.app.config import load
+from poselift.app.errors import UserError
+from poselift.models import store
+from poselift.models.errors import ModelError
 
 COLOURS = {"present": "green", "missing": "yellow", "damaged": "red", "outdated": "yellow"}
 
@@ -36,7 +36,7 @@ def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, 
     if out.suffix.lower() != ".onnx":
         raise UserError(f"{out}: a lifter goes into a file that ends in .onnx")
     try:
-        from models.convert.videopose3d import convert
+        from poselift.models.convert.videopose3d import convert
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
     others = []

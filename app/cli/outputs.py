@@ -16,13 +16,13 @@ import av
 import numpy as np
 import yaml
 
-from app.cli.screen import say
-from app.errors import UserError
-from app.export.video import MADE_FROM
-from app.recording.parts import parts
-from app.recording.reader import Recording
-from app.redact import display_name
-from models.backends.file_metadata import file_metadata
+from poselift.app.cli.screen import say
+from poselift.app.errors import UserError
+from poselift.app.export.video import MADE_FROM
+from poselift.app.recording.parts import parts
+from poselift.app.recording.reader import Recording
+from poselift.app.redact import display_name
+from poselift.models.backends.file_metadata import file_metadata
 
 
 class Other(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.screen import say
-from app.config import load
-from app.dataflow.outside import order
-from app.dataflow.streams import WORKERS
-from app.errors import UserError
-from app.processes.process import running
-from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from poselift.app.cli.screen import say
+from poselift.app.config import load
+from poselift.app.dataflow.outside import order
+from poselift.app.dataflow.streams import WORKERS
+from poselift.app.errors import UserError
+from poselift.app.processes.process import running
+from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 
 ANSWER_S = 5.0
 

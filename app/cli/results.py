@@ -9,15 +9,15 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from app.cli.screen import ProgressBar, say
-from app.cli.stopping import keeping
-from app.config import Config
-from app.dataflow.messages import Frame, MessageError, Pose3D
-from app.errors import UserError
-from app.export.npz import write_poses
-from app.export.video import Drawn, render
-from app.recording.pixels import Picture, picture
-from app.recording.reader import Recording
+from poselift.app.cli.screen import ProgressBar, say
+from poselift.app.cli.stopping import keeping
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.export.npz import write_poses
+from poselift.app.export.video import Drawn, render
+from poselift.app.recording.pixels import Picture, picture
+from poselift.app.recording.reader import Recording
 
 
 def make_folder(out: Path) -> None:

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Optional
 
-from app.config import load
-from app.dataflow.streams import WORKERS, only_takes
-from app.errors import UserError
-from app.processes.heap import keep_freed_memory
-from app.processes.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
-from models.errors import DeviceError, ModelError
+from poselift.app.config import load
+from poselift.app.dataflow.streams import WORKERS, only_takes
+from poselift.app.errors import UserError
+from poselift.app.processes.heap import keep_freed_memory
+from poselift.app.processes.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
+from poselift.models.errors import DeviceError, ModelError
 
 
 def run(worker: str, config_path: Optional[Path]) -> None:
@@ -32,7 +32,7 @@ def run(worker: str, config_path: Optional[Path]) -> None:
         stand_back()
     try:
         bus = connect(config, worker)
-        import_module(f"workers.{worker}").run(config, bus)
+        import_module(f"poselift.workers.{worker}").run(config, bus)
     except Exception as error:
         if isinstance(error, (UserError, ModelError)) or os.environ.get("POSELIFT_DEBUG"):
             raise

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app.cli.workers import Changes, page
-from app.dataflow.messages import Health, Message, Pose2D, Pose3D
-from app.processes.standing import Standing
-from app.processes.supervisor import Supervisor
-from app.redact import printable
+from poselift.app.cli.workers import Changes, page
+from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from poselift.app.processes.standing import Standing
+from poselift.app.processes.supervisor import Supervisor
+from poselift.app.redact import printable
 
 PLAIN_WIDTH = 120
 

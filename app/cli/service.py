@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-import app
-from app.atomic import naming
-from app.cli.screen import say
-from app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
-from app.config import Config, load
-from app.errors import UserError
+import poselift
+from poselift.app.atomic import naming
+from poselift.app.cli.screen import say
+from poselift.app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
+from poselift.app.config import Config, load
+from poselift.app.errors import UserError
 
 ACCOUNT = "poselift"
 MADE_BY = "made by poselift service install"
@@ -199,7 +199,7 @@ def _paths(config: Config) -> dict[str, Optional[str]]:
 def _check_access(config: Config, path: Optional[Path], script: Path) -> None:
     """Raises UserError for what the services' user cannot see or write."""
     paths = _paths(config)
-    read = [path, script, Path(sys.executable).resolve(), Path(app.__file__).resolve()]
+    read = [path, script, Path(sys.executable).resolve(), Path(poselift.__file__).resolve()]
     read += [Path(value) for key, value in paths.items() if value and key in ("models_folder", "npu.folder", "lift.model")]
     for item in filter(None, read):
         _check_open(item, stat.S_IROTH)

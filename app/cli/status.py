@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Optional
 
-from app.cli.screen import console
-from app.cli.workers import page
-from app.config import load
-from app.dataflow.messages import Health
-from app.dataflow.outside import Watch
-from app.dataflow.streams import WATCH, WORKERS, links
-from app.errors import UserError
-from app.processes.process import SUPERVISOR_LOCK, running
-from app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
+from poselift.app.cli.screen import console
+from poselift.app.cli.workers import page
+from poselift.app.config import load
+from poselift.app.dataflow.messages import Health
+from poselift.app.dataflow.outside import Watch
+from poselift.app.dataflow.streams import WATCH, WORKERS, links
+from poselift.app.errors import UserError
+from poselift.app.processes.process import SUPERVISOR_LOCK, running
+from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
 
 LISTEN_S = 2.5
 """Longer than the second between two of a worker's reports."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from app.cli.screen import say
-from app.config import load
-from app.dataflow.outside import order
-from app.errors import UserError
-from app.processes.process import running
+from poselift.app.cli.screen import say
+from poselift.app.config import load
+from poselift.app.dataflow.outside import order
+from poselift.app.errors import UserError
+from poselift.app.processes.process import running
 
 ANSWER_S = 5.0
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Optional
 
-import app
-from app.config import Config
-from app.dataflow.messages import Health
-from app.dataflow.streams import WORKERS, links, only_takes
+import poselift.app
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Health
+from poselift.app.dataflow.streams import WORKERS, links, only_takes
 
-TEMPLATES = Path(app.__file__).parent / "units"
+TEMPLATES = Path(poselift.app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""
 SERVICE, TARGET = "poselift@.service", "poselift.target"
 SYSTEM, CANN = f"{SERVICE}.d/system.conf", f"{SERVICE}.d/cann.conf"

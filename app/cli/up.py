@@ -7,16 +7,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Optional
 
-from app.cli.drive import Run, drive
-from app.cli.screen import LiveTable, say
-from app.cli.view import window
-from app.config import Config, load
-from app.dataflow.tally import Tally
-from app.recording.orders import OFF
-from app.recording.parts import parts
-from app.redact import display_name
-from app.remote.address import parse_address
-from app.remote.wire import PORT
+from poselift.app.cli.drive import Run, drive
+from poselift.app.cli.screen import LiveTable, say
+from poselift.app.cli.view import window
+from poselift.app.config import Config, load
+from poselift.app.dataflow.tally import Tally
+from poselift.app.recording.orders import OFF
+from poselift.app.recording.parts import parts
+from poselift.app.redact import display_name
+from poselift.app.remote.address import parse_address
+from poselift.app.remote.wire import PORT
 
 SERVED_AT = f"127.0.0.1:{PORT}"
 """Where `--serve` serves unless the config says where."""

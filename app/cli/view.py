@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +12,21 @@ from typing import Optional
 
 import psutil
 
-from app.cli.screen import say
-from app.config import Config, load, save
-from app.dataflow.streams import WORKERS
-from app.errors import UserError
-from app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
-from app.program.reach import reach, serves_here
-from app.recording.parts import parts
-from app.redact import display_name
-from app.remote.address import parse_address
-from app.remote.client import remote_here
-from app.remote.wire import PORT
-from app.view.probe import missing
-from app.view.recorded import Recorded
-from app.view.sources import Live, Replay, Source
+from poselift.app.cli.command import COMMAND
+from poselift.app.cli.screen import say
+from poselift.app.config import Config, load, save
+from poselift.app.dataflow.streams import WORKERS
+from poselift.app.errors import UserError
+from poselift.app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
+from poselift.app.program.reach import reach, serves_here
+from poselift.app.recording.parts import parts
+from poselift.app.redact import display_name
+from poselift.app.remote.address import parse_address
+from poselift.app.remote.client import remote_here
+from poselift.app.remote.wire import PORT
+from poselift.app.view.probe import missing
+from poselift.app.view.recorded import Recorded
+from poselift.app.view.sources import Live, Replay, Source
 
 HERE = f"127.0.0.1:{PORT}"
 LONG_GB = 2.0
@@ -45,8 +45,8 @@ def view(target: Optional[str], full: bool, wait: bool, config_path: Optional[Pa
     if why_not:
         raise UserError(why_not)
     source = opened(target, config, wait)
-    from app.view.show import Show
-    from app.view.window import Window
+    from poselift.app.view.show import Show
+    from poselift.app.view.window import Window
 
     shown = Window(Show(source), full=full)
     signal.signal(signal.SIGINT, lambda *_: shown.leave())
@@ -97,7 +97,7 @@ def window(config: Config) -> Iterator[None]:
         raise UserError(why_not)
     with tempfile.TemporaryDirectory(prefix="poselift-view-") as folder:
         save(config, Path(folder) / "config.yaml")
-        command = [sys.executable, "-m", "app.cli", "view", "--wait", "--config", str(Path(folder) / "config.yaml")]
+        command = [*COMMAND, "view", "--wait", "--config", str(Path(folder) / "config.yaml")]
         # Not of the terminal's group: Ctrl-C is for the pipeline, which ends the window behind it.
         process = subprocess.Popen(command, **OWN_GROUP)
         psutil.Process(process.pid).nice(NICENESS)

@@ -11,9 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.dataflow.messages import Health
-from app.processes.notify import status_line
-from app.processes.standing import DEAD, RUNNING, SILENT, Standing
+from poselift.app.dataflow.messages import Health
+from poselift.app.processes.notify import status_line
+from poselift.app.processes.standing import DEAD, RUNNING, SILENT, Standing
 
 COLOURS = {DEAD: "red", SILENT: "red"}
 ALL_EVERY_S = 600.0

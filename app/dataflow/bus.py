@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from app.dataflow.messages import Answer, Control, Message
-from app.dataflow.streams import Link
+from poselift.app.dataflow.messages import Answer, Control, Message
+from poselift.app.dataflow.streams import Link
 
 
 class Bus(Protocol):

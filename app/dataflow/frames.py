@@ -33,10 +33,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.dataflow.ledger import OVERWRITTEN, RING_GONE
-from app.dataflow.messages import Frame
-from app.dataflow.streams import STREAMS
-from app.errors import UserError
+from poselift.app.dataflow.ledger import OVERWRITTEN, RING_GONE
+from poselift.app.dataflow.messages import Frame
+from poselift.app.dataflow.streams import STREAMS
+from poselift.app.errors import UserError
 
 TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
 PAGE = mmap.PAGESIZE

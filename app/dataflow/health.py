@@ -8,8 +8,8 @@ from collections import deque
 import numpy as np
 import psutil
 
-from app.dataflow.ledger import add
-from app.dataflow.messages import Health
+from poselift.app.dataflow.ledger import add
+from poselift.app.dataflow.messages import Health
 
 PERIOD_NS = 1_000_000_000
 """Every worker says once a second how it is."""

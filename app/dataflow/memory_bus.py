@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.dataflow.messages import Answer, Control, End, Health, Message, decode, encode, instead_of
-from app.dataflow.streams import Link, Take
+from poselift.app.dataflow.messages import Answer, Control, End, Health, Message, decode, encode, instead_of
+from poselift.app.dataflow.streams import Link, Take
 
 
 class MemoryHub:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import zmq
 
-from app.dataflow.messages import Answer, Control, Message, decode, encode
-from app.dataflow.sockets import address_of, several, stream_name, subscribe
-from app.dataflow.streams import Link
+from poselift.app.dataflow.messages import Answer, Control, Message, decode, encode
+from poselift.app.dataflow.sockets import address_of, several, stream_name, subscribe
+from poselift.app.dataflow.streams import Link
 
 
 class Watch:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import zmq
 
-from app.dataflow.messages import End, Message, MessageError, decode, instead_of
-from app.errors import UserError
+from poselift.app.dataflow.messages import End, Message, MessageError, decode, instead_of
+from poselift.app.errors import UserError
 
 ANNOUNCE = b"\x00taker:"
 """No message starts so: MessagePack maps begin with 0x80 or more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from app.dataflow.messages import End, Frame, Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import End, Frame, Health, Message, Pose2D, Pose3D
 
 
 class Take(Enum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from app.dataflow.health import percentiles_ms
-from app.dataflow.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
-from app.dataflow.messages import End, Health, Message, Pose3D
-from app.dataflow.streams import STREAMS
+from poselift.app.dataflow.health import percentiles_ms
+from poselift.app.dataflow.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
+from poselift.app.dataflow.messages import End, Health, Message, Pose3D
+from poselift.app.dataflow.streams import STREAMS
 
 KEPT = 36_000
 """Ages are kept of the last 20 minutes at 30 frames a second."""

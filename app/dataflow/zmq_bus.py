@@ -13,10 +13,21 @@ from typing import Any
 
 import zmq
 
-from app.dataflow.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
-from app.dataflow.sockets import ANNOUNCE, AT_ONCE, RECONNECT_MS, address_of, announcement, newest, several, stream_name, subscribe, waits
-from app.dataflow.streams import Link, Take
-from app.errors import UserError
+from poselift.app.dataflow.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
+from poselift.app.dataflow.sockets import (
+    ANNOUNCE,
+    AT_ONCE,
+    RECONNECT_MS,
+    address_of,
+    announcement,
+    newest,
+    several,
+    stream_name,
+    subscribe,
+    waits,
+)
+from poselift.app.dataflow.streams import Link, Take
+from poselift.app.errors import UserError
 
 LINGER_MS = 10_000
 POLL_MS = 100

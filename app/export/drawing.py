@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
-from app.recording.pixels import Picture
-from models.skeleton import COCO_BONES
+from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
+from poselift.app.recording.pixels import Picture
+from poselift.models.skeleton import COCO_BONES
 
 SHIFT = 4
 """Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.dataflow.messages import Pose3D
-from app.export.drawing import SHIFT, fixed
-from app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
-from app.recording.pixels import Picture
-from models.skeleton import H36M_JOINTS
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.export.drawing import SHIFT, fixed
+from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
+from poselift.app.recording.pixels import Picture
+from poselift.models.skeleton import H36M_JOINTS
 
 TURN_S = 24.0
 """Seconds of a full turn."""

@@ -15,10 +15,10 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
-from app.atomic import at_once
-from app.errors import UserError
-from app.keypoints.object_arrays import Array, read_npz
-from models.skeleton import COCO_MIRROR
+from poselift.app.atomic import at_once
+from poselift.app.errors import UserError
+from poselift.app.keypoints.object_arrays import Array, read_npz
+from poselift.models.skeleton import COCO_MIRROR
 
 MAX_NAME_BYTES = 255
 """Of a folder's name, on Linux's filesystems."""

@@ -9,8 +9,8 @@ from typing import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from app.dataflow.ledger import QUEUE_FULL, Ledger
-from app.dataflow.messages import Health, Message, Pose2D, Pose3D, Stamp
+from poselift.app.dataflow.ledger import QUEUE_FULL, Ledger
+from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D, Stamp
 
 AGE_BUCKETS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 WORK_BUCKETS_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)

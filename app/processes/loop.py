@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, Union
 
-from app.dataflow.bus import Bus
-from app.dataflow.health import Meter
-from app.dataflow.ledger import NEWER_FRAME, QUEUE_FULL, Ledger, add
-from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp
-from app.dataflow.streams import Take
-from app.processes.notify import ServiceManager, status_line
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.health import Meter
+from poselift.app.dataflow.ledger import NEWER_FRAME, QUEUE_FULL, Ledger, add
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp
+from poselift.app.dataflow.streams import Take
+from poselift.app.processes.notify import ServiceManager, status_line
 
 TURN_S = 0.2
 """How long a loop waits for messages before it looks after other things."""

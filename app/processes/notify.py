@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Optional
 
-from app.dataflow.messages import Health
-from app.processes.process import SUPERVISOR
+from poselift.app.dataflow.messages import Health
+from poselift.app.processes.process import SUPERVISOR
 
 FEED_EVERY_NS = 1_000_000_000
 """The watchdog is fed this often, or four times in its period where that is shorter."""

@@ -17,12 +17,12 @@ from typing import Any, Optional
 
 import psutil
 
-from app.atomic import naming
-from app.config import Config, load
-from app.dataflow.session import join
-from app.dataflow.streams import links
-from app.dataflow.zmq_bus import ZmqBus
-from app.errors import UserError
+from poselift.app.atomic import naming
+from poselift.app.config import Config, load
+from poselift.app.dataflow.session import join
+from poselift.app.dataflow.streams import links
+from poselift.app.dataflow.zmq_bus import ZmqBus
+from poselift.app.errors import UserError
 
 SUPERVISOR = "POSELIFT_SUPERVISOR"
 """Environment variable: process id of the supervisor, without which a worker does not go on."""

@@ -7,21 +7,19 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from app.config import Config, save
-from app.dataflow.messages import Health, Message, Pose2D, Pose3D
-from app.dataflow.outside import Orders, Watch
-from app.dataflow.session import join
-from app.dataflow.streams import WATCH, is_onlooker, links
-from app.errors import UserError
-from app.processes.loop import EXIT_WITHIN_S
-from app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
-from app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
+from poselift.app.config import Config, save
+from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.outside import Orders, Watch
+from poselift.app.dataflow.session import join
+from poselift.app.dataflow.streams import WATCH, is_onlooker, links
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import EXIT_WITHIN_S
+from poselift.app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
+from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
 
 USER_ERROR = 2
 """Exit code of a worker that cannot run before the user mends something."""
@@ -56,9 +54,8 @@ class Child:
         self._unended = b""
         self.process: subprocess.Popen[bytes]
 
-    def start(self, config_path: Path) -> None:
-        """Spawn the process; its stderr comes to us, so that its lines do not tear the table."""
-        command = [sys.executable, "-m", "app.cli", "run", self.worker, "--config", str(config_path)]
+    def start(self, command: Sequence[str]) -> None:
+        """Spawn the process by this command; its stderr comes to us, so that its lines do not tear the table."""
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         self.ready, self.heard_s, self.hung, self.last_line = False, time.monotonic(), "", ""
         self.process = subprocess.Popen(
@@ -122,8 +119,12 @@ class Supervisor:
     From a file its death ends the run: its state is gone, so what came after would not be the same.
     """
 
-    def __init__(self, config: Config, say: Callable[[str], None]) -> None:
-        self.config = config
+    def _command(self, worker: str) -> list[str]:
+        return [*self._poselift, "run", worker, "--config", str(self._config_path)]
+
+    def __init__(self, config: Config, say: Callable[[str], None], poselift: Sequence[str]) -> None:
+        """`say` takes the lines for people; `poselift` is the command whose `run WORKER` is a worker."""
+        self.config, self._poselift = config, poselift
         self.folder = config.runtime_path()
         self.children = {worker: Child(worker) for worker in config.running}
         if not self.children:
@@ -153,7 +154,7 @@ class Supervisor:
         self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
         self._orders = Orders(self.folder)
         for child in self.children.values():
-            child.start(self._config_path)
+            child.start(self._command(child.worker))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -294,7 +295,7 @@ class Supervisor:
         child.restarted += 1
         self._say(f"{child.worker} died ({child.cause()}); starting it again")
         child.close()
-        child.start(self._config_path)
+        child.start(self._command(child.worker))
 
     def _order_stop(self, worker: str) -> None:
         if not self.children[worker].finished:

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import replace
 from typing import Optional
 
-from app.dataflow.ledger import QUEUE_FULL, Ledger, add
-from app.dataflow.messages import Pose3D
+from poselift.app.dataflow.ledger import QUEUE_FULL, Ledger, add
+from poselift.app.dataflow.messages import Pose3D
 
 NEWER_POSE = "newer_pose"
 """A pose that the program was not given, because there was a newer one when it asked."""

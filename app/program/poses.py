@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Optional
 
-from app.dataflow.messages import End, Pose3D
-from app.dataflow.session import Session
-from app.errors import UserError
-from app.program.kept import Kept
-from app.program.sources import Source
+from poselift.app.dataflow.messages import End, Pose3D
+from poselift.app.dataflow.session import Session
+from poselift.app.errors import UserError
+from poselift.app.program.kept import Kept
+from poselift.app.program.sources import Source
 
 TURN_S = 0.1
 """The reader looks so often whether it is to leave."""

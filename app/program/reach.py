@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from app.config import Config, ServeConfig
-from app.processes.process import running, supervised
-from app.remote.address import parse_address
-from app.remote.client import Remote, remote, remote_here
+from poselift.app.config import Config, ServeConfig
+from poselift.app.processes.process import running, supervised
+from poselift.app.remote.address import parse_address
+from poselift.app.remote.client import Remote, remote, remote_here
 
 
 def serves_here(config: Config) -> Optional[ServeConfig]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
-from app.dataflow.messages import Health, Pose3D
-from app.dataflow.outside import Watch
-from app.dataflow.session import Session, known
-from app.dataflow.streams import WATCH, links
-from app.errors import UserError
-from app.processes.process import running, supervised
-from app.remote.client import Remote
+from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.dataflow.outside import Watch
+from poselift.app.dataflow.session import Session, known
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.errors import UserError
+from poselift.app.processes.process import running, supervised
+from poselift.app.remote.client import Remote
 
 GONE_S = 10.0
 """A pipeline that is away for so long does not come back by itself: a worker that died is started again within a few seconds."""

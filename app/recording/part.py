@@ -23,9 +23,9 @@ from mcap.records import Channel, Chunk, Header, Metadata
 from mcap.stream_reader import get_chunk_data_stream
 from mcap.writer import MCAP0_MAGIC
 
-from app.dataflow.messages import TYPES, MessageError, decode
-from app.dataflow.session import Session
-from app.errors import UserError
+from poselift.app.dataflow.messages import TYPES, MessageError, decode
+from poselift.app.dataflow.session import Session
+from poselift.app.errors import UserError
 
 PROFILE = "poselift"
 TOPICS = {name: number for number, name in enumerate(TYPES)}

@@ -13,10 +13,10 @@ from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
 from mcap.writer import MCAP0_MAGIC
 
-from app.atomic import NO_SPACE
-from app.dataflow.session import Session
-from app.errors import UserError
-from app.recording.part import Part
+from poselift.app.atomic import NO_SPACE
+from poselift.app.dataflow.session import Session
+from poselift.app.errors import UserError
+from poselift.app.recording.part import Part
 
 
 def parts(path: Path) -> list[Path]:

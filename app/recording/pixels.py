@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.dataflow.messages import Frame, MessageError
+from poselift.app.dataflow.messages import Frame, MessageError
 
 Picture = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], BGR."""

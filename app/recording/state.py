@@ -6,9 +6,9 @@ from typing import Optional
 
 import yaml
 
-from app.atomic import replacing
-from app.config import Config
-from app.dataflow.session import Session
+from poselift.app.atomic import replacing
+from poselift.app.config import Config
+from poselift.app.dataflow.session import Session
 
 FILE = "recording.yaml"
 """By this ending the supervisor knows what it may remove before and after a run."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
-from app.errors import UserError
-from app.redact import display_name
-from app.remote.wire import PORT
+from poselift.app.errors import UserError
+from poselift.app.redact import display_name
+from poselift.app.remote.wire import PORT
 
 
 class Address(NamedTuple):

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
-from app.config import ServeConfig
-from app.dataflow.ledger import add
-from app.dataflow.messages import Answer, Control, End, encode
-from app.dataflow.session import Session
-from app.remote.cadence import Cadence
-from app.remote.outbox import Outbox, Size
-from app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
-from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.app.config import ServeConfig
+from poselift.app.dataflow.ledger import add
+from poselift.app.dataflow.messages import Answer, Control, End, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.cadence import Cadence
+from poselift.app.remote.outbox import Outbox, Size
+from poselift.app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
+from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 MIN_WIDTH_PX = 16
 NAMES = 32

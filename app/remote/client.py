@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Optional
 
-from app.dataflow.messages import Health, Pose2D, Pose3D, encode
-from app.remote.address import Address, parse_address
-from app.remote.keys import Trust, all_trust, folder_for, folder_of, trust, trust_here
-from app.remote.sockets import Line
-from app.remote.viewer import Failure, Link, Viewer
-from app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
+from poselift.app.dataflow.messages import Health, Pose2D, Pose3D, encode
+from poselift.app.remote.address import Address, parse_address
+from poselift.app.remote.keys import Trust, all_trust, folder_for, folder_of, trust, trust_here
+from poselift.app.remote.sockets import Line
+from poselift.app.remote.viewer import Failure, Link, Viewer
+from poselift.app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
 
 READY_WITHIN_S = 0.5
 """Without a connection, so often is looked whether to try another."""

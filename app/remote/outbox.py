@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, Optional
 
-from app.dataflow.ledger import add
-from app.dataflow.messages import Health, Pose2D, Pose3D, encode
-from app.remote.cadence import EARLY_NS
-from app.remote.window import Window
-from app.remote.wire import Missed, Picture, Taken, Welcome
+from poselift.app.dataflow.ledger import add
+from poselift.app.dataflow.messages import Health, Pose2D, Pose3D, encode
+from poselift.app.remote.cadence import EARLY_NS
+from poselift.app.remote.window import Window
+from poselift.app.remote.wire import Missed, Picture, Taken, Welcome
 
 UNTAKEN = 2
 """So many pictures may be on their way."""

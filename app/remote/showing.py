@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Optional
 
-from app.dataflow.messages import Frame
+from poselift.app.dataflow.messages import Frame
 
 WAIT_NS = 100_000_000
 """A frame that has no pose after so long has none, or one that is late: it is shown without."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple, Optional
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
-from app.remote.clock import RemoteClock
-from app.remote.wire import (
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema
+from poselift.app.remote.clock import RemoteClock
+from poselift.app.remote.wire import (
     MAX_PICTURE_BYTES,
     PING_S,
     FromBoard,

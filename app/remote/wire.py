@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made, plain
-from app.dataflow.session import Session
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, Health, Pose2D, Pose3D, Stamp, decode_as, made, plain
+from poselift.app.dataflow.session import Session
 
 PORT = 5570
 MAX_FROM_VIEWER_BYTES = 4096

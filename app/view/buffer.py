@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Callable, Generic, Optional, TypeVar, Union
 
-from app.dataflow.messages import Health, Pose2D, Pose3D
-from app.view.moments import Moment, Shot
+from poselift.app.dataflow.messages import Health, Pose2D, Pose3D
+from poselift.app.view.moments import Moment, Shot
 
 KEPT_NS = 30 * 10**9
 MAX_SHOT_BYTES = 96 << 20

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.export import palette
+from poselift.app.export import palette
 
 Rgb = tuple[float, float, float]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.view.moments import Shot
+from poselift.app.view.moments import Shot
 
 Rgba = npt.NDArray[np.uint8]
 """uint8 [height, width, 4]."""

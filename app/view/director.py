@@ -6,9 +6,9 @@ from typing import Optional
 
 import numpy as np
 
-from app.dataflow.messages import Pose3D
-from app.view.bodies import Floats
-from app.view.camera import FURTHEST_M, NEAREST_M, PRESETS, Eye, Panel, arrived, orbited, panned, preset, towards, zoomed
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.view.bodies import Floats
+from poselift.app.view.camera import FURTHEST_M, NEAREST_M, PRESETS, Eye, Panel, arrived, orbited, panned, preset, towards, zoomed
 
 Place = tuple[float, float, float]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-from app.view.camera import Panel
+from poselift.app.view.camera import Panel
 
 WIDE = 1.1
 """A window narrower than this, in its heights, has the picture above the scene."""

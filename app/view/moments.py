@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional, Protocol, Union
 
-from app.dataflow.messages import Health, Pose2D, Pose3D
+from poselift.app.dataflow.messages import Health, Pose2D, Pose3D
 
 
 class Shot(NamedTuple):

@@ -6,11 +6,11 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-from app.dataflow.messages import Pose2D, Pose3D
-from app.view.bodies import Floats
-from app.view.camera import Panel
-from app.view.colours import BRIGHT, HELD, colour_of, mixed, sided
-from models.skeleton import COCO_BONES, COCO_KEYPOINTS
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.view.bodies import Floats
+from poselift.app.view.camera import Panel
+from poselift.app.view.colours import BRIGHT, HELD, colour_of, mixed, sided
+from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS
 
 LEAST_CONFIDENCE = 0.05
 _BONES = np.array(COCO_BONES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
-from app.view.camera import Panel
-from app.view.colours import BACKGROUND, BRIGHT, FLOOR, RECORDING, SHADE, TEXT, Rgb, colour_of
-from app.view.layout import Layout
-from app.view.words import KEYS, Facts, Tracked, figures, state
+from poselift.app.view.camera import Panel
+from poselift.app.view.colours import BACKGROUND, BRIGHT, FLOOR, RECORDING, SHADE, TEXT, Rgb, colour_of
+from poselift.app.view.layout import Layout
+from poselift.app.view.words import KEYS, Facts, Tracked, figures, state
 
 SIZES: dict[str, tuple[float, bool]] = {"title": (15.5, True), "text": (14.0, False), "strong": (14.0, True), "small": (12.0, False)}
 """Styles: height of the type in design pixels, and whether it is bold."""

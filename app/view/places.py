@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.dataflow.messages import Pose3D
-from app.view.bodies import Floats
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.view.bodies import Floats
 
 APART_M = 1.0
 """Between people whose place is not known."""

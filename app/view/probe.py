@@ -17,6 +17,7 @@ PATIENCE_S = 30.0
 
 _TRY = """
 import sys
+sys.path[:] = filter(None, sys.path)  # not the current folder
 try:
     from PySide6.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
     import PySide6.QtOpenGL, vispy.gloo

@@ -11,11 +11,11 @@ from typing import Optional, TypeVar
 import numpy as np
 import yaml
 
-from app.dataflow.messages import Frame, Message, Pose2D, Pose3D
-from app.errors import UserError
-from app.recording.reader import Recording
-from app.view.buffer import SKIPPED_NS
-from app.view.moments import Moment, Shot
+from poselift.app.dataflow.messages import Frame, Message, Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.recording.reader import Recording
+from poselift.app.view.buffer import SKIPPED_NS
+from poselift.app.view.moments import Moment, Shot
 
 HELD_MESSAGES = 512
 """So many that were looked at stay decoded."""

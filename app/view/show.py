@@ -7,18 +7,18 @@ from typing import Optional
 
 import numpy as np
 
-from app.export.scene import Floor
-from app.view.bodies import TRAIL_S, Floats, Lines, lowest, trails
-from app.view.camera import Panel
-from app.view.director import Director
-from app.view.figures import Figures
-from app.view.layout import Layout, arrange
-from app.view.moments import Moment
-from app.view.page import Line, Page, compose, track
-from app.view.places import Places
-from app.view.playhead import Playhead
-from app.view.sources import FOCAL_OF_LONGER_SIDE, Source
-from app.view.words import Facts, Tracked, clock, dropped, tracked
+from poselift.app.export.scene import Floor
+from poselift.app.view.bodies import TRAIL_S, Floats, Lines, lowest, trails
+from poselift.app.view.camera import Panel
+from poselift.app.view.director import Director
+from poselift.app.view.figures import Figures
+from poselift.app.view.layout import Layout, arrange
+from poselift.app.view.moments import Moment
+from poselift.app.view.page import Line, Page, compose, track
+from poselift.app.view.places import Places
+from poselift.app.view.playhead import Playhead
+from poselift.app.view.sources import FOCAL_OF_LONGER_SIDE, Source
+from poselift.app.view.words import Facts, Tracked, clock, dropped, tracked
 
 SAID_S = 3.5
 """An answer is shown so long."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Protocol
 
-from app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
-from app.dataflow.session import Session
-from app.remote.wire import Picture, Welcome
-from app.view.buffer import Buffer
-from app.view.feed import Feed
-from app.view.moments import Moments, Shot
-from app.view.recorded import Recorded
-from app.view.words import STALE_S
+from poselift.app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.wire import Picture, Welcome
+from poselift.app.view.buffer import Buffer
+from poselift.app.view.feed import Feed
+from poselift.app.view.moments import Moments, Shot
+from poselift.app.view.recorded import Recorded
+from poselift.app.view.words import STALE_S
 
 FOCAL_OF_LONGER_SIDE = 1.1
 """The focal length that is assumed where none is known, in lengths of the picture's longer side: as the lifter does."""

@@ -8,21 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from vispy import gloo
 
-from app.view.bodies import Lines, colours, frustum, joint_marks, limbs
-from app.view.camera import NEAR_M, Panel, focal_px, project
-from app.view.colours import BACKGROUND
-from app.view.decoder import Decoder
-from app.view.drawing.boxes import BoxesProgram
-from app.view.drawing.floor import FloorProgram
-from app.view.drawing.glyphs import GlyphsProgram
-from app.view.drawing.joints import JointsProgram
-from app.view.drawing.lines import LinesProgram
-from app.view.drawing.picture import PictureProgram
-from app.view.drawing.solids import SolidsProgram
-from app.view.layout import Layout
-from app.view.moments import Shot
-from app.view.overlay import overlay
-from app.view.show import Show
+from poselift.app.view.bodies import Lines, colours, frustum, joint_marks, limbs
+from poselift.app.view.camera import NEAR_M, Panel, focal_px, project
+from poselift.app.view.colours import BACKGROUND
+from poselift.app.view.decoder import Decoder
+from poselift.app.view.drawing.boxes import BoxesProgram
+from poselift.app.view.drawing.floor import FloorProgram
+from poselift.app.view.drawing.glyphs import GlyphsProgram
+from poselift.app.view.drawing.joints import JointsProgram
+from poselift.app.view.drawing.lines import LinesProgram
+from poselift.app.view.drawing.picture import PictureProgram
+from poselift.app.view.drawing.solids import SolidsProgram
+from poselift.app.view.layout import Layout
+from poselift.app.view.moments import Shot
+from poselift.app.view.overlay import overlay
+from poselift.app.view.show import Show
 
 Size = tuple[int, int]
 _GREYED = 0.45

@@ -22,11 +22,11 @@ from PySide6.QtOpenGL import QOpenGLWindow
 from vispy import gloo
 from vispy.gloo.context import FakeCanvas
 
-from app.processes.heap import return_freed_memory
-from app.recording.pixels import Picture
-from app.view.layout import Layout
-from app.view.show import Show
-from app.view.stage import Stage
+from poselift.app.processes.heap import return_freed_memory
+from poselift.app.recording.pixels import Picture
+from poselift.app.view.layout import Layout
+from poselift.app.view.show import Show
+from poselift.app.view.stage import Stage
 
 TICK_S = 1 / 60
 """So often is looked whether there is anything new to see; only then is it drawn."""

@@ -7,8 +7,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from app.dataflow.messages import Health, Pose3D
-from app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
+from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
 
 STALE_S = 1.0
 """After so long without a pose, what is shown is called old."""

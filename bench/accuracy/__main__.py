@@ -11,7 +11,6 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from app.errors import UserError
 from bench.accuracy import calibration, headline, occlusion, rate, smoothness, swaps
 from bench.accuracy.judge import DEFAULT_JUDGE, load_judge, scenes
 from bench.accuracy.page import page
@@ -20,9 +19,10 @@ from bench.accuracy.study import Finding, Study
 from bench.machine import machine
 from bench.part import Result, WrongOutput
 from bench.report import show
-from models.backends.backend import open_model
-from models.errors import ModelError
-from models.store import path_of
+from poselift.app.errors import UserError
+from poselift.models.backends.backend import open_model
+from poselift.models.errors import ModelError
+from poselift.models.store import path_of
 
 PARTS: dict[str, Callable[[Study], Finding]] = {
     "accuracy": headline.measure,

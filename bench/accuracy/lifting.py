@@ -12,9 +12,9 @@ import numpy.typing as npt
 import yaml
 
 from bench.part import WrongOutput, require
-from models.backends.backend import Model
-from models.lifting.lifter import Lifter
-from models.lifting.ticks import NS_PER_S
+from poselift.models.backends.backend import Model
+from poselift.models.lifting.lifter import Lifter
+from poselift.models.lifting.ticks import NS_PER_S
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def lift_by_command(dataset: Path, out: Path, lifter: Path | None) -> None:
     out.mkdir(parents=True)
     settings = out.parent / "config.yaml"
     settings.write_text(yaml.safe_dump({"lift": {"model": str(lifter.absolute())}} if lifter else {}))
-    command = [sys.executable, "-m", "app.cli", "lift", str(dataset), "-o", str(out), "--no-render", "--config", str(settings)]
+    command = [sys.executable, "-m", "poselift", "lift", str(dataset), "-o", str(out), "--no-render", "--config", str(settings)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise WrongOutput(f"poselift lift left with exit code {done.returncode}: {done.stderr.strip()}")

@@ -15,7 +15,7 @@ from bench.accuracy.pictures import GOAL, LINES, OTHER, OURS, OURS_CLEAN, pictur
 from bench.accuracy.study import Finding, Study
 from bench.accuracy.words import change, percent
 from bench.part import Goal, Grid
-from models.backends.backend import Model
+from poselift.models.backends.backend import Model
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.accuracy.judge import FPS, Scene
 from bench.accuracy.lifting import Poses, lift, with_confidence
-from models.backends.backend import Model
+from poselift.models.backends.backend import Model
 
 Floats = npt.NDArray[np.float64]
 

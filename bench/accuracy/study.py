@@ -12,7 +12,7 @@ from bench.accuracy import judge as judging
 from bench.accuracy.judge import Scene
 from bench.accuracy.lifting import Poses, lift_by_command, read_poses
 from bench.part import Goal, Grid
-from models.backends.backend import Model
+from poselift.models.backends.backend import Model
 
 SETS = ("clean", "noisy")
 

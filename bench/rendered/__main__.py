@@ -9,14 +9,14 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from app.config import load
-from app.errors import UserError
 from bench.machine import machine
 from bench.part import WrongOutput
 from bench.rendered.causes import causes, detector_errors
 from bench.rendered.study import compare, watch
 from bench.report import markdown, show
-from models.errors import ModelError
+from poselift.app.config import load
+from poselift.app.errors import UserError
+from poselift.models.errors import ModelError
 
 MOTION = Path(__file__).parents[3] / "shared/data/mocap/cmu_h36m17.npz"
 DOCS = Path(__file__).parents[2] / "docs"

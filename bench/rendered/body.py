@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.weights import Wheel
-from models.weights.fetch import download, verify
+from poselift.models.weights import Wheel
+from poselift.models.weights.fetch import download, verify
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from app.config import Config
 from bench.part import Grid
 from bench.rendered import detections
 from bench.rendered.chain import lifted
 from bench.rendered.detections import Clip
 from bench.rendered.errors import GROUPS, swapped
 from bench.rendered.study import Seen, mean_errors
-from models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
+from poselift.app.config import Config
+from poselift.models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
 
 Floats = npt.NDArray[np.float32]
 

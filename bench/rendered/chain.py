@@ -10,14 +10,14 @@ from typing import NamedTuple, Optional
 import numpy as np
 import numpy.typing as npt
 
-from app.config import Config, save
-from app.dataflow.messages import Pose2D
 from bench.part import require
 from bench.pipeline import COMMAND
 from bench.rendered.clips import FPS, HEIGHT_PX, WIDTH_PX
 from bench.rendered.errors import OF_H36M
-from models.detection.blazepose_landmarks import COCO_LANDMARKS
-from workers.lift import new_lift, open_lifter
+from poselift.app.config import Config, save
+from poselift.app.dataflow.messages import Pose2D
+from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.workers.lift import new_lift, open_lifter
 
 Floats = npt.NDArray[np.float32]
 

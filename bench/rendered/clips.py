@@ -14,8 +14,8 @@ from bench.rendered.body import Body, load_body
 from bench.rendered.looks import LOOKS, dress
 from bench.rendered.pose import Motion, coco_truth, pose, skin
 from bench.rendered.scene import Camera, Room
-from models.training.cameras import camera_rotation
-from models.training.motion import HELD_OUT, subject
+from poselift.models.training.cameras import camera_rotation
+from poselift.models.training.motion import HELD_OUT, subject
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bench.rendered.body import BONES, Body
 from bench.rendered.pose import rest_heads
-from models.training.bodies import unit
+from poselift.models.training.bodies import unit
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.rendered.looks import Dressed, Look, paint, shade, vertex_normals
 from bench.rendered.raster import rasterise
-from models.training.bodies import unit
+from poselift.models.training.bodies import unit
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

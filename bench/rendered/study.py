@@ -9,13 +9,13 @@ from typing import NamedTuple, Optional
 import numpy as np
 import numpy.typing as npt
 
-from app.config import Config
 from bench.part import Goal, Grid, Result, require
 from bench.rendered.body import fetched
 from bench.rendered.chain import PYTHON, Found, ours, theirs
 from bench.rendered.clips import SHOTS, Shot, Truth, video_of
 from bench.rendered.detections import Clip
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
+from poselift.app.config import Config
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

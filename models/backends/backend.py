@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import ModelError
+from poselift.models.errors import ModelError
 
 Array = npt.NDArray[np.generic]
 
-BACKENDS = {".onnx": ("models.backends.onnx", "OnnxModel"), ".om": ("models.backends.ascend", "AscendModel")}
+BACKENDS = {".onnx": ("poselift.models.backends.onnx", "OnnxModel"), ".om": ("poselift.models.backends.ascend", "AscendModel")}
 """File ending -> module and class; adding a backend is one new file and one line here."""
 
 

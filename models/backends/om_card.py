@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.backends.backend import Tensor
-from models.errors import ModelError
+from poselift.models.backends.backend import Tensor
+from poselift.models.errors import ModelError
 
 REMEDY = "copy the whole folder that `poselift models atc` wrote"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from models.backends.om_card import OmCard
+from poselift.models.backends.om_card import OmCard
 
 MAGIC = 0x444F4D49
 HEADER_BYTES = 256

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx
 
-from models.convert.atc_graph import shape_of
+from poselift.models.convert.atc_graph import shape_of
 
 SOCS: Mapping[str, str] = {"Ascend310": "Atlas 200 DK", "Ascend310B1": "", "Ascend310B4": "Atlas 200I DK A2"}
 """The chips as ATC names them, and the board that has them."""

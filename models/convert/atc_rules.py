@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.backends.backend import Array
-from models.convert.atc_graph import inferred, shape_of
+from poselift.models.backends.backend import Array
+from poselift.models.convert.atc_graph import inferred, shape_of
 
 OPSET = 11
 

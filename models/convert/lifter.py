@@ -20,8 +20,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.backends.backend import Array
-from models.lifting.temporal import SPREAD_LIMITS, Floats, TemporalWeights, delay, dilations, receptive_field, residual_tap
+from poselift.models.backends.backend import Array
+from poselift.models.lifting.temporal import SPREAD_LIMITS, Floats, TemporalWeights, delay, dilations, receptive_field, residual_tap
 
 OPSET = 11
 IR_VERSION = 6

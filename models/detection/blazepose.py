@@ -14,16 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.backends.backend import Model, Tensor
-from models.detection import blazepose_detections as detections
-from models.detection import blazepose_landmarks as pose
-from models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
-from models.detection.cuts import Scene, same_scene, scene_of
-from models.detection.detector import People2D, Picture
-from models.detection.filters import OneEuro, Smoothed
-from models.detection.tracking import Identity
-from models.errors import ModelError
-from models.sizes import same_shape
+from poselift.models.backends.backend import Model, Tensor
+from poselift.models.detection import blazepose_detections as detections
+from poselift.models.detection import blazepose_landmarks as pose
+from poselift.models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
+from poselift.models.detection.cuts import Scene, same_scene, scene_of
+from poselift.models.detection.detector import People2D, Picture
+from poselift.models.detection.filters import OneEuro, Smoothed
+from poselift.models.detection.tracking import Identity
+from poselift.models.errors import ModelError
+from poselift.models.sizes import same_shape
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.backends.backend import Array
-from models.detection.blazepose_landmarks import sigmoid
+from poselift.models.backends.backend import Array
+from poselift.models.detection.blazepose_landmarks import sigmoid
 
 Floats = npt.NDArray[np.float32]
 

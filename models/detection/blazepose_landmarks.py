@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from models.backends.backend import Array
+from poselift.models.backends.backend import Array
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.detection.detector import Picture
+from poselift.models.detection.detector import Picture
 
 Scene = npt.NDArray[np.float32]
 """[ROWS, COLUMNS]: how much brighter each part of a picture is than what is around it, in standard deviations of that."""

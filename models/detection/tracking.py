@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import hypot
 from typing import NamedTuple, Optional
 
-from models.detection.blazepose_regions import Region
+from poselift.models.detection.blazepose_regions import Region
 
 MAX_MOVE = 0.5
 """A person found again is the one lost when its region's centre moved less than this, in sides of the region..."""

@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.backends.backend import Model
-from models.errors import ModelError
-from models.lifting.lifter_metadata import LifterMetadata
-from models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
-from models.lifting.root import locate_roots
-from models.lifting.slots import Slots, plausible
-from models.lifting.stateful import Bools, StatefulNetwork, told
-from models.lifting.temporal import Outputs
-from models.lifting.ticks import NS_PER_S, TickGrid
-from models.sizes import Size, fitted, same_shape
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.models.backends.backend import Model
+from poselift.models.errors import ModelError
+from poselift.models.lifting.lifter_metadata import LifterMetadata
+from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
+from poselift.models.lifting.root import locate_roots
+from poselift.models.lifting.slots import Slots, plausible
+from poselift.models.lifting.stateful import Bools, StatefulNetwork, told
+from poselift.models.lifting.temporal import Outputs
+from poselift.models.lifting.ticks import NS_PER_S, TickGrid
+from poselift.models.sizes import Size, fitted, same_shape
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import ModelError
-from models.lifting import person_camera, screen
+from poselift.models.errors import ModelError
+from poselift.models.lifting import person_camera, screen
 
 Floats = npt.NDArray[np.float32]
 

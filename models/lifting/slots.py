@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.lifting.hidden import Hidden
-from models.lifting.sides import Sides
-from models.lifting.steady import Steady
+from poselift.models.lifting.hidden import Hidden
+from poselift.models.lifting.sides import Sides
+from poselift.models.lifting.steady import Steady
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.backends.backend import Model
-from models.errors import ModelError
-from models.lifting.temporal import Outputs
+from poselift.models.backends.backend import Model
+from poselift.models.errors import ModelError
+from poselift.models.lifting.temporal import Outputs
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

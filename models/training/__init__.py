@@ -1,4 +1,4 @@
-"""How our own lifter is trained: `python -m models.training --motion cmu_h36m17.npz -o FOLDER`.
+"""How our own lifter is trained: `python -m poselift.models.training --motion cmu_h36m17.npz -o FOLDER`.
 
     motion.py     recorded motion, without the people who are held out for judging
     bodies.py     other people's bodies doing that motion: mirrored, turned, mixed, reshaped; their COCO keypoints

@@ -1,4 +1,4 @@
-"""`python -m models.training --motion cmu_h36m17.npz -o FOLDER`: train our own lifter and write it as ONNX."""
+"""`python -m poselift.models.training --motion cmu_h36m17.npz -o FOLDER`: train our own lifter and write it as ONNX."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from models.errors import ModelError
-from models.training.curves import draw_curves
-from models.training.export import export
-from models.training.motion import load_motion
-from models.training.train import Settings, calibrate, train, validate, validation_batches
+from poselift.models.errors import ModelError
+from poselift.models.training.curves import draw_curves
+from poselift.models.training.export import export
+from poselift.models.training.motion import load_motion
+from poselift.models.training.train import Settings, calibrate, train, validate, validation_batches
 
 STEPS, REFINING_STEPS = 30_000, 6_000
 """About 85 minutes on two CPU cores."""
@@ -20,7 +20,7 @@ STEPS, REFINING_STEPS = 30_000, 6_000
 
 def main() -> None:
     """Train, draw the loss curve, export."""
-    parser = argparse.ArgumentParser(prog="python -m models.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m poselift.models.training", description=__doc__)
     parser.add_argument("--motion", type=Path, required=True, help="motion capture to learn from (cmu_h36m17.npz)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for checkpoint.pt, losses.csv, losses.png and lifter.onnx")
     parser.add_argument("--steps", type=int, default=STEPS, help="how long to train; with the same seed gives the same weights")

@@ -11,8 +11,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Callable, Optional
 
-from models.training.batches import Batch
-from models.training.motion import Motion
+from poselift.models.training.batches import Batch
+from poselift.models.training.motion import Motion
 
 Draw = Callable[[Motion, int], Batch]
 """The batch of a step, from the motion and the step's number alone."""

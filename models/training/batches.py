@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.lifting.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
-from models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
-from models.training.cameras import project, random_cameras, to_camera_axes
-from models.training.detector import detect
-from models.training.limbs import bend, exchange
-from models.training.motion import Motion, sample_motion
+from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
+from poselift.models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
+from poselift.models.training.cameras import project, random_cameras, to_camera_axes
+from poselift.models.training.detector import detect
+from poselift.models.training.limbs import bend, exchange
+from poselift.models.training.motion import Motion, sample_motion
 
 Floats = npt.NDArray[np.float32]
 

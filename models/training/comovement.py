@@ -1,4 +1,4 @@
-"""`python -m models.training.comovement --motion cmu_h36m17.npz`: how the keypoints of moving people move together in a picture.
+"""`python -m poselift.models.training.comovement --motion cmu_h36m17.npz`: how the keypoints of moving people move together in a picture.
 
 Writes models/weights/comovement.csv, by which `models/lifting/hidden.py` guesses where a hidden keypoint is.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import ModelError
-from models.skeleton import COCO_KEYPOINTS
-from models.training.bodies import coco_points, plain_likeness
-from models.training.cameras import project, random_cameras, to_camera_axes
-from models.training.motion import Motion, load_motion, sample_motion
+from poselift.models.errors import ModelError
+from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.models.training.bodies import coco_points, plain_likeness
+from poselift.models.training.cameras import project, random_cameras, to_camera_axes
+from poselift.models.training.motion import Motion, load_motion, sample_motion
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def comovement(motion: Motion, seed: int = 0) -> Floats:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(prog="python -m models.training.comovement", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m poselift.models.training.comovement", description=__doc__)
     parser.add_argument("--motion", type=Path, required=True, help="motion capture to learn from (cmu_h36m17.npz)")
     parser.add_argument("-o", "--output", type=Path, default=FILE)
     arguments = parser.parse_args()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import onnx
 
-from models.convert.lifter import build
-from models.lifting.person_camera import BODY_SCALE_OF_HEIGHT
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
-from models.training.network import RECEPTIVE_FIELD, to_weights
-from models.training.train import Trainer
+from poselift.models.convert.lifter import build
+from poselift.models.lifting.person_camera import BODY_SCALE_OF_HEIGHT
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
+from poselift.models.training.network import RECEPTIVE_FIELD, to_weights
+from poselift.models.training.train import Trainer
 
 NAME = "poselift-lifter"
 VERSION = "2"

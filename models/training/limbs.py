@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.training.bodies import pelvis_axes, trunk_axes
+from poselift.models.training.bodies import pelvis_axes, trunk_axes
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models import score
-from models.errors import ModelError
-from models.skeleton import H36M_PARENTS
-from models.training.ahead import BatchesAhead
-from models.training.batches import Batch, make_batch
-from models.training.motion import Motion
-from models.training.network import RECEPTIVE_FIELD, Network, Prediction
+from poselift.models import score
+from poselift.models.errors import ModelError
+from poselift.models.skeleton import H36M_PARENTS
+from poselift.models.training.ahead import BatchesAhead
+from poselift.models.training.batches import Batch, make_batch
+from poselift.models.training.motion import Motion
+from poselift.models.training.network import RECEPTIVE_FIELD, Network, Prediction
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.errors import ModelError
-from models.weights import Entry, Wheel
+from poselift.models.errors import ModelError
+from poselift.models.weights import Entry, Wheel
 
 
 def fetch(wheel: Wheel, entries: Sequence[Entry]) -> list[bytes]:

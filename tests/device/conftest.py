@@ -19,7 +19,7 @@ def real_board() -> Iterator[Path]:
     """The folder of networks. The device is held for the whole session: pyACL is not known to take a second init in one process."""
     if not os.environ.get(VARIABLE):
         pytest.skip(f"needs an Ascend board, and {VARIABLE} to name the folder of networks converted for it")
-    from models.backends.ascend_device import acquire, release
+    from poselift.models.backends.ascend_device import acquire, release
 
     device = acquire(0)
     yield Path(os.environ[VARIABLE])

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.backends.backend import Model, open_model
-from models.backends.om_card import read_card
-from models.lifting.stateful import StatefulNetwork
+from poselift.models.backends.backend import Model, open_model
+from poselift.models.backends.om_card import read_card
+from poselift.models.lifting.stateful import StatefulNetwork
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 HALF = 0.02

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from fake_camera import FakeKernel, FakeMachine
 
-from app.config import CaptureConfig, Config
-from app.dataflow.frames import RingGone, RingReader
-from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
-from app.dataflow.memory_bus import MemoryHub
-from app.dataflow.messages import Control, End, Frame, Health, Pose2D, Pose3D
-from app.dataflow.streams import WATCH, links
-from app.dataflow.tally import Tally
-from app.errors import UserError
-from app.processes.loop import Loop
-from workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
-from workers.frame_writer import KEPT_FREE, FrameWriter
-from workers.sources import Lost, Picture, SourceLost
-from workers.sources.v4l2 import V4l2Source
+from poselift.app.config import CaptureConfig, Config
+from poselift.app.dataflow.frames import RingGone, RingReader
+from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
+from poselift.app.dataflow.memory_bus import MemoryHub
+from poselift.app.dataflow.messages import Control, End, Frame, Health, Pose2D, Pose3D
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.dataflow.tally import Tally
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import Loop
+from poselift.workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
+from poselift.workers.frame_writer import KEPT_FREE, FrameWriter
+from poselift.workers.sources import Lost, Picture, SourceLost
+from poselift.workers.sources.v4l2 import V4l2Source
 
 MS = 10**6
 START_NS = 10**15
@@ -509,8 +509,8 @@ def test_a_camera_after_a_file_and_a_file_after_a_camera(tmp_path: Path, clock: 
 def test_a_worker_that_waits_for_its_camera_says_how_it_is(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = MemoryHub(links("live", ("capture", "detect")))
     config = Config().changed(runtime_folder=str(tmp_path), capture={"source": "0", "reopen_pause_s": 0.01, "reopen_pause_max_s": 0.01})
-    monkeypatch.setattr("app.dataflow.health.PERIOD_NS", 0)  # at every turn, not every second
-    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
+    monkeypatch.setattr("poselift.app.dataflow.health.PERIOD_NS", 0)  # at every turn, not every second
+    monkeypatch.setattr("poselift.workers.capture.Loop.on_signals", lambda loop: None)
     camera, tries = Source(clock, [0, 40], live=True, lost="it is gone"), iter(range(5))
 
     def open_again(settings: CaptureConfig) -> Source:
@@ -519,7 +519,7 @@ def test_a_worker_that_waits_for_its_camera_says_how_it_is(tmp_path: Path, clock
         hub.controls["capture"].append(Control("stop")) if next(tries) == 4 else None
         raise UserError("busy")
 
-    monkeypatch.setattr("workers.capture.open_source", open_again)
+    monkeypatch.setattr("poselift.workers.capture.open_source", open_again)
     run(config, hub.bus("capture"))
     said = [health for health in hub.taken(WATCH, Health) if isinstance(health, Health)]
     assert {"it is gone", "busy; next try in 0.01 s"} <= {health.note for health in said}
@@ -541,8 +541,8 @@ def test_what_a_camera_drops_and_damages_is_accounted_for_to_the_end(tmp_path: P
         return wait(descriptor, timeout_s)
 
     monkeypatch.setattr(kernel, "wait", busy_at_ten)
-    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
-    monkeypatch.setattr("workers.capture.open_source", lambda settings: V4l2Source(settings, kernel, machine.folders))
+    monkeypatch.setattr("poselift.workers.capture.Loop.on_signals", lambda loop: None)
+    monkeypatch.setattr("poselift.workers.capture.open_source", lambda settings: V4l2Source(settings, kernel, machine.folders))
     run(config, hub.bus("capture"))
     (last,) = (health for health in hub.taken(WATCH, Health)[-1:] if isinstance(health, Health))
     assert last.drops == {CAMERA_DROPPED: 3, DAMAGED: 2}
@@ -573,8 +573,8 @@ def test_an_order_to_stop_while_others_are_waited_for_leaves_one_picture(
     hub = MemoryHub(links("live", ("capture", "detect")))
     bus = hub.bus("capture")
     hub.controls["capture"].append(Control("stop"))
-    monkeypatch.setattr("workers.capture.Loop.on_signals", lambda loop: None)
-    monkeypatch.setattr("workers.capture.Loop.wait_for_takers", lambda loop, timeout_s: loop.turn() or set())
-    monkeypatch.setattr("workers.capture.open_source", lambda settings: Source(clock, every(40, 5), live=True))
+    monkeypatch.setattr("poselift.workers.capture.Loop.on_signals", lambda loop: None)
+    monkeypatch.setattr("poselift.workers.capture.Loop.wait_for_takers", lambda loop, timeout_s: loop.turn() or set())
+    monkeypatch.setattr("poselift.workers.capture.open_source", lambda settings: Source(clock, every(40, 5), live=True))
     run(Config().changed(runtime_folder=str(tmp_path), capture={"source": "0"}), bus)
     assert [type(message) for message in hub.taken("detect", Frame)] == [Frame, End]

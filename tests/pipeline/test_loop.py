@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.dataflow.ledger import DAMAGED, NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
-from app.dataflow.memory_bus import MemoryBus, MemoryHub
-from app.dataflow.messages import Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
-from app.dataflow.streams import WATCH, WORKERS, links
-from app.dataflow.tally import Tally
-from app.processes.loop import Loop
+from poselift.app.dataflow.ledger import DAMAGED, NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
+from poselift.app.dataflow.memory_bus import MemoryBus, MemoryHub
+from poselift.app.dataflow.messages import Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
+from poselift.app.dataflow.streams import WATCH, WORKERS, links
+from poselift.app.dataflow.tally import Tally
+from poselift.app.processes.loop import Loop
 
 Chance = Callable[[], bool]
 
@@ -321,7 +321,7 @@ def test_it_says_how_it_is_every_second(monkeypatch: pytest.MonkeyPatch) -> None
     hub = a_hub()
     loop = Loop(TestBus(hub, "lift"))
     now_ns = 10**18
-    monkeypatch.setattr("app.processes.loop.time.monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr("poselift.app.processes.loop.time.monotonic_ns", lambda: now_ns)
     loop.turn()
     for now_ns in range(10**18, 10**18 + 10**10, 10**8):  # noqa: B007, read by the lambda
         loop.turn()

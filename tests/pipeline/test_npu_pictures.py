@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from models.backends.backend import Model, open_model
-from models.detection import blazepose
-from models.detection.blazepose import BlazePose
-from models.detection.blazepose_landmarks import decode
-from models.detection.blazepose_regions import transform
-from models.store import path_of
+from poselift.models.backends.backend import Model, open_model
+from poselift.models.detection import blazepose
+from poselift.models.detection.blazepose import BlazePose
+from poselift.models.detection.blazepose_landmarks import decode
+from poselift.models.detection.blazepose_regions import transform
+from poselift.models.store import path_of
 
 EVERY = 4
 """Of the regions that BlazePose looks at, those that are compared."""

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from demo_clip import FRAME_NS, pictures, pulled
 
-from app.config import Config
-from app.dataflow.frames import Picture, Position, RingReader, RingWriter
-from app.dataflow.ledger import OVERWRITTEN
-from app.dataflow.memory_bus import MemoryHub
-from app.dataflow.messages import Frame, Pose2D, Stamp
-from app.dataflow.streams import links
-from app.processes.loop import Loop
-from models.backends.backend import Model
-from workers.detect import _answer, detecting
+from poselift.app.config import Config
+from poselift.app.dataflow.frames import Picture, Position, RingReader, RingWriter
+from poselift.app.dataflow.ledger import OVERWRITTEN
+from poselift.app.dataflow.memory_bus import MemoryHub
+from poselift.app.dataflow.messages import Frame, Pose2D, Stamp
+from poselift.app.dataflow.streams import links
+from poselift.app.processes.loop import Loop
+from poselift.models.backends.backend import Model
+from poselift.workers.detect import _answer, detecting
 
 FRAMES = 40
 BEFORE_LOOKING, WHILE_THINKING = {5, 6, 17}, {0, 9, 23, 24, 25}

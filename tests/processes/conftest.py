@@ -10,9 +10,9 @@ import pytest
 from intruder import introduce, make_keys
 from pipeline_run import write_config
 
-from app.config import Config, load
-from models.errors import ModelError
-from models.store import path_of
+from poselift.app.config import Config, load
+from poselift.models.errors import ModelError
+from poselift.models.store import path_of
 
 
 @pytest.fixture

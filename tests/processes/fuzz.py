@@ -10,8 +10,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, Pose2D, Pose3D, Stamp, encode
-from app.remote.wire import FROM_VIEWER, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, Pose2D, Pose3D, Stamp, encode
+from poselift.app.remote.wire import FROM_VIEWER, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 TRACE = (Stamp("capture", 1, 2),)
 EXTREME: tuple[Any, ...] = (

@@ -12,12 +12,12 @@ from typing import Any, Optional
 
 import zmq
 
-from app.remote import keys
-from app.remote.address import Address
-from app.remote.gate import new_pair, secure
-from app.remote.key_words import Role
-from app.remote.keys import Right, Trust
-from app.remote.sockets import Door, Letter
+from poselift.app.remote import keys
+from poselift.app.remote.address import Address
+from poselift.app.remote.gate import new_pair, secure
+from poselift.app.remote.key_words import Role
+from poselift.app.remote.keys import Right, Trust
+from poselift.app.remote.sockets import Door, Letter
 
 PATIENCE_S = 30.0
 HOST = "127.0.0.1"

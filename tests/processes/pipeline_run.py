@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import yaml
 
-from app.config import Config
-from app.dataflow.messages import Health, Message, Pose3D
-from app.dataflow.outside import Watch
-from app.dataflow.streams import WATCH, links
-from app.processes.standing import STARTING
-from app.recording.reader import read
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Health, Message, Pose3D
+from poselift.app.dataflow.outside import Watch
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.processes.standing import STARTING
+from poselift.app.recording.reader import read
 
 PATIENCE_S = 60.0
 """How long an event may take on a machine that is busy with other things."""
@@ -34,7 +34,7 @@ def write_config(path: Path, tree: dict[str, Any]) -> Path:
 
 def poselift(*arguments: object, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "poselift", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
 
 
@@ -96,7 +96,7 @@ class Running:
 @contextmanager
 def running(config: Config, config_path: Path, *arguments: object) -> Iterator[Running]:
     """`poselift up` with these arguments, until the end of the block."""
-    command = [sys.executable, "-m", "app.cli", "up", *map(str, arguments), "--config", str(config_path)]
+    command = [sys.executable, "-m", "poselift", "up", *map(str, arguments), "--config", str(config_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
     pipeline = Running(process, config.runtime_path(), config)
     try:
@@ -110,7 +110,7 @@ def running_lift(
     config_path: Path, source: object, out: Path, draw: str = "--no-render"
 ) -> Iterator[tuple[subprocess.Popen[str], Callable[[str], int]]]:
     """`poselift lift` of a source, and a function that waits for a worker's process and gives its id."""
-    command = [sys.executable, "-m", "app.cli", "lift", str(source), "-o", str(out), draw, "--config", str(config_path)]
+    command = [sys.executable, "-m", "poselift", "lift", str(source), "-o", str(out), draw, "--config", str(config_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     log = out / "poses.mcap"
 

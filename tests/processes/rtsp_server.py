@@ -18,8 +18,8 @@ from fractions import Fraction
 
 import av
 
-from app.config import CaptureConfig
-from workers.sources.pattern import PatternSource
+from poselift.app.config import CaptureConfig
+from poselift.workers.sources.pattern import PatternSource
 
 CLOCK_HZ = 90_000
 LOOP = 50

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from pipeline_run import PATIENCE_S
 
-import app
-from models.store import default_folder
+import poselift
+from poselift.models.store import default_folder
 
 BOX = Path(__file__).with_name("systemd_box.sh")
 VENV, PYTHON, PACKAGES, SOURCE, MODELS = map(Path, ("/opt/poselift", "/opt/python", "/opt/packages", "/opt/source", "/opt/models"))
@@ -78,7 +78,7 @@ def booted(scratch: Path, more: Mapping[Path, Path] = MappingProxyType({})) -> I
     folders = {
         PYTHON: sys.base_prefix,
         PACKAGES: sysconfig.get_path("purelib"),
-        SOURCE: Path(app.__file__).parent.parent,
+        SOURCE: Path(poselift.__file__).parents[1],
         MODELS: default_folder(),
         **more,
     }

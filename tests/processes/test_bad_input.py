@@ -15,10 +15,10 @@ import pytest
 from made_video import numbered, write_video
 from pipeline_run import poselift, running, write_config
 
-from app.dataflow.messages import Pose3D
-from app.keypoints.files import Clip, read_keypoints, write_keypoints
-from app.recording.reader import read
-from models import store
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.keypoints.files import Clip, read_keypoints, write_keypoints
+from poselift.app.recording.reader import read
+from poselift.models import store
 
 
 def refused(*arguments: object) -> str:

@@ -17,12 +17,12 @@ from pipeline_run import write_config
 from sim_acl.fixtures import FOLDER as SIMULATOR
 from sim_acl.fixtures import environment, reports
 
-from app.dataflow.messages import Frame, Pose2D, Pose3D
-from app.keypoints.files import Clip, write_keypoints
-from app.recording.reader import read
-from models.backends.backend import open_model
-from models.errors import ModelError
-from models.weights import FOLDER as SHIPPED
+from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
+from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.recording.reader import read
+from poselift.models.backends.backend import open_model
+from poselift.models.errors import ModelError
+from poselift.models.weights import FOLDER as SHIPPED
 
 REPOSITORY = Path(__file__).parents[2]
 BOARD = REPOSITORY / ".venv-board"
@@ -30,15 +30,20 @@ EXTRAS = ("onnxruntime", "onnx", "torch", "tflite", "vispy", "matplotlib", "ai_e
 """What a board has not."""
 WORKERS_TESTS = (
     *("unit/test_blazepose.py", "unit/test_blazepose_[dlr]*.py", "unit/test_config.py", "unit/test_doctor.py", "unit/test_export_npz.py"),
-    *("unit/test_frames.py", "unit/test_health.py", "unit/test_ledger.py", "unit/test_messages.py"),
-    *("unit/test_one_euro.py", "unit/test_person_camera.py", "unit/test_recording.py", "unit/test_redact.py", "unit/test_sources*.py"),
-    *("unit/test_steady.py", "unit/test_store.py", "unit/test_streams.py", "unit/test_tally.py", "unit/test_ticks.py"),
+    *("unit/test_frames.py", "unit/test_messages.py", "unit/test_recording.py", "unit/test_sources*.py", "unit/test_streams.py"),
     "processes/test_bus.py",
 )
 """What the board's workers are tested by, where no network is run."""
-NPU_TESTS = ("unit/test_ascend*.py", "pipeline/test_npu*.py", "device/test_*.py")
+NPU_TESTS = ("unit/test_ascend*.py", "device/test_*.py")
 """What runs networks on the simulated NPU. These tests make them, by the package onnx, and judge them by ONNX Runtime."""
-NEED_EXTRAS = ("models.backends.onnx", "models.convert", "models.training", "app.view", "app.metrics", "workers.metrics")
+NEED_EXTRAS = (
+    "poselift.models.backends.onnx",
+    "poselift.models.convert",
+    "poselift.models.training",
+    "poselift.app.view",
+    "poselift.app.metrics",
+    "poselift.workers.metrics",
+)
 """What is imported only where the extras are."""
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
@@ -49,12 +54,11 @@ class Forbidden:
             raise AssertionError(f"{{name}} is imported")
 
 sys.meta_path.insert(0, Forbidden())
-import app, models, workers, poselift
-for package in (app, models, workers):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.startswith({NEED_EXTRAS!r}) and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-print(app.__file__)
+import poselift
+for module in pkgutil.walk_packages(poselift.__path__, "poselift."):
+    if not module.name.startswith({NEED_EXTRAS!r}) and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print(poselift.__file__)
 """
 
 
@@ -72,9 +76,8 @@ def board() -> Path:
 
 def sources() -> list[Path]:
     """Everything that is to be installed."""
-    walks = (os.walk(REPOSITORY / name, followlinks=True) for name in ("app", "models", "workers"))
-    files = [Path(folder) / name for walk in walks for folder, _, names in walk for name in names]
-    return [path for path in [*files, REPOSITORY / "poselift.py"] if path.suffix != ".pyc"]
+    files = [Path(folder) / name for folder, _, names in os.walk(REPOSITORY / "poselift", followlinks=True) for name in names]
+    return [path for path in files if path.suffix != ".pyc" and REPOSITORY / "poselift/models/training" not in path.parents]
 
 
 def run(python: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +94,7 @@ def pytest_there(python: Path, patterns: tuple[str, ...], **variables: str) -> s
     """Run tests of the checkout with the board's Python; the last line that pytest prints."""
     tests = [str(path) for pattern in patterns for path in sorted((REPOSITORY / "tests").glob(pattern))]
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    environment = {**os.environ, **variables}
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     return done.stdout.splitlines()[-1]
@@ -104,18 +107,22 @@ def test_what_a_board_imports_needs_no_extra():
 
 def test_without_onnxruntime_a_network_for_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "models.backends.onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "poselift.models.backends.onnx", raising=False)
     with pytest.raises(ModelError, match=r"needs ONNX Runtime.*type: pip install 'poselift\[cpu\]'"):
         open_model(SHIPPED / "lifter.onnx")
 
 
 def test_pip_installs_all_of_it(board: Path):
-    folder = Path(run(board, "-c", "import app; print(app.__file__)").stdout.strip()).parents[1]
+    folder = Path(run(board, "-c", "import poselift; print(poselift.__file__)").stdout.strip()).parents[1]
     assert BOARD in folder.parents
     for source in sources():
         copy = folder / source.relative_to(REPOSITORY)
         assert copy.is_file(), f"{source} is not installed: see pyproject.toml, tool.setuptools"
         assert copy.read_bytes() == source.read_bytes()
+    assert not (folder / "poselift/models/training").exists(), "training is not for a board"
+    (record,) = folder.glob("poselift-*.dist-info/RECORD")
+    rooms = {line.split("/")[0] for line in record.read_text().splitlines()}
+    assert rooms == {"poselift", record.parent.name, ".."}, "one name beside other packages, and the command"
 
 
 def test_it_has_no_extra_and_needs_none(board: Path):

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import zmq
 
-import app.dataflow.zmq_bus
-from app.dataflow.ledger import DAMAGED
-from app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
-from app.dataflow.outside import Watch, order
-from app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
-from app.dataflow.streams import WATCH, WORKERS, links
-from app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
-from app.errors import UserError
-from app.processes.loop import Loop
+import poselift.app.dataflow.zmq_bus
+from poselift.app.dataflow.ledger import DAMAGED
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
+from poselift.app.dataflow.outside import Watch, order
+from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
+from poselift.app.dataflow.streams import WATCH, WORKERS, links
+from poselift.app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import Loop
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
@@ -33,9 +33,9 @@ MANY = 2000
 PEER = """
 import sys
 from pathlib import Path
-from app.dataflow.zmq_bus import ZmqBus
-from app.dataflow.messages import End
-from app.dataflow.streams import WORKERS, links
+from poselift.app.dataflow.zmq_bus import ZmqBus
+from poselift.app.dataflow.messages import End
+from poselift.app.dataflow.streams import WORKERS, links
 folder, worker, mode = sys.argv[1:]
 bus = ZmqBus(Path(folder), worker, links(mode, WORKERS), 16, mode == "file")
 bus.listen()
@@ -191,7 +191,7 @@ def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(co
     eventually(lambda: "record" in lift.takers())
     eventually(lambda: [lift.send(a_health("lift"), patient), *record.receive(0.01)][1:])  # a feed, whose takers are not waited for
     slept: list[float] = []
-    monkeypatch.setattr(app.dataflow.zmq_bus.time, "sleep", slept.append)
+    monkeypatch.setattr(poselift.app.dataflow.zmq_bus.time, "sleep", slept.append)
     lift.send(a_health("lift"), patient)
     record.rest(0.05, (Pose3D,))
     assert slept == [], "nothing that ends the rest came"
@@ -209,7 +209,7 @@ def test_where_nobody_lifts_the_pose_in_the_picture_ends_the_rest(connect: Conne
     detect, record = connect("detect", workers=workers), connect("record", workers=workers)
     eventually(lambda: "record" in detect.takers())
     slept: list[float] = []
-    monkeypatch.setattr(app.dataflow.zmq_bus.time, "sleep", slept.append)
+    monkeypatch.setattr(poselift.app.dataflow.zmq_bus.time, "sleep", slept.append)
     detect.send(a_pose2d(1), patient)
     record.rest(PATIENCE_S * 1000, (Pose3D, Pose2D))
     assert slept == [HEAD_START_S]

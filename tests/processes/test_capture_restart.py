@@ -13,13 +13,13 @@ import pytest
 from pipeline_run import PATIENCE_S
 from service_manager import Service
 
-from app.config import CaptureConfig
-from app.dataflow.bus import Bus
-from app.dataflow.frames import RingReader
-from app.dataflow.messages import End, Frame
-from app.dataflow.session import join
-from app.processes.process import connect
-from workers.sources.pattern import PatternSource, read_number
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.frames import RingReader
+from poselift.app.dataflow.messages import End, Frame
+from poselift.app.dataflow.session import join
+from poselift.app.processes.process import connect
+from poselift.workers.sources.pattern import PatternSource, read_number
 
 FPS = 20
 
@@ -70,7 +70,7 @@ def pictures(folder: Path, first: int, count: int = 200) -> None:
 
 
 def a_capture(runtime_folder: Path, path: Path) -> Service:
-    return Service(runtime_folder, "-m", "app.cli", "run", "capture", "--config", path)
+    return Service(runtime_folder, "-m", "poselift", "run", "capture", "--config", path)
 
 
 def test_the_same_source_goes_on_and_another_one_begins(taker: Any, runtime_folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline_run import poselift, running
 
-from app.dataflow.messages import Pose3D
+from poselift.app.dataflow.messages import Pose3D
 
 TESTS = Path(__file__).parent.parent
 STAND_INS = (TESTS / "sim_acl", TESTS / "unit" / "fake_acllite")

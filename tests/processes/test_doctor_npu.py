@@ -13,11 +13,11 @@ from pipeline_run import poselift, write_config
 from sim_acl.fixtures import FOLDER
 from sim_acl.tiny import tiny_om
 
-from app.cli.doctor import device, service
-from app.cli.doctor.finding import Finding
-from app.cli.units import TARGET
-from app.config import Config
-from models.backends.om_card import card_path
+from poselift.app.cli.doctor import device, service
+from poselift.app.cli.doctor.finding import Finding
+from poselift.app.cli.units import TARGET
+from poselift.app.config import Config
+from poselift.models.backends.om_card import card_path
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 

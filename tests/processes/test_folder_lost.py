@@ -11,11 +11,11 @@ import pytest
 from pipeline_run import poselift, running
 from service_manager import Service
 
-from app.config import Config
-from app.dataflow.messages import Health, Message, Pose3D
-from app.dataflow.session import FILE, join
-from app.errors import UserError
-from app.processes.process import SUPERVISOR_LOCK, lock, run_folder
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Health, Message, Pose3D
+from poselift.app.dataflow.session import FILE, join
+from poselift.app.errors import UserError
+from poselift.app.processes.process import SUPERVISOR_LOCK, lock, run_folder
 
 WORKERS = ("capture", "detect", "lift")
 
@@ -86,7 +86,7 @@ def test_a_run_whose_place_was_taken_meanwhile_ends_and_leaves_the_other_alone(c
 def test_a_service_makes_it_again(configure, runtime_folder: Path) -> None:
     path, config = configure()
     folder = config.runtime_path()
-    with Service(runtime_folder, "-m", "app.cli", "run", "lift", "--config", path) as service:
+    with Service(runtime_folder, "-m", "poselift", "run", "lift", "--config", path) as service:
         service.until_said("READY=1")
         session = (folder / FILE).read_text()
         shutil.rmtree(folder)
@@ -101,7 +101,7 @@ def test_a_service_makes_it_again(configure, runtime_folder: Path) -> None:
 def test_a_service_that_cannot_make_it_again_may_be_started_again(configure, runtime_folder: Path) -> None:
     path, config = configure()
     folder = config.runtime_path()
-    with Service(runtime_folder, "-m", "app.cli", "run", "lift", "--config", path) as service:
+    with Service(runtime_folder, "-m", "poselift", "run", "lift", "--config", path) as service:
         service.until_said("READY=1")
         shutil.rmtree(folder)
         folder.touch()

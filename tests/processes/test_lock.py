@@ -12,16 +12,16 @@ from typing import Callable
 
 import pytest
 
-from app.config import Config, save
-from app.errors import UserError
-from app.processes.process import SUPERVISOR_LOCK, lock, make_folder, running
+from poselift.app.config import Config, save
+from poselift.app.errors import UserError
+from poselift.app.processes.process import SUPERVISOR_LOCK, lock, make_folder, running
 
 ROOT = Path(__file__).parents[2]
 
 HOLDER = """
 import sys
 from pathlib import Path
-from app.processes.process import lock
+from poselift.app.processes.process import lock
 lock(Path(sys.argv[1]), sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
@@ -92,7 +92,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(runtime_folder: Path,
             removed.append(True)
         flock(descriptor, how)
 
-    monkeypatch.setattr("app.processes.process.fcntl.flock", remove_first)
+    monkeypatch.setattr("poselift.app.processes.process.fcntl.flock", remove_first)
     descriptor = lock(runtime_folder, SUPERVISOR_LOCK)
     assert os.path.samestat(os.fstat(descriptor), (runtime_folder / "up.lock").stat())
     with pytest.raises(UserError):
@@ -123,7 +123,7 @@ def test_a_second_worker_of_a_kind_leaves_the_firsts_sockets_alone(runtime_folde
     save(Config().changed(runtime_folder=str(runtime_folder)), config_path)
     before = sorted(runtime_folder.iterdir())
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "run", "lift", "--config", str(config_path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "poselift", "run", "lift", "--config", str(config_path)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

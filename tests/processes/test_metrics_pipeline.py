@@ -14,10 +14,10 @@ from pipeline_run import Running, poselift, running
 from service_manager import Service
 from test_metrics import values
 
-from app.dataflow.ledger import NOT_READY
-from app.dataflow.messages import Health, Pose3D
-from app.dataflow.tally import Tally
-from app.recording.reader import read
+from poselift.app.dataflow.ledger import NOT_READY
+from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.dataflow.tally import Tally
+from poselift.app.recording.reader import read
 
 WORKERS = ("capture", "detect", "lift", "record")
 
@@ -99,7 +99,7 @@ def test_as_a_service_it_says_how_it_is_and_leaves_with_the_others(configure, ru
     path, _ = configure(capture={"source": "test:64x64@30"}, metrics={"address": f"127.0.0.1:{port}"})
     with ExitStack() as stack:
         workers = ("capture", "detect", "lift", "metrics")
-        services = [stack.enter_context(Service(runtime_folder, "-m", "app.cli", "run", worker, "--config", path)) for worker in workers]
+        services = [stack.enter_context(Service(runtime_folder, "-m", "poselift", "run", worker, "--config", path)) for worker in workers]
         for service in services:
             service.until_said("READY=1", "STATUS=running, ")
         assert asked(port)[("poselift_frames_lifted_total",)] > 0

@@ -11,10 +11,10 @@ from pipeline_run import running
 from sim_acl.faults import Faults
 from sim_acl.fixtures import environment, reports
 
-from app.dataflow.messages import Frame, Pose3D
-from app.dataflow.tally import Tally
-from app.recording.reader import read
-from models.store import path_of
+from poselift.app.dataflow.messages import Frame, Pose3D
+from poselift.app.dataflow.tally import Tally
+from poselift.app.recording.reader import read
+from poselift.models.store import path_of
 
 WORKERS = ("capture", "detect", "lift", "record")
 

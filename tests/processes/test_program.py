@@ -20,17 +20,17 @@ from pipeline_run import PATIENCE_S, running, write_config
 from viewers import free_port
 
 import poselift as public
-from app.config import load
-from app.dataflow import session
-from app.dataflow.messages import End, Pose3D
-from app.dataflow.session import Session
-from app.dataflow.streams import WATCH, links
-from app.dataflow.zmq_bus import ZmqBus
-from app.errors import UserError
-from app.processes.process import lock
-from app.program import kept, sources
-from app.program.poses import Poses
 from bench.people import pose_at
+from poselift.app.config import load
+from poselift.app.dataflow import session
+from poselift.app.dataflow.messages import End, Pose3D
+from poselift.app.dataflow.session import Session
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.dataflow.zmq_bus import ZmqBus
+from poselift.app.errors import UserError
+from poselift.app.processes.process import lock
+from poselift.app.program import kept, sources
+from poselift.app.program.poses import Poses
 
 
 def eventually(condition: Callable[[], Any], why: str) -> None:
@@ -58,7 +58,7 @@ class Stage:
             (self._folder / session.FILE).write_text(yaml.safe_dump(told))
         self.lifter()
         if self._config_path and serve:
-            command = [sys.executable, "-m", "app.cli", "run", "serve", "--config", str(self._config_path)]
+            command = [sys.executable, "-m", "poselift", "run", "serve", "--config", str(self._config_path)]
             self.serving = subprocess.Popen(command)
             assert self.lift
             eventually(lambda: "serve" in self.lift.takers(), "serve")

@@ -17,13 +17,13 @@ from pipeline_run import PATIENCE_S, poselift, write_config
 from viewers import free_port
 
 import poselift as public
-from app.cli.view import opened
-from app.config import Config
-from app.errors import UserError
-from app.processes.process import lock
-from app.remote import keys
-from app.remote.key_words import Role, word
-from app.remote.keys import Right, folder_of
+from poselift.app.cli.view import opened
+from poselift.app.config import Config
+from poselift.app.errors import UserError
+from poselift.app.processes.process import lock
+from poselift.app.remote import keys
+from poselift.app.remote.key_words import Role, word
+from poselift.app.remote.keys import Right, folder_of
 
 Serve = Callable[..., tuple[str, subprocess.Popen[str]]]
 
@@ -44,7 +44,7 @@ def serve(runtime_folder: Path, tmp_path: Path) -> Iterator[Serve]:
             port = free_port()
             settings = {"address": f"{host}:{port}", **({"keys_folder": str(keys_folder)} if keys_folder else {})}
             tree = {"runtime_folder": str(runtime_folder / "run"), "workers": ["lift", "serve"], "serve": settings}
-            command = [sys.executable, "-m", "app.cli", "run", "serve", "--config", str(write_config(tmp_path / "serve.yaml", tree))]
+            command = [sys.executable, "-m", "poselift", "run", "serve", "--config", str(write_config(tmp_path / "serve.yaml", tree))]
             process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
             stack.callback(process.kill)
             assert process.stderr and "serving viewers" in process.stderr.readline()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pipeline_run import Running, poselift, running
 
-from app.dataflow.messages import Frame, Health, Pose2D, Pose3D, encode
-from app.recording.parts import parts
-from app.recording.reader import read
+from poselift.app.dataflow.messages import Frame, Health, Pose2D, Pose3D, encode
+from poselift.app.recording.parts import parts
+from poselift.app.recording.reader import read
 
 
 def ordered(command: str, config: Path) -> str:

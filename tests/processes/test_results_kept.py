@@ -20,10 +20,10 @@ import torch_files
 from made_video import numbered, write_video
 from pipeline_run import PATIENCE_S, poselift
 
-from app.cli.outputs import source_of
-from app.dataflow.messages import Frame, Pose3D
-from app.keypoints.files import Clip, write_keypoints
-from app.recording.writer import RecordingWriter
+from poselift.app.cli.outputs import source_of
+from poselift.app.dataflow.messages import Frame, Pose3D
+from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.recording.writer import RecordingWriter
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def recording(tmp_path: Path) -> Path:
 @pytest.fixture
 def exporting(recording: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`poselift export` in the middle of its video."""
-    command = [sys.executable, "-m", "app.cli", "export", str(recording), "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "poselift", "export", str(recording), "-o", str(tmp_path / "out")]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         end_s = time.monotonic() + PATIENCE_S
         while not (tmp_path / "out" / "poses.npz").exists() or not open_in(process.pid, tmp_path / "out"):

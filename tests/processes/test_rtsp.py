@@ -15,13 +15,13 @@ import pytest
 from av.packet import Packet
 from rtsp_server import LOOP, RtspServer
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import DAMAGED
-from app.errors import UserError
-from app.redact import printable
-from workers.sources import Lost, Picture, SourceLost, open_source
-from workers.sources.pattern import read_number
-from workers.sources.rtsp import RtspSource
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import DAMAGED
+from poselift.app.errors import UserError
+from poselift.app.redact import printable
+from poselift.workers.sources import Lost, Picture, SourceLost, open_source
+from poselift.workers.sources.pattern import read_number
+from poselift.workers.sources.rtsp import RtspSource
 
 SECRET = "p@ss/w:rd?#%"
 USER = "admin"

@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 from pipeline_run import poselift
 
-from app.config import Config
-from app.dataflow.messages import Frame, Pose2D, Pose3D
-from app.recording.reader import read
-from workers.detect import detecting
-from workers.lift import new_lift, open_lifter
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
+from poselift.app.recording.reader import read
+from poselift.workers.detect import detecting
+from poselift.workers.lift import new_lift, open_lifter
 
 NAMES = ("person", "keypoints", "joints_m", "confidence", "warming", "held")
 

@@ -8,12 +8,12 @@ import tracemalloc
 import psutil
 from fuzz import noise, strange_words, whole
 
-from app.config import ServeConfig
-from app.dataflow.messages import Control, MessageError, decode, encode
-from app.dataflow.session import Session
-from app.remote.board import Board, Facts, Visitor
-from app.remote.viewer import Viewer
-from app.remote.wire import Camera, Hello, from_board, from_viewer
+from poselift.app.config import ServeConfig
+from poselift.app.dataflow.messages import Control, MessageError, decode, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.board import Board, Facts, Visitor
+from poselift.app.remote.viewer import Viewer
+from poselift.app.remote.wire import Camera, Hello, from_board, from_viewer
 
 SEED = 20261122
 COUNT = 100_000

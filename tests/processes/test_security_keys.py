@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline_run import poselift, write_config
 
-from app.remote import keys
-from app.remote.key_words import Role, key_text, word
-from app.remote.keys import Right
+from poselift.app.remote import keys
+from poselift.app.remote.key_words import Role, key_text, word
+from poselift.app.remote.keys import Right
 
 
 def machine(folder: Path) -> Any:

@@ -16,14 +16,14 @@ from intruder import HOST, Wire, free_port, greeting, introduce, make_keys, tcp,
 from pipeline_run import PATIENCE_S, Running, poselift, running
 from viewers import Eye, looking
 
-from app.cli.view import opened
-from app.config import Config
-from app.dataflow.messages import Answer, Health, Pose3D, encode
-from app.recording.orders import NO_RECORDER
-from app.remote import gate, keys
-from app.remote.connections import UNPROVEN
-from app.remote.keys import Right, Trust
-from app.remote.wire import Hello, Welcome, from_board
+from poselift.app.cli.view import opened
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Answer, Health, Pose3D, encode
+from poselift.app.recording.orders import NO_RECORDER
+from poselift.app.remote import gate, keys
+from poselift.app.remote.connections import UNPROVEN
+from poselift.app.remote.keys import Right, Trust
+from poselift.app.remote.wire import Hello, Welcome, from_board
 
 SEED = 20261122
 SOURCE = "test:320x240@30"

@@ -17,10 +17,10 @@ from pipeline_run import poselift, running
 from viewers import Process, free_port, looking, pixels
 
 import poselift as public
-from app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
-from app.errors import UserError
-from app.recording.reader import read
-from app.remote.wire import Hello, Picture, Ping, Pong, Welcome
+from poselift.app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
+from poselift.app.errors import UserError
+from poselift.app.recording.reader import read
+from poselift.app.remote.wire import Hello, Picture, Ping, Pong, Welcome
 
 SOURCE = "test:320x240@30"
 

@@ -12,11 +12,11 @@ import pytest
 from pipeline_run import poselift
 from service_manager import Service
 
-from app.dataflow.messages import Frame, Pose3D
-from app.dataflow.session import BOOT_ID
-from app.processes.loop import TERMINATED
-from app.recording.parts import parts
-from app.recording.reader import Recording
+from poselift.app.dataflow.messages import Frame, Pose3D
+from poselift.app.dataflow.session import BOOT_ID
+from poselift.app.processes.loop import TERMINATED
+from poselift.app.recording.parts import parts
+from poselift.app.recording.reader import Recording
 
 WORKERS = ("record", "lift", "detect", "capture")
 
@@ -57,7 +57,7 @@ class Day:
 
     def __init__(self, stack: ExitStack, folder: Path, config: Path, *before: object) -> None:
         self._stack, self._folder, self._before = stack, folder, before
-        self._command = ("-m", "app.cli", "run")
+        self._command = ("-m", "poselift", "run")
         self._config = config
         self.services: dict[str, Service] = {}
         for worker in WORKERS:

@@ -16,11 +16,12 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running
 from viewers import free_port
 
-import app.processes.supervisor
-from app.config import Config
-from app.dataflow.messages import Message, Pose3D
-from app.processes.standing import DEAD, RUNNING, SILENT, read
-from app.processes.supervisor import Supervisor
+import poselift.app.processes.supervisor
+from poselift.app.cli.command import COMMAND
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Message, Pose3D
+from poselift.app.processes.standing import DEAD, RUNNING, SILENT, read
+from poselift.app.processes.supervisor import Supervisor
 
 
 class Watched:
@@ -30,8 +31,8 @@ class Watched:
         self.skew_s, self.said = 0.0, []
         self.messages: list[Message] = []
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.skew_s, strftime=time.strftime)
-        monkeypatch.setattr(app.processes.supervisor, "time", clock)
-        self.supervisor = Supervisor(config, self.said.append)
+        monkeypatch.setattr(poselift.app.processes.supervisor, "time", clock)
+        self.supervisor = Supervisor(config, self.said.append, COMMAND)
 
     def until(self, what: Callable[[], Any]) -> None:
         """Look after the workers until something holds."""

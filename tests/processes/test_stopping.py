@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from pipeline_run import PATIENCE_S, running_lift
 
-from app.atomic import PREFIX
-from app.cli.drive import TWICE_S
-from app.dataflow.messages import Frame, Pose2D, Pose3D
-from app.keypoints.files import Clip, read_keypoints, write_keypoints
-from app.recording.reader import read
-from app.recording.writer import RecordingWriter
-from models.store import path_of
+from poselift.app.atomic import PREFIX
+from poselift.app.cli.drive import TWICE_S
+from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
+from poselift.app.keypoints.files import Clip, read_keypoints, write_keypoints
+from poselift.app.recording.reader import read
+from poselift.app.recording.writer import RecordingWriter
+from poselift.models.store import path_of
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 LONG = "test:320x240@30,frames=100000"
@@ -30,7 +30,7 @@ LONG = "test:320x240@30,frames=100000"
 
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "poselift", *map(str, arguments)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process

@@ -9,11 +9,11 @@ import pytest
 from pipeline_run import poselift
 from torch_files import Raw, checkpoint, random_model, write
 
-from app.cli.whole import lift_whole
-from app.dataflow.messages import Pose2D, Pose3D
-from app.recording.reader import read
-from models.backends.backend import open_model
-from models.lifting.whole_sequence import WholeSequence
+from poselift.app.cli.whole import lift_whole
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.recording.reader import read
+from poselift.models.backends.backend import open_model
+from poselift.models.lifting.whole_sequence import WholeSequence
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ from rtsp_server import RtspServer
 from service_manager import Service
 from test_bus import a_pose2d
 
-from app.dataflow.messages import Stamp
-from app.processes.loop import TERMINATED
-from app.processes.process import connect
+from poselift.app.dataflow.messages import Stamp
+from poselift.app.processes.loop import TERMINATED
+from poselift.app.processes.process import connect
 
 WORKERS = ("capture", "detect", "lift", "record")
 ODD = """
 import sys, threading
 from pathlib import Path
-from app.config import load
-from app.processes.loop import Loop
-from app.processes.process import connect, lock, make_folder
+from poselift.app.config import load
+from poselift.app.processes.loop import Loop
+from poselift.app.processes.process import connect, lock, make_folder
 config = load(Path(sys.argv[1]))
 loop = Loop(connect(config, "lift"))
 loop.on_signals()
@@ -35,7 +35,7 @@ loop.end()
 
 
 def a_worker(folder: Path, worker: str, path: Path, watchdog_s: float = 0.0) -> Service:
-    return Service(folder, "-m", "app.cli", "run", worker, "--config", path, watchdog_s=watchdog_s)
+    return Service(folder, "-m", "poselift", "run", worker, "--config", path, watchdog_s=watchdog_s)
 
 
 def test_each_worker_says_that_it_is_ready_how_it_is_and_that_it_leaves(configure, runtime_folder: Path, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_what_is_accepted_must_be_answered(configure, runtime_folder: Path, does
 
 def test_under_the_supervisor_nothing_is_said(configure, runtime_folder: Path) -> None:
     path, _ = configure()
-    with Service(runtime_folder, "-m", "app.cli", "up", "test:320x240@30,frames=30", "--config", path, watchdog_s=1.0) as service:
+    with Service(runtime_folder, "-m", "poselift", "up", "test:320x240@30,frames=30", "--config", path, watchdog_s=1.0) as service:
         service.process.wait(PATIENCE_S)
         assert service.left() == 0
         assert service.said == []

@@ -54,7 +54,8 @@ def listing(box: Box) -> str:
 def poses(box: Box) -> list[int]:
     """How many poses each recording holds, all its parts together, the oldest first, without a complaint about any of them."""
     code = (
-        "from pathlib import Path; from app.dataflow.messages import Pose3D; from app.recording.reader import read; notes = []; "
+        "from pathlib import Path; from poselift.app.dataflow.messages import Pose3D; "
+        "from poselift.app.recording.reader import read; notes = []; "
         f"found = [path for path in sorted(Path('{RECORDINGS}').glob('session*.mcap'), key=lambda path: path.stat().st_mtime) "
         "if not path.stem.rpartition('.')[0]]; "
         "print(*(sum(1 for _ in read(path, [Pose3D], note=notes.append)) for path in found)); assert not notes, notes"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.units import RUNTIME_FOLDER, TARGET, opens_npu, unit_files
-from app.config import Config
-from app.dataflow.streams import WORKERS
+from poselift.app.cli.units import RUNTIME_FOLDER, TARGET, opens_npu, unit_files
+from poselift.app.config import Config
+from poselift.app.dataflow.streams import WORKERS
 
 EXPOSURE = {False: 3.0, True: 3.5}
 """The worst mark (0 to 10) of a service, and of one that opens the NPU, which must be in process 1's mount namespace."""

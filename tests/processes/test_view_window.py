@@ -17,13 +17,13 @@ import pytest
 from view_window import DOT_BGR, DOT_PX
 from virtual_display import virtual_display
 
-from app.cli.view import window
-from app.config import Config, load
-from app.dataflow.messages import Frame
-from app.recording.writer import RecordingWriter
-from app.view.colours import BACKGROUND, PEOPLE
 from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
-from models.skeleton import H36M_PARENTS
+from poselift.app.cli.view import window
+from poselift.app.config import Config, load
+from poselift.app.dataflow.messages import Frame
+from poselift.app.recording.writer import RecordingWriter
+from poselift.app.view.colours import BACKGROUND, PEOPLE
+from poselift.models.skeleton import H36M_PARENTS
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(1280, 720), (3840, 2160)]
@@ -151,7 +151,7 @@ _LEAVES = """
 import os, signal, sys
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent
-import app.view.window as window
+import poselift.app.view.window as window
 told_by = sys.argv.pop()
 drawn = window.Window.paintGL
 def paint(self):
@@ -167,7 +167,7 @@ def press(self, key, text):
     QGuiApplication.sendEvent(self, QKeyEvent(QKeyEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier, text))
 window.Window.paintGL = paint
 sys.argv = ["poselift", "view", sys.argv[1]]
-from app.cli import main
+from poselift.app.cli import main
 main()
 """
 
@@ -185,7 +185,7 @@ def test_a_window_beside_the_pipeline_is_gone_with_it(display: dict[str, str], m
 
 
 def view(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "app.cli", "view", *arguments], env=environment, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run([sys.executable, "-m", "poselift", "view", *arguments], env=environment, capture_output=True, text=True, cwd=ROOT)
 
 
 def plain() -> dict[str, str]:
@@ -208,7 +208,7 @@ def test_a_display_that_is_not_there_and_one_without_opengl_are_one_line(display
 
 
 def test_without_the_extra_it_says_what_to_type() -> None:
-    code = "import sys; sys.modules['vispy'] = None; from app.cli import main; sys.argv = ['poselift', 'view']; main()"
+    code = "import sys; sys.modules['vispy'] = None; from poselift.app.cli import main; sys.argv = ['poselift', 'view']; main()"
     done = subprocess.run([sys.executable, "-c", code], env=plain(), capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and "pip install 'poselift[view]'" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 

@@ -15,10 +15,10 @@ import pytest
 from pipeline_run import PATIENCE_S, running
 from test_metrics import values
 
-from app.dataflow.messages import Answer, Frame, Health
-from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from app.recording.reader import read
-from app.remote.client import Remote, remote
+from poselift.app.dataflow.messages import Answer, Frame, Health
+from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from poselift.app.recording.reader import read
+from poselift.app.remote.client import Remote, remote
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.view.camera import project
-from app.view.moments import Shot
-from app.view.overlay import in_panel
-from app.view.show import Show
-from app.view.sources import Live, Status
-from app.view.window import Window
 from bench.made_feed import MadeFeed
 from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
+from poselift.app.view.camera import project
+from poselift.app.view.moments import Shot
+from poselift.app.view.overlay import in_panel
+from poselift.app.view.show import Show
+from poselift.app.view.sources import Live, Status
+from poselift.app.view.window import Window
 
 FRAME = 41
 DOT = "left_wrist"

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from pipeline_run import PATIENCE_S
 
-from app.dataflow.messages import Pose3D
-from app.remote.client import Remote, remote
-from app.remote.wire import Picture
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.remote.client import Remote, remote
+from poselift.app.remote.wire import Picture
 
 
 def free_port() -> int:

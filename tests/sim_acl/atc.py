@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim_acl.om import make_om
 
-from models.backends.om_card import card_path
+from poselift.models.backends.om_card import card_path
 
 
 def main(arguments: list[str]) -> None:

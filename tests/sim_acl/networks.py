@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ModelError
-from models.store import path_of
+from poselift.models.errors import ModelError
+from poselift.models.store import path_of
 
 TESTS = Path(__file__).parents[1]
 SOC = "Ascend310B4"
@@ -42,7 +42,7 @@ def converted(folder: Path, variables: dict[str, str]) -> Path:
     stand_in.parent.mkdir()
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent}:$PYTHONPATH exec {sys.executable} -m sim_acl.atc "$@"\n')
     stand_in.chmod(0o755)
-    command = [sys.executable, "-m", "app.cli", "models", "atc", "--soc", SOC, "-o", str(folder / SOC)]
+    command = [sys.executable, "-m", "poselift", "models", "atc", "--soc", SOC, "-o", str(folder / SOC)]
     environment = {**os.environ, **variables, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr

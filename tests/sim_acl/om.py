@@ -12,8 +12,8 @@ from onnx import helper
 from sim_acl.acl_simulator.om_file import Io, OmFile, pack
 from sim_acl.half import to_half
 
-from models.backends.backend import Tensor
-from models.backends.om_card import OmCard, write_card
+from poselift.models.backends.backend import Tensor
+from poselift.models.backends.om_card import OmCard, write_card
 
 OUTPUT_NAMES: Mapping[str, Callable[[str, int, str], str]] = {
     "node:0:tensor": lambda node, index, tensor: f"{node}:{index}:{tensor}",

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models.backends.backend import open_model
-from models.detection.blazepose import BlazePose
-from models.errors import ModelError
-from models.store import path_of
+from poselift.models.backends.backend import open_model
+from poselift.models.detection.blazepose import BlazePose
+from poselift.models.errors import ModelError
+from poselift.models.store import path_of
 
 FRAME_NS = 33_333_333
 """From one of the clip's pictures to the next."""

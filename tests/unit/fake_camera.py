@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from workers.sources import videodev2 as v4l2
-from workers.sources.devices import Folders
+from poselift.workers.sources import videodev2 as v4l2
+from poselift.workers.sources.devices import Folders
 
 
 class FakeMachine:

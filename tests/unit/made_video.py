@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from app.config import CaptureConfig
-from workers.sources.pattern import PatternSource, write_number
+from poselift.app.config import CaptureConfig
+from poselift.workers.sources.pattern import PatternSource, write_number
 
 
 def numbered(count: int, width: int = 192, height: int = 128) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.lifting.temporal import Block, TemporalWeights
+from poselift.models.lifting.temporal import Block, TemporalWeights
 
 
 def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False, causal=True):

@@ -13,9 +13,9 @@ from bench.accuracy import occlusion, rate, smoothness, swaps
 from bench.accuracy.judge import FPS, SEED
 from bench.accuracy.page import page
 from bench.accuracy.study import Study
-from models.backends.backend import open_model
-from models.errors import ModelError
-from models.store import path_of
+from poselift.models.backends.backend import open_model
+from poselift.models.errors import ModelError
+from poselift.models.store import path_of
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 JUDGE = SHARED / "evaluate_lifter.py"

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.errors import UserError
 from bench.accuracy import calibration, occlusion, rate, stretches, swaps
 from bench.accuracy.calibration import JUMP, disturb
 from bench.accuracy.judge import SEED, Scene, load_judge, scenes
@@ -15,7 +14,8 @@ from bench.accuracy.lifting import Poses
 from bench.accuracy.page import page
 from bench.accuracy.study import Finding, Study
 from bench.part import Goal, Grid
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.app.errors import UserError
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 TOLD_BY = {
     "hip": ("left_hip", "right_hip"),

@@ -15,11 +15,11 @@ from random_lifter import random_lifter
 from sim_acl.fixtures import BOTH_MODES
 from sim_acl.om import OUTPUT_NAMES, make_om
 
-from models.backends.backend import open_model
-from models.convert.atc_graph import atc_form
-from models.convert.lifter import build
-from models.errors import DeviceError, ModelError
-from models.lifting.stateful import StatefulNetwork
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.atc_graph import atc_form
+from poselift.models.convert.lifter import build
+from poselift.models.errors import DeviceError, ModelError
+from poselift.models.lifting.stateful import StatefulNetwork
 
 ROWS, FEATURES = 2, 20
 HALF_STEP = 2e-2
@@ -252,7 +252,7 @@ def test_what_fails_while_it_runs_is_one_line_and_everything_is_given_back(npu, 
 
 
 def test_what_comes_of_a_failure_does_not_hide_it(npu, tmp_path, monkeypatch):
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     free = pyacl.acl.rt.free
     monkeypatch.setattr(pyacl.acl.rt, "free", lambda address: free(address) or 507015)
@@ -264,7 +264,7 @@ def test_what_comes_of_a_failure_does_not_hide_it(npu, tmp_path, monkeypatch):
 
 
 def test_what_fails_when_it_is_given_back_is_told_and_the_rest_is_given_back_too(npu, tmp_path, monkeypatch):
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     free = pyacl.acl.rt.free
     monkeypatch.setattr(pyacl.acl.rt, "free", lambda address: free(address) or 507015)
@@ -274,7 +274,7 @@ def test_what_fails_when_it_is_given_back_is_told_and_the_rest_is_given_back_too
 
 
 def test_whoever_initialised_pyacl_before_finalises_it(npu, tmp_path):
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     assert pyacl.init()
     with stepping(write(stateful_graph(), tmp_path)) as network:
@@ -294,7 +294,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("call", REFUSED)
 def test_whatever_call_fails_nothing_is_left_behind(npu, tmp_path, monkeypatch, call):
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     path = write(stateful_graph(), tmp_path)
     *folder, name = call.split(".")

@@ -16,13 +16,13 @@ import pytest
 from demo_clip import pulled
 from random_lifter import random_lifter
 
-from app.cli import atc as command
-from app.cli.atc import atc
-from app.errors import UserError
-from models import store
-from models.backends.om_card import read_card
-from models.convert.lifter import build
-from models.errors import ModelError
+from poselift.app.cli import atc as command
+from poselift.app.cli.atc import atc
+from poselift.app.errors import UserError
+from poselift.models import store
+from poselift.models.backends.om_card import read_card
+from poselift.models.convert.lifter import build
+from poselift.models.errors import ModelError
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 METADATA = {"rate_hz": "30", "normalisation": "person_camera", "flip": "yes", "licence": "none"}
@@ -211,7 +211,7 @@ def test_models_that_are_not_pulled_are_one_line(path, tmp_path):
 
 def test_a_missing_package_is_one_line(path, small, monkeypatch):
     for name in [*sys.modules]:
-        if name.startswith(("onnx.", "models.convert.atc")):
+        if name.startswith(("onnx.", "poselift.models.convert.atc")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"^the conversion needs the package 'onnx'; type: pip install 'poselift\[convert\]'$"):

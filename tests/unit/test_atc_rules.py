@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.convert.atc_rules import DTYPES, GENERAL, LIST, LISTED, OPSETS, OUTPUTS, PARSER, RULES, STATIC, complaints
+from poselift.models.convert.atc_rules import DTYPES, GENERAL, LIST, LISTED, OPSETS, OUTPUTS, PARSER, RULES, STATIC, complaints
 
 F32, U8, I32, I64, BOOL = (getattr(TensorProto, name) for name in ("FLOAT", "UINT8", "INT32", "INT64", "BOOL"))
 

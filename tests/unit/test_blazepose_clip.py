@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from demo_clip import FRAME_NS, blazepose, moments, pictures, pulled
 
-import models
-from models.backends.backend import open_model
-from models.detection.detector import People2D, follow
-from models.lifting.lifter import Lifter
+import poselift.models
+from poselift.models.backends.backend import open_model
+from poselift.models.detection.detector import People2D, follow
+from poselift.models.lifting.lifter import Lifter
 
-WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
+WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 
 
 def test_the_person_is_seen_in_nearly_every_frame():

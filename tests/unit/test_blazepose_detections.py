@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.detection import blazepose_detections as detections
+from poselift.models.detection import blazepose_detections as detections
 
 
 def anchors_layer_by_layer() -> list[tuple[float, float]]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.detection.blazepose_regions import around_body, cut_out, to_picture, transform, whole_picture
+from poselift.models.detection.blazepose_regions import around_body, cut_out, to_picture, transform, whole_picture
 
 
 @pytest.mark.parametrize("angle_deg", [0, 30, -75, 90, 180])

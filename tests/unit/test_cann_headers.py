@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from models.backends import pyacl_codes
-from models.backends.pyacl_codes import MEANINGS
+from poselift.models.backends import pyacl_codes
+from poselift.models.backends.pyacl_codes import MEANINGS
 
 FOLDER = Path(__file__).parents[2] / ".venv" / "cann-headers"
 VERSIONS = sorted(FOLDER.glob("*")) if FOLDER.is_dir() else []
@@ -156,7 +156,7 @@ def test_what_the_older_headers_lack_the_newest_have() -> None:
 def test_constants_are_what_the_headers_say(headers: Headers, npu: Any) -> None:
     from acl_simulator import codes
 
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     def of(*names: str) -> tuple[int, ...]:
         return tuple(headers.constants[f"ACL_{name}"] for name in names)
@@ -195,7 +195,7 @@ def _entries(module: Any, prefix: str) -> list[tuple[str, Any]]:
 
 def test_our_calls_are_those_of_the_headers(headers: Headers, npu: Any) -> None:
     """As many arguments, and what comes back is taken apart as it is put together."""
-    from models.backends import pyacl
+    from poselift.models.backends import pyacl
 
     tree = ast.parse(inspect.getsource(pyacl))
     parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}

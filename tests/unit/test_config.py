@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.config import Config, Section, load, parse, redacted, save
-from app.errors import UserError
+from poselift.app.config import Config, Section, load, parse, redacted, save
+from poselift.app.errors import UserError
 
 FILE = Path(__file__).parents[2] / "config.yaml"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from demo_clip import pictures, pulled
 
-from models.detection.cuts import same_scene, scene_of
+from poselift.models.detection.cuts import same_scene, scene_of
 
 Picture = np.ndarray
 SIZE = (1280, 720)

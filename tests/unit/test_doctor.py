@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.doctor import camera, cann, driver, networks, packages, runtime, service_npu, viewers
-from app.cli.doctor.finding import Finding, trouble
-from app.cli.service import Place
-from app.config import Config
-from app.dataflow.sockets import MAX_PATH
-from app.processes.process import lock
-from app.remote import keys
-from app.remote.gate import new_pair
-from app.remote.key_words import Role
-from app.remote.keys import Right
+from poselift.app.cli.doctor import camera, cann, driver, networks, packages, runtime, service_npu, viewers
+from poselift.app.cli.doctor.finding import Finding, trouble
+from poselift.app.cli.service import Place
+from poselift.app.config import Config
+from poselift.app.dataflow.sockets import MAX_PATH
+from poselift.app.processes.process import lock
+from poselift.app.remote import keys
+from poselift.app.remote.gate import new_pair
+from poselift.app.remote.key_words import Role
+from poselift.app.remote.keys import Right
 
 
 def only(findings) -> Finding:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from h36m_files import FRAMES, H36M, contents, write
 
-from app.dataflow.messages import Pose2D
-from app.errors import UserError
-from app.evaluation.h36m import Trial, read
-from models.skeleton import H36M_JOINTS
+from poselift.app.dataflow.messages import Pose2D
+from poselift.app.errors import UserError
+from poselift.app.evaluation.h36m import Trial, read
+from poselift.models.skeleton import H36M_JOINTS
 
-command = import_module("app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
+command = import_module("poselift.app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
 
 Poses = np.ndarray
 SUBJECTS = "S9,S11"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dataflow.messages import Pose3D
-from app.export.npz import write_poses
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.export.npz import write_poses
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 PROMISED = {
     "frame": (np.int64, ()),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Config
-from models.backends.file_metadata import file_metadata
-from models.errors import ModelError
-from models.weights import FOLDER
-from workers.cards import model_cards
+from poselift.app.config import Config
+from poselift.models.backends.file_metadata import file_metadata
+from poselift.models.errors import ModelError
+from poselift.models.weights import FOLDER
+from poselift.workers.cards import model_cards
 
 
 def test_it_is_what_onnx_itself_reads() -> None:

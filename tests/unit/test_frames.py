@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dataflow.frames import (
+from poselift.app.dataflow.frames import (
     BEGINNING,
     MIN_SLOTS,
     NEVER,
@@ -27,8 +27,8 @@ from app.dataflow.frames import (
     RingWriter,
     take_over,
 )
-from app.dataflow.messages import Frame
-from app.errors import UserError
+from poselift.app.dataflow.messages import Frame
+from poselift.app.errors import UserError
 
 HEIGHT_PX, WIDTH_PX = 30, 40
 SIDE_PX, COLOURS = 600, 7
@@ -195,7 +195,7 @@ def test_a_picture_half_written_is_noticed(tmp_path: Path, monkeypatch: pytest.M
 
     ring, reader = a_ring(tmp_path), RingReader(tmp_path, "detect")
     old = put(ring, 0, 1)
-    monkeypatch.setattr("app.dataflow.frames.np.copyto", dies_halfway)
+    monkeypatch.setattr("poselift.app.dataflow.frames.np.copyto", dies_halfway)
     with pytest.raises(KeyboardInterrupt):
         put(ring, 0, 2)
     with pytest.raises(Overwritten), reader.picture(old):
@@ -367,8 +367,8 @@ def test_other_trouble_is_not_called_lack_of_room(tmp_path: Path, monkeypatch: p
 FULL = """
 import sys, numpy as np
 from pathlib import Path
-from app.errors import UserError
-from app.dataflow.frames import RingWriter, Position
+from poselift.app.errors import UserError
+from poselift.app.dataflow.frames import RingWriter, Position
 folder = Path(sys.argv[1])
 ring = RingWriter(folder, 0, 8, 300_000)
 print(ring.slots)

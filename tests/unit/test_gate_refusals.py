@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.remote.refusals import LINES, WINDOW_S, Refusals
+from poselift.app.remote.refusals import LINES, WINDOW_S, Refusals
 
 
 def test_ten_thousand_refusals_are_two_lines() -> None:

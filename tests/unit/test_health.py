@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from app.dataflow.health import AGES_KEPT, PERIOD_NS, Meter, percentiles_ms
+from poselift.app.dataflow.health import AGES_KEPT, PERIOD_NS, Meter, percentiles_ms
 
 S = 1_000_000_000
 

@@ -9,10 +9,10 @@ from typing import Any, Optional
 import pytest
 from rich.console import Console
 
-from app.cli.status import standings
-from app.cli.workers import ALL_EVERY_S, SETTLED_S, Changes, page
-from app.dataflow.messages import Health
-from app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing
+from poselift.app.cli.status import standings
+from poselift.app.cli.workers import ALL_EVERY_S, SETTLED_S, Changes, page
+from poselift.app.dataflow.messages import Health
+from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing
 
 UP = Standing(RUNNING, 0)
 

@@ -12,7 +12,7 @@ PICTURE_BYTES = 800 * 450 * 3
 ASK = f"""
 import ctypes, sys
 import numpy as np
-from app.processes import heap
+from poselift.app.processes import heap
 if sys.argv[1] != "as_glibc_does":
     getattr(heap, sys.argv[1])()
 class Mallinfo2(ctypes.Structure):

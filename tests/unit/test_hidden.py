@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.lifting.hidden import GUESSED, GUESSED_S, TREMBLING, Hidden
-from models.training.comovement import FILE, comovement
-from models.training.motion import load_motion
+from poselift.models.lifting.hidden import GUESSED, GUESSED_S, TREMBLING, Hidden
+from poselift.models.training.comovement import FILE, comovement
+from poselift.models.training.motion import load_motion
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import UserError
-from app.remote import keys
-from app.remote.gate import new_pair
-from app.remote.key_files import ADMITTED, OWN
-from app.remote.key_words import Role, good_name, host_name, key_text, parse_word, word
-from app.remote.keys import Pair, Right
+from poselift.app.errors import UserError
+from poselift.app.remote import keys
+from poselift.app.remote.gate import new_pair
+from poselift.app.remote.key_files import ADMITTED, OWN
+from poselift.app.remote.key_words import Role, good_name, host_name, key_text, parse_word, word
+from poselift.app.remote.keys import Pair, Right
 
 PUBLIC = bytes(range(32))
 

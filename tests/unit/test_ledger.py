@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 import pytest
 
-from app.dataflow.ledger import NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED, Ledger, add
+from poselift.app.dataflow.ledger import NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED, Ledger, add
 
 
 @dataclass

@@ -12,14 +12,14 @@ import pytest
 from published_network import normalised_screen, published
 from torch_files import checkpoint, random_model, write
 
-from app.dataflow.messages import Pose2D
-from models.backends.backend import open_model
-from models.convert.lifter import build
-from models.convert.videopose3d import convert, to_weights
-from models.errors import ModelError
-from models.lifting.hidden import Hidden
-from models.lifting.lifter import Lifter
-from workers.lift import Lift
+from poselift.app.dataflow.messages import Pose2D
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.lifter import build
+from poselift.models.convert.videopose3d import convert, to_weights
+from poselift.models.errors import ModelError
+from poselift.models.lifting.hidden import Hidden
+from poselift.models.lifting.lifter import Lifter
+from poselift.workers.lift import Lift
 
 WIDTHS, DELAY, RATE_HZ = (3, 3), 4, 50
 MODEL = random_model(WIDTHS, 16)

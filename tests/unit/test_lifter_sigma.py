@@ -8,13 +8,13 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
-from models.backends.backend import open_model
-from models.convert.lifter import build
-from models.lifting.lifter import BUILD_SPREAD, Lifter
-from models.lifting.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
-from models.skeleton import H36M_PARENTS
-from models.training.bodies import body_scale
-from models.training.motion import load_motion, subject
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.lifter import build
+from poselift.models.lifting.lifter import BUILD_SPREAD, Lifter
+from poselift.models.lifting.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
+from poselift.models.skeleton import H36M_PARENTS
+from poselift.models.training.bodies import body_scale
+from poselift.models.training.motion import load_motion, subject
 
 HEIGHT_M = 1.8
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import models
-from models.backends.backend import open_model
-from models.lifting.lifter import Lifter
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+import poselift.models
+from poselift.models.backends.backend import open_model
+from poselift.models.lifting.lifter import Lifter
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
-WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
+WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 
 STANDING_M = {
     "nose": (0, -0.72), "eye": (0.03, -0.76), "ear": (0.07, -0.74), "shoulder": (0.18, -0.50), "elbow": (0.24, -0.22),

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from demo_clip import blazepose, moments, pulled
 
-from models.detection.blazepose_landmarks import COCO_LANDMARKS
-from models.detection.detector import follow
+from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.models.detection.detector import follow
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES = 100

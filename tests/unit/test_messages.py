@@ -14,7 +14,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from app.dataflow.messages import (
+from poselift.app.dataflow.messages import (
     SCHEMA,
     TYPES,
     Answer,
@@ -30,8 +30,8 @@ from app.dataflow.messages import (
     decode,
     encode,
 )
-from app.export.npz import write_poses
-from app.export.video import render
+from poselift.app.export.npz import write_poses
+from poselift.app.export.video import render
 
 TRACE = (Stamp("capture", 1, 2), Stamp("detect", 3, 2**62))
 SKIPPED = {"newer_frame": 3, "overwritten": 1}

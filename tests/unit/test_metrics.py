@@ -16,16 +16,16 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from test_tally import MS, a_pose
 
-from app.config import Config
-from app.dataflow.ledger import NEWER_FRAME, NOT_READY
-from app.dataflow.memory_bus import MemoryHub
-from app.dataflow.messages import Health, Message, Pose2D, Stamp
-from app.dataflow.streams import links
-from app.dataflow.tally import Tally
-from app.errors import UserError
-from app.metrics.prometheus import Metrics
-from app.metrics.server import answering
-from workers.metrics import run
+from poselift.app.config import Config
+from poselift.app.dataflow.ledger import NEWER_FRAME, NOT_READY
+from poselift.app.dataflow.memory_bus import MemoryHub
+from poselift.app.dataflow.messages import Health, Message, Pose2D, Stamp
+from poselift.app.dataflow.streams import links
+from poselift.app.dataflow.tally import Tally
+from poselift.app.errors import UserError
+from poselift.app.metrics.prometheus import Metrics
+from poselift.app.metrics.server import answering
+from poselift.workers.metrics import run
 
 NAN = float("nan")
 
@@ -179,7 +179,7 @@ def test_a_port_in_use_is_said(registry: CollectorRegistry, port: int) -> None:
 def test_who_asks_nothing_or_nonsense_is_let_go_without_a_word(
     registry: CollectorRegistry, port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("app.metrics.server._Handler.timeout", 0.05)
+    monkeypatch.setattr("poselift.app.metrics.server._Handler.timeout", 0.05)
     with answering(f"127.0.0.1:{port}", registry):
         for said in (b"", b"GET /metrics", b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as silent:
@@ -192,7 +192,7 @@ def test_who_asks_nothing_or_nonsense_is_let_go_without_a_word(
 
 
 def test_without_the_package_it_is_said_what_to_type(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("app.metrics.prometheus", "app.metrics.server"):
+    for name in ("poselift.app.metrics.prometheus", "poselift.app.metrics.server"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     config = Config().changed(metrics={"address": f"127.0.0.1:{port}"})

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.dataflow.health import Meter
-from app.dataflow.messages import Health
-from app.processes.notify import FEED_EVERY_NS, ServiceManager, Watchdog, status_line
-from app.processes.process import SUPERVISOR
+from poselift.app.dataflow.health import Meter
+from poselift.app.dataflow.messages import Health
+from poselift.app.processes.notify import FEED_EVERY_NS, ServiceManager, Watchdog, status_line
+from poselift.app.processes.process import SUPERVISOR
 
 S = 1_000_000_000
 

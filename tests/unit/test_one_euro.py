@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from models.detection.filters import OneEuro
+from poselift.models.detection.filters import OneEuro
 
 
 def alpha(cutoff_hz: float, dt_s: float) -> float:

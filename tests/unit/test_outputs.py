@@ -13,15 +13,15 @@ import onnx
 import pytest
 from torch_files import checkpoint, random_model, write
 
-from app.cli.outputs import Other, claim, set_aside, source_of
-from app.config import Config, redacted
-from app.dataflow.messages import Pose3D
-from app.errors import UserError
-from app.export.npz import write_poses
-from app.export.video import render
-from app.keypoints.files import Clip, write_keypoints
-from app.recording.writer import RecordingWriter
-from models.convert.videopose3d import convert
+from poselift.app.cli.outputs import Other, claim, set_aside, source_of
+from poselift.app.config import Config, redacted
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.errors import UserError
+from poselift.app.export.npz import write_poses
+from poselift.app.export.video import render
+from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.recording.writer import RecordingWriter
+from poselift.models.convert.videopose3d import convert
 
 SOURCE = "/data/12:30 me@home/a b=c; 视频.mp4"
 

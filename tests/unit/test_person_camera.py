@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from models.lifting import person_camera
-from models.lifting.person_camera import FEATURES, body_scale_m, observe, to_camera, to_virtual
+from poselift.models.lifting import person_camera
+from poselift.models.lifting.person_camera import FEATURES, body_scale_m, observe, to_camera, to_virtual
 
 WIDTH, HEIGHT, FOCAL = 1920, 1080, 1500.0
 RAY = slice(51, 54)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.dataflow.messages import Pose3D
-from app.program import kept as module
-from app.program.kept import Kept
 from bench.people import pose_at
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.program import kept as module
+from poselift.app.program.kept import Kept
 
 
 def pose(frame: int, incarnation: int = 1, **skipped: int) -> Pose3D:

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from test_recording import MONDAY, TUESDAY, a_pose2d, session
 
-from app.config import Config
-from app.dataflow.memory_bus import MemoryBus, MemoryHub
-from app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
-from app.dataflow.streams import WATCH, links
-from app.errors import UserError
-from app.processes.loop import Loop
-from app.recording.orders import OFF, RECORD_START, RECORD_STOP
-from app.recording.parts import parts
-from app.recording.reader import read
-from app.recording.state import RecordingState
-from app.recording.writer import RecordingFull
-from workers.record import DISK_FAILED, DISK_FULL, Record, run
+from poselift.app.config import Config
+from poselift.app.dataflow.memory_bus import MemoryBus, MemoryHub
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.errors import UserError
+from poselift.app.processes.loop import Loop
+from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
+from poselift.app.recording.parts import parts
+from poselift.app.recording.reader import read
+from poselift.app.recording.state import RecordingState
+from poselift.app.recording.writer import RecordingFull
+from poselift.workers.record import DISK_FAILED, DISK_FULL, Record, run
 
 NOON_S = 1_795_262_400.0
 """2026-11-21, 12:00:00 UTC."""
@@ -178,7 +178,7 @@ def test_an_order_that_fails_leaves_what_was(settings: Any, a_record: Any, monke
     record = a_record(settings(start=True))
     monkeypatch.setattr(record._writer, "write", refusing(RecordingFull("the disk is full")))
     record.step(a_pose2d(0))
-    monkeypatch.setattr("workers.record.RecordingWriter", refusing(OSError(5, "Input/output error", "/dev/x")))
+    monkeypatch.setattr("poselift.workers.record.RecordingWriter", refusing(OSError(5, "Input/output error", "/dev/x")))
     assert record.start() == Answer(False, "/dev/x: Input/output error")
     assert (record.note, record.lost) == ("the disk is full", DISK_FULL)
 

@@ -18,14 +18,14 @@ import pytest
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
-from app.dataflow.messages import SCHEMA, End, Frame, Health, Message, MessageError, Pose2D, Pose3D, encode
-from app.dataflow.session import Session
-from app.errors import UserError
-from app.recording import writer as recording_writer
-from app.recording.parts import free_bytes, parts, prepare
-from app.recording.pixels import picture, with_pixels
-from app.recording.reader import Recording, read
-from app.recording.writer import RecordingFull, RecordingWriter
+from poselift.app.dataflow.messages import SCHEMA, End, Frame, Health, Message, MessageError, Pose2D, Pose3D, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.errors import UserError
+from poselift.app.recording import writer as recording_writer
+from poselift.app.recording.parts import free_bytes, parts, prepare
+from poselift.app.recording.pixels import picture, with_pixels
+from poselift.app.recording.reader import Recording, read
+from poselift.app.recording.writer import RecordingFull, RecordingWriter
 
 
 def a_frame(number: int, width_px: int = 64, height_px: int = 48) -> Frame:
@@ -213,7 +213,7 @@ def test_zeros_at_the_end_are_no_messages(tmp_path: Path) -> None:
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from app.recording.writer import RecordingWriter
+    from poselift.app.recording.writer import RecordingWriter
     from tests.unit.test_recording import a_pose2d
     writer = RecordingWriter(Path(sys.argv[1]), {}, flush_s=float(sys.argv[2]))
     for n in range(40):
@@ -357,7 +357,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_no_recording_and_a_newer_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no such recording"):
         read(tmp_path / "session.mcap")
-    monkeypatch.setattr("app.dataflow.messages.SCHEMA", SCHEMA + 1)
+    monkeypatch.setattr("poselift.app.dataflow.messages.SCHEMA", SCHEMA + 1)
     path = record(tmp_path / "session.mcap", session(1))
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"session\.mcap: .*update"):

@@ -13,14 +13,14 @@ from mcap.stream_reader import CRCValidationError
 from test_recording import a_frame, a_pose2d, a_pose3d, record
 
 import poselift
-from app.cli.export import export
-from app.config import CaptureConfig
-from app.dataflow.messages import Frame, encode
-from app.errors import UserError
-from app.recording.pixels import with_pixels
-from app.view.recorded import Recorded
-from app.view.sources import Replay
-from workers.sources import open_source
+from poselift.app.cli.export import export
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.messages import Frame, encode
+from poselift.app.errors import UserError
+from poselift.app.recording.pixels import with_pixels
+from poselift.app.view.recorded import Recorded
+from poselift.app.view.sources import Replay
+from poselift.workers.sources import open_source
 
 FRAMES, NO_POSE, NO_PICTURE = 8, 2, 5
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.redact import display_name, printable
+from poselift.app.redact import display_name, printable
 
 
 @pytest.mark.parametrize(

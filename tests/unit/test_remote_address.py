@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import UserError
-from app.remote.address import Address, parse_address
+from poselift.app.errors import UserError
+from poselift.app.remote.address import Address, parse_address
 
 
 @pytest.mark.parametrize(

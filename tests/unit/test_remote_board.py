@@ -9,12 +9,26 @@ from typing import Any
 import msgpack
 import pytest
 
-from app.config import ServeConfig
-from app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
-from app.dataflow.session import Session
-from app.remote.board import NAMES, Board, Facts, Visitor
-from app.remote.outbox import URGENT, Outbox, Size
-from app.remote.wire import SILENT_S, Camera, Hello, Missed, ModelCard, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
+from poselift.app.config import ServeConfig
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, MessageError, OtherSchema, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.board import NAMES, Board, Facts, Visitor
+from poselift.app.remote.outbox import URGENT, Outbox, Size
+from poselift.app.remote.wire import (
+    SILENT_S,
+    Camera,
+    Hello,
+    Missed,
+    ModelCard,
+    Picture,
+    Ping,
+    Pong,
+    Refused,
+    Taken,
+    Want,
+    Welcome,
+    from_board,
+)
 
 S = 10**9
 CAMERA = Camera(640, 480, 30.0, 704.0, True, 1.7)

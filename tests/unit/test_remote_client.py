@@ -6,11 +6,11 @@ from typing import Any, Optional
 
 import pytest
 
-from app.remote import client
-from app.remote.address import Address
-from app.remote.client import Remote
-from app.remote.keys import Pair, Trust
-from app.remote.viewer import Failure
+from poselift.app.remote import client
+from poselift.app.remote.address import Address
+from poselift.app.remote.client import Remote
+from poselift.app.remote.keys import Pair, Trust
+from poselift.app.remote.viewer import Failure
 
 A, B = (Trust(Pair("laptop", b"p" * 32, b"s" * 32), name * 32) for name in (b"a", b"b"))
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.remote.clock import DRIFT, RemoteClock
+from poselift.app.remote.clock import DRIFT, RemoteClock
 
 S = 10**9
 

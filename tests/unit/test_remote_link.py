@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.config import ServeConfig
-from app.dataflow.messages import Health, Pose2D, Pose3D, Stamp, encode
-from app.dataflow.session import Session
-from app.remote.board import Board, Facts, Visitor
-from app.remote.outbox import UNTAKEN
-from app.remote.viewer import Viewer
-from app.remote.window import MAX_BYTES
-from app.remote.wire import Camera, Hello, Picture, Pong, Taken, Want, Welcome, from_board, from_viewer
+from poselift.app.config import ServeConfig
+from poselift.app.dataflow.messages import Health, Pose2D, Pose3D, Stamp, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.board import Board, Facts, Visitor
+from poselift.app.remote.outbox import UNTAKEN
+from poselift.app.remote.viewer import Viewer
+from poselift.app.remote.window import MAX_BYTES
+from poselift.app.remote.wire import Camera, Hello, Picture, Pong, Taken, Want, Welcome, from_board, from_viewer
 
 S, MS = 10**9, 10**6
 TICK_NS = 5 * MS

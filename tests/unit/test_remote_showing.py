@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.dataflow.messages import Frame
-from app.remote.showing import WAIT_NS, Showing
+from poselift.app.dataflow.messages import Frame
+from poselift.app.remote.showing import WAIT_NS, Showing
 
 MOST = 4
 

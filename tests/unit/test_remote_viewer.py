@@ -7,9 +7,9 @@ from typing import Any
 import msgpack
 import pytest
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, encode
-from app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Failure, Viewer
-from app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, encode
+from poselift.app.remote.viewer import AWAY_S, FIRST_PINGS, REFUSED_S, REOPEN_S, TAKEN_NS, Failure, Viewer
+from poselift.app.remote.wire import MAX_PICTURE_BYTES, PING_S, Camera, Hello, Missed, Picture, Ping, Pong, Refused, Taken, Want, Welcome
 
 S = 10**9
 HELLO = Hello("0.1.0", "laptop", 7)

@@ -9,8 +9,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, MessageError, OtherSchema, Pose2D, Stamp, encode
-from app.remote.wire import (
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Health, MessageError, OtherSchema, Pose2D, Stamp, encode
+from poselift.app.remote.wire import (
     FROM_BOARD,
     FROM_VIEWER,
     Camera,

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from stick_figure import stick_figure
 
-from app.errors import UserError
 from bench.rendered import clips
 from bench.rendered.__main__ import main
 from bench.rendered.body import BONES, INSIDE, PARENTS, SURFACES, fetched, load_body
@@ -20,9 +19,10 @@ from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
 from bench.rendered.pose import LIMBS, coco_truth, pose, skin
 from bench.rendered.raster import rasterise
-from models.errors import ModelError
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.training.motion import HELD_OUT, VALIDATION, subject
+from poselift.app.errors import UserError
+from poselift.models.errors import ModelError
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.models.training.motion import HELD_OUT, VALIDATION, subject
 
 
 def recorded(rng: np.random.Generator, count: int = 12) -> np.ndarray:

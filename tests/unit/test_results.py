@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from test_tally import a_pose
 
-from app.cli.results import Shot, drawn
+from poselift.app.cli.results import Shot, drawn
 
 MS = 1_000_000
 

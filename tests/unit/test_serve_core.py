@@ -8,17 +8,17 @@ from typing import Any, Optional
 import msgpack
 import pytest
 
-from app.config import Config
-from app.dataflow.frames import Overwritten
-from app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Pose3D, Stamp, encode
-from app.dataflow.session import Session
-from app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from app.remote.board import Facts, Visitor
-from app.remote.outbox import Size
-from app.remote.showing import WAIT_NS
-from app.remote.wire import SILENT_S, Camera, Hello, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
 from bench.people import health_of, pose_at
-from workers.serve import ANSWER_WITHIN_S, BAD_MESSAGE, Serve
+from poselift.app.config import Config
+from poselift.app.dataflow.frames import Overwritten
+from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Pose3D, Stamp, encode
+from poselift.app.dataflow.session import Session
+from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from poselift.app.remote.board import Facts, Visitor
+from poselift.app.remote.outbox import Size
+from poselift.app.remote.showing import WAIT_NS
+from poselift.app.remote.wire import SILENT_S, Camera, Hello, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
+from poselift.workers.serve import ANSWER_WITHIN_S, BAD_MESSAGE, Serve
 
 S, MS = 10**9, 10**6
 FACTS = Facts("attic", "0.1.0", (), Camera(0, 0, 0.0, 0.0, True, 1.7), Session(5, "boot", "attic"))

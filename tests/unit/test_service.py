@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cli import service
-from app.cli.doctor.service_npu import MOUNTS
-from app.cli.service import Place, cann_environment, install, uninstall
-from app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, mounts, quoted, unit_files
-from app.config import Config
-from app.dataflow.streams import WORKERS
-from app.errors import UserError
+from poselift.app.cli import service
+from poselift.app.cli.doctor.service_npu import MOUNTS
+from poselift.app.cli.service import Place, cann_environment, install, uninstall
+from poselift.app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, mounts, quoted, unit_files
+from poselift.app.config import Config
+from poselift.app.dataflow.streams import WORKERS
+from poselift.app.errors import UserError
 
 METRICS = {"address": "127.0.0.1:9570"}
 SCRIPT = Path("/opt/poselift/bin/poselift")

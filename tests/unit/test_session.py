@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from app.dataflow.session import BOOT_ID, FILE, Session, join
+from poselift.app.dataflow.session import BOOT_ID, FILE, Session, join
 
 ROOT = Path(__file__).parents[2]
-MEMBER = "import sys; from pathlib import Path; from app.dataflow.session import join; print(join(Path(sys.argv[1])), flush=True); input()"
+MEMBER = """
+import sys
+from pathlib import Path
+from poselift.app.dataflow.session import join
+print(join(Path(sys.argv[1])), flush=True)
+input()
+"""
 
 
 @contextmanager

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from demo_clip import FRAME_NS, blazepose, moments, pulled
 
-import models
-from models.backends.backend import open_model
-from models.detection.detector import follow
-from models.lifting.lifter import Lifter
-from models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
-from models.skeleton import COCO_KEYPOINTS
+import poselift.models
+from poselift.models.backends.backend import open_model
+from poselift.models.detection.detector import follow
+from poselift.models.lifting.lifter import Lifter
+from poselift.models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
+from poselift.models.skeleton import COCO_KEYPOINTS
 
-WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
+WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 BODY = tuple(range(PAIRS))
 ARMS, LEGS, HANDS = (2, 3, 4), (5, 6, 7), (3, 4)
 FRONT, OBLIQUE, SIDE = 0.1, 0.8, 1.5

@@ -10,15 +10,15 @@ from random_lifter import random_lifter
 from sim_acl.half import to_half
 from sim_acl.tiny import halved
 
-import models
-from models.backends.backend import open_model
-from models.convert.lifter import build
-from models.lifting.lifter import Lifter
-from models.lifting.person_camera import FEATURES
-from models.lifting.stateful import StatefulNetwork
-from models.skeleton import COCO_KEYPOINTS
+import poselift.models
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.lifter import build
+from poselift.models.lifting.lifter import Lifter
+from poselift.models.lifting.person_camera import FEATURES
+from poselift.models.lifting.stateful import StatefulNetwork
+from poselift.models.skeleton import COCO_KEYPOINTS
 
-WEIGHTS = Path(models.__file__).parent / "weights" / "lifter.onnx"
+WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 FRAMES = 400
 LEFT_HALF_M = {
     "nose": (0, -0.72), "eye": (0.03, -0.76), "ear": (0.07, -0.74), "shoulder": (0.18, -0.50), "elbow": (0.24, -0.22),

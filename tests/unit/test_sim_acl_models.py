@@ -11,7 +11,7 @@ from sim_acl.fixtures import BOTH_MODES
 from sim_acl.program import Loaded, copy, device
 from sim_acl.tiny import METADATA, ROWS, WEIGHTS, halved, tiny_om, tiny_onnx
 
-from models.backends.om_card import read_card
+from poselift.models.backends.om_card import read_card
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(ROWS, 3)).astype(np.float32)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from made_video import numbered, write_video
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from workers.sources import KINDS, file_source, identity, open_source
-from workers.sources.pictures import PictureFolder
-from workers.sources.video import VideoFile
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.workers.sources import KINDS, file_source, identity, open_source
+from poselift.workers.sources.pictures import PictureFolder
+from poselift.workers.sources.video import VideoFile
 
 
 def kind_of(source: str) -> str:

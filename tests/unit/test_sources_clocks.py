@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from workers.sources.clocks import CameraClock, MediaClock
+from poselift.workers.sources.clocks import CameraClock, MediaClock
 
 MS = 10**6
 PERIOD = 40 * MS

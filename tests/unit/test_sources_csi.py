@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from models import backends
-from models.errors import DeviceError
-from workers.sources import SourceLost, csi, open_source
-from workers.sources.csi import CsiSource
-from workers.sources.pattern import read_number
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.models import backends
+from poselift.models.errors import DeviceError
+from poselift.workers.sources import SourceLost, csi, open_source
+from poselift.workers.sources.csi import CsiSource
+from poselift.workers.sources.pattern import read_number
 
 FOLDER = Path(__file__).parent / "fake_acllite"
 SIMULATOR = Path(__file__).parent.parent / "sim_acl"
-MODULES = ("acl", "acl_simulator", "acllite", "cameracapture", "models.backends.pyacl", "models.backends.ascend_device")
+MODULES = ("acl", "acl_simulator", "acllite", "cameracapture", "poselift.models.backends.pyacl", "poselift.models.backends.ascend_device")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def path(monkeypatch):
     _forget()
     sys.modules.update(before)
     for name in before:
-        if name.startswith("models."):
+        if name.startswith("poselift.models."):
             setattr(backends, name.rpartition(".")[2], before[name])
 
 
@@ -43,7 +43,7 @@ def _forget():
     """Those of these modules that were imported."""
     imported = {name: sys.modules.pop(name) for name in list(sys.modules) if name in MODULES or name.split(".")[0] in MODULES}
     for name in imported:
-        if name.startswith("models."):
+        if name.startswith("poselift.models."):
             delattr(backends, name.rpartition(".")[2])
     return imported
 
@@ -319,6 +319,7 @@ def test_a_machine_whose_npu_has_a_memory_of_its_own(path, npu):
 
 
 def test_acllite_is_imported_by_nobody_else():
-    code = "import sys, workers.capture; sys.exit(any(name in sys.modules for name in ('acl', 'cameracapture', 'models.backends.pyacl')))"
+    names = "'acl', 'cameracapture', 'poselift.models.backends.pyacl'"
+    code = f"import sys, poselift.workers.capture; sys.exit(any(name in sys.modules for name in ({names})))"
     environment = {"PYTHONPATH": f"{SIMULATOR}:{FOLDER}", "PATH": ""}
     assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2]).returncode == 0

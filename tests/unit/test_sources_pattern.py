@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from workers.sources import open_source
-from workers.sources.pattern import read_number, write_number
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.workers.sources import open_source
+from poselift.workers.sources.pattern import read_number, write_number
 
 
 def take(source: str, count: int):

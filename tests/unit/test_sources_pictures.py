@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from made_video import numbered
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from workers.sources import Lost, Picture, open_source
-from workers.sources.pattern import read_number
-from workers.sources.pictures import DARK, max_sample_value
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.workers.sources import Lost, Picture, open_source
+from poselift.workers.sources.pattern import read_number
+from poselift.workers.sources.pictures import DARK, max_sample_value
 
 
 def fill(folder, names):

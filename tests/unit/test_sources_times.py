@@ -9,9 +9,9 @@ import av
 import pytest
 from made_video import numbered
 
-from app.config import CaptureConfig
-from workers.sources.pattern import read_number
-from workers.sources.video import VideoFile
+from poselift.app.config import CaptureConfig
+from poselift.workers.sources.pattern import read_number
+from poselift.workers.sources.video import VideoFile
 
 WRAP = 2**33
 """MPEG's clock of 90 kHz has 33 bits."""

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from fake_camera import FakeKernel, FakeMachine
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
-from app.errors import UserError
-from workers.sources import Lost, Picture, SourceLost, open_source
-from workers.sources import videodev2 as v4l2
-from workers.sources.pixel_formats import FORMATS, Decoder
-from workers.sources.v4l2 import V4l2Source, is_camera
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
+from poselift.app.errors import UserError
+from poselift.workers.sources import Lost, Picture, SourceLost, open_source
+from poselift.workers.sources import videodev2 as v4l2
+from poselift.workers.sources.pixel_formats import FORMATS, Decoder
+from poselift.workers.sources.v4l2 import V4l2Source, is_camera
 
 
 @pytest.fixture

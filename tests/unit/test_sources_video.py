@@ -12,10 +12,10 @@ import pytest
 from av.stream import Disposition
 from made_video import numbered, show_by, turn, write_sound, write_video
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from workers.sources import open_source
-from workers.sources.pattern import read_number
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.workers.sources import open_source
+from poselift.workers.sources.pattern import read_number
 
 
 def read(path: Path):

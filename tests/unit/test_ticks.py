@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from models.lifting.ticks import Advance, TickGrid
+from poselift.models.lifting.ticks import Advance, TickGrid
 
 START_NS = 1_700_000_000_123_456_789
 GAP_NS = 500_000_000

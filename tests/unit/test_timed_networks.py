@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.dataflow.health import Meter
-from models.backends.backend import Tensor
-from workers.networks import Timed
+from poselift.app.dataflow.health import Meter
+from poselift.models.backends.backend import Tensor
+from poselift.workers.networks import Timed
 
 
 class Made:
@@ -40,7 +40,7 @@ class Made:
 def test_it_is_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     network, meter = Made(), Meter("lift", 1, 0)
     times = iter(range(0, 10**12, 3_000_000))
-    monkeypatch.setattr("workers.networks.time.perf_counter_ns", lambda: next(times))
+    monkeypatch.setattr("poselift.workers.networks.time.perf_counter_ns", lambda: next(times))
     timed = Timed(network, meter)
     assert (timed.device, timed.inputs, timed.outputs, timed.metadata) == (
         network.device,

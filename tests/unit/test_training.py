@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import score
-from models.errors import ModelError
-from models.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
-from models.training import bodies, cameras, detector, limbs
-from models.training.batches import make_batch, start_late
-from models.training.motion import HELD_OUT, RATE_HZ, VALIDATION, Motion, load_motion, sample_motion, subject
+from poselift.models import score
+from poselift.models.errors import ModelError
+from poselift.models.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
+from poselift.models.training import bodies, cameras, detector, limbs
+from poselift.models.training.batches import make_batch, start_late
+from poselift.models.training.motion import HELD_OUT, RATE_HZ, VALIDATION, Motion, load_motion, sample_motion, subject
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"

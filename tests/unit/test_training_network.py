@@ -16,17 +16,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install poselift[train]")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from models.errors import ModelError  # noqa: E402
-from models.lifting.lifter_metadata import LifterMetadata  # noqa: E402
-from models.lifting.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
-from models.training import train as training  # noqa: E402
-from models.training.ahead import BatchesAhead  # noqa: E402
-from models.training.batches import make_batch  # noqa: E402
-from models.training.curves import draw_curves  # noqa: E402
-from models.training.export import export  # noqa: E402
-from models.training.motion import Motion  # noqa: E402
-from models.training.network import Network, Prediction, to_weights  # noqa: E402
-from models.training.train import HISTORY, Settings, Trainer, calibrate, draw, learning_rate, loss, train, validate  # noqa: E402
+from poselift.models.errors import ModelError  # noqa: E402
+from poselift.models.lifting.lifter_metadata import LifterMetadata  # noqa: E402
+from poselift.models.lifting.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
+from poselift.models.training import train as training  # noqa: E402
+from poselift.models.training.ahead import BatchesAhead  # noqa: E402
+from poselift.models.training.batches import make_batch  # noqa: E402
+from poselift.models.training.curves import draw_curves  # noqa: E402
+from poselift.models.training.export import export  # noqa: E402
+from poselift.models.training.motion import Motion  # noqa: E402
+from poselift.models.training.network import Network, Prediction, to_weights  # noqa: E402
+from poselift.models.training.train import HISTORY, Settings, Trainer, calibrate, draw, learning_rate, loss, train, validate  # noqa: E402
 
 SMALL = Settings(steps=20, channels=24, sequences=8, outputs=4, learning_rate=3e-3, warm_up=2, bfloat16=False)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.dataflow.messages import Pose2D, Pose3D
-from app.view import buffer
-from app.view.buffer import Buffer
-from app.view.moments import Shot
-from app.view.playhead import Playhead
 from bench.people import health_of, pose_at
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.view import buffer
+from poselift.app.view.buffer import Buffer
+from poselift.app.view.moments import Shot
+from poselift.app.view.playhead import Playhead
 
 SECOND_NS = 10**9
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.view.camera import Eye, Panel, arrived, axes, focal_px, orbited, panned, position, preset, project, towards, zoomed
-from app.view.director import Director
 from bench.people import FOCAL_PX, HEIGHT_PX, WIDTH_PX, joints_of, pose_at
+from poselift.app.view.camera import Eye, Panel, arrived, axes, focal_px, orbited, panned, position, preset, project, towards, zoomed
+from poselift.app.view.director import Director
 
 PANEL = Panel(100, 50, 600, 500)
 

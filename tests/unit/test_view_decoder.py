@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.view.decoder import Decoder
-from app.view.moments import Shot
+from poselift.app.view.decoder import Decoder
+from poselift.app.view.moments import Shot
 
 
 def picture(width_px: int, height_px: int, turned: bool = False) -> np.ndarray:

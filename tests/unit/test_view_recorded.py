@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.dataflow.messages import Frame, Pose2D, Pose3D
-from app.errors import UserError
-from app.recording.reader import read
-from app.recording.writer import RecordingWriter
-from app.view.recorded import Recorded
 from bench.people import HEIGHT_PX, WIDTH_PX, health_of, jpeg_of, pose_at
+from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.recording.reader import read
+from poselift.app.recording.writer import RecordingWriter
+from poselift.app.view.recorded import Recorded
 
 FRAMES = 40
 JPEG = jpeg_of(np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))

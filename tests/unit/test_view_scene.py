@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.dataflow.messages import Pose3D
-from app.view.bodies import TRAIL_S, TRAILING, colours, frustum, joint_marks, limbs, lowest, trails
-from app.view.camera import Panel
-from app.view.colours import HELD, PEOPLE, colour_of
-from app.view.overlay import in_panel, overlay
-from app.view.places import APART_M, UNKNOWN_PLACE_M, Places
 from bench.people import GROUND_M, pose_at
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.view.bodies import TRAIL_S, TRAILING, colours, frustum, joint_marks, limbs, lowest, trails
+from poselift.app.view.camera import Panel
+from poselift.app.view.colours import HELD, PEOPLE, colour_of
+from poselift.app.view.overlay import in_panel, overlay
+from poselift.app.view.places import APART_M, UNKNOWN_PLACE_M, Places
 
 
 def placed(pose: Pose3D) -> np.ndarray:

@@ -9,18 +9,18 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from app.dataflow.messages import Answer, End
-from app.dataflow.session import Session
-from app.remote.viewer import Link
-from app.remote.wire import Camera, Picture, Welcome
-from app.view.bodies import lowest
-from app.view.camera import project
-from app.view.layout import arrange
-from app.view.page import Label, Line, compose
-from app.view.show import Show
-from app.view.sources import Live
-from app.view.words import KEYS, Facts, clock, figures, state, tracked
 from bench.people import health_of, pose_at
+from poselift.app.dataflow.messages import Answer, End
+from poselift.app.dataflow.session import Session
+from poselift.app.remote.viewer import Link
+from poselift.app.remote.wire import Camera, Picture, Welcome
+from poselift.app.view.bodies import lowest
+from poselift.app.view.camera import project
+from poselift.app.view.layout import arrange
+from poselift.app.view.page import Label, Line, compose
+from poselift.app.view.show import Show
+from poselift.app.view.sources import Live
+from poselift.app.view.words import KEYS, Facts, clock, figures, state, tracked
 
 WELCOME = Welcome(
     session=1,

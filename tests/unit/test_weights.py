@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import score
-from models.backends.backend import Model, open_model
-from models.lifting.lifter_metadata import LifterMetadata
-from models.lifting.person_camera import body_scale_m, observe, to_camera
-from models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from models.training.batches import make_batch
-from models.training.motion import load_motion
+from poselift.models import score
+from poselift.models.backends.backend import Model, open_model
+from poselift.models.lifting.lifter_metadata import LifterMetadata
+from poselift.models.lifting.person_camera import body_scale_m, observe, to_camera
+from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.models.training.batches import make_batch
+from poselift.models.training.motion import load_motion
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "lifter.onnx"
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))

@@ -17,22 +17,22 @@ from random_lifter import random_lifter
 from torch_files import FORMS, checkpoint, random_model, write
 from typer.testing import CliRunner
 
-from app.cli import cli
-from app.cli.whole import lift_whole, record_with_poses
-from app.config import Config
-from app.dataflow.messages import Pose2D, Pose3D
-from app.errors import UserError
-from app.evaluation import h36m
-from app.keypoints.files import Clip, write_keypoints
-from app.recording.reader import Recording, read
-from app.recording.writer import RecordingWriter
-from models.backends.backend import open_model
-from models.convert.lifter import build
-from models.convert.videopose3d import convert
-from models.errors import ModelError
-from models.lifting.person_camera import FEATURES
-from models.lifting.whole_sequence import WholeSequence
-from workers.lift import new_lift, open_lifter
+from poselift.app.cli import cli
+from poselift.app.cli.whole import lift_whole, record_with_poses
+from poselift.app.config import Config
+from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.errors import UserError
+from poselift.app.evaluation import h36m
+from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.recording.reader import Recording, read
+from poselift.app.recording.writer import RecordingWriter
+from poselift.models.backends.backend import open_model
+from poselift.models.convert.lifter import build
+from poselift.models.convert.videopose3d import convert
+from poselift.models.errors import ModelError
+from poselift.models.lifting.person_camera import FEATURES
+from poselift.models.lifting.whole_sequence import WholeSequence
+from poselift.workers.lift import new_lift, open_lifter
 
 WIDTHS, REACH = (3, 3), 4
 MODEL = random_model(WIDTHS, 16)
@@ -286,6 +286,6 @@ def test_commands_say_what_they_cannot_do(tmp_path: Path, dataset: Path) -> None
 
 
 def test_without_the_packages_for_it_the_conversion_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "models.convert.videopose3d", None)
+    monkeypatch.setitem(__import__("sys").modules, "poselift.models.convert.videopose3d", None)
     with pytest.raises(ModelError, match=r"needs the package .*pip install 'poselift\[convert\]'"):
         run("models", "convert", tmp_path / "c.bin", "--architecture", "3,3", "-o", tmp_path / "c.onnx")

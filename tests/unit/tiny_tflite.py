@@ -6,7 +6,7 @@ import flatbuffers
 import numpy as np
 import tflite
 
-from models.convert.tflite_sparse import DenseLevel
+from poselift.models.convert.tflite_sparse import DenseLevel
 
 PICTURE_SIZE = (9, 12)
 

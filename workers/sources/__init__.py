@@ -11,18 +11,18 @@ from typing import Callable, NamedTuple
 
 import cv2
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from app.redact import display_name
-from workers.sources.csi import CsiSource
-from workers.sources.paths import mode_of, path_of
-from workers.sources.pattern import PatternSource
-from workers.sources.picture import Lost, Picture, Source, SourceLost
-from workers.sources.pictures import PictureFolder
-from workers.sources.replay import Replay
-from workers.sources.rtsp import RtspSource
-from workers.sources.v4l2 import V4l2Source, is_camera
-from workers.sources.video import VideoFile
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.app.redact import display_name
+from poselift.workers.sources.csi import CsiSource
+from poselift.workers.sources.paths import mode_of, path_of
+from poselift.workers.sources.pattern import PatternSource
+from poselift.workers.sources.picture import Lost, Picture, Source, SourceLost
+from poselift.workers.sources.pictures import PictureFolder
+from poselift.workers.sources.replay import Replay
+from poselift.workers.sources.rtsp import RtspSource
+from poselift.workers.sources.v4l2 import V4l2Source, is_camera
+from poselift.workers.sources.video import VideoFile
 
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""

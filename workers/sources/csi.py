@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from models.errors import DeviceError, ModelError
-from workers.sources.picture import Picture, SourceLost, opening
-from workers.sources.pixel_formats import Decoder
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.models.errors import DeviceError, ModelError
+from poselift.workers.sources.picture import Picture, SourceLost, opening
+from poselift.workers.sources.pixel_formats import Decoder
 
 if TYPE_CHECKING:  # importing it needs pyACL
-    from models.backends.ascend_device import Device
+    from poselift.models.backends.ascend_device import Device
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 MAX_FPS = 20
@@ -150,8 +150,8 @@ def _npu(name: str) -> Device:
             "CANN's set_env.sh first; elsewhere choose another capture.source"
         )
     try:
-        from models.backends import pyacl
-        from models.backends.ascend_device import acquire
+        from poselift.models.backends import pyacl
+        from poselift.models.backends.ascend_device import acquire
 
         if _device is None:
             _device = acquire(_NPU)
@@ -168,7 +168,7 @@ def leave() -> None:
     global _device
     device, _device = _device, None
     if device:
-        from models.backends.ascend_device import release
+        from poselift.models.backends.ascend_device import release
 
         try:
             release(device)

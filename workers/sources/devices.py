@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import UserError
+from poselift.app.errors import UserError
 
 
 class Folders(NamedTuple):

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, Optional, Union
 import cv2
 import numpy as np
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import DAMAGED
-from app.errors import UserError
-from app.redact import display_name
-from workers.sources.paths import path_of
-from workers.sources.picture import Lost, Picture, Pixels
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import DAMAGED
+from poselift.app.errors import UserError
+from poselift.app.redact import display_name
+from poselift.workers.sources.paths import path_of
+from poselift.workers.sources.picture import Lost, Picture, Pixels
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 DARK = "use only the lowest 12 of their 16 bits and look black: write them over the whole range, or state MaxSampleValue in a TIFF"

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional, Union
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import DAMAGED
-from app.dataflow.messages import Frame, MessageError, Pose2D
-from app.errors import UserError
-from app.recording.pixels import picture
-from app.recording.reader import Recording
-from workers.sources.picture import Lost, Picture
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import DAMAGED
+from poselift.app.dataflow.messages import Frame, MessageError, Pose2D
+from poselift.app.errors import UserError
+from poselift.app.recording.pixels import picture
+from poselift.app.recording.reader import Recording
+from poselift.workers.sources.picture import Lost, Picture
 
 
 class Replay:

@@ -16,13 +16,13 @@ import av.logging
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import DAMAGED
-from app.errors import UserError
-from app.redact import display_name
-from workers.sources.clocks import CameraClock
-from workers.sources.libav import Converter, rate, video_stream, why
-from workers.sources.picture import Lost, Picture, SourceLost, opening
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import DAMAGED
+from poselift.app.errors import UserError
+from poselift.app.redact import display_name
+from poselift.workers.sources.clocks import CameraClock
+from poselift.workers.sources.libav import Converter, rate, video_stream, why
+from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 3.0

@@ -16,13 +16,13 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from app.config import CaptureConfig
-from app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
-from app.errors import UserError
-from workers.sources import devices, videodev2
-from workers.sources.paths import mode_of
-from workers.sources.picture import Lost, Picture, Pixels, SourceLost, opening
-from workers.sources.pixel_formats import FORMATS, Decoder
+from poselift.app.config import CaptureConfig
+from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
+from poselift.app.errors import UserError
+from poselift.workers.sources import devices, videodev2
+from poselift.workers.sources.paths import mode_of
+from poselift.workers.sources.picture import Lost, Picture, Pixels, SourceLost, opening
+from poselift.workers.sources.pixel_formats import FORMATS, Decoder
 
 LOST_AFTER_S = 3.0
 """A camera that gives no picture for so long is lost; its first may take twice as long."""

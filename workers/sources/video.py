@@ -13,13 +13,13 @@ from typing import Optional
 import av
 from av.video.frame import VideoFrame
 
-from app.config import CaptureConfig
-from app.errors import UserError
-from app.redact import display_name
-from workers.sources.clocks import MediaClock
-from workers.sources.libav import Converter, clock_may_jump, exact, has_times, stated_rate, video_stream, why
-from workers.sources.paths import path_of
-from workers.sources.picture import Picture
+from poselift.app.config import CaptureConfig
+from poselift.app.errors import UserError
+from poselift.app.redact import display_name
+from poselift.workers.sources.clocks import MediaClock
+from poselift.workers.sources.libav import Converter, clock_may_jump, exact, has_times, stated_rate, video_stream, why
+from poselift.workers.sources.paths import path_of
+from poselift.workers.sources.picture import Picture
 
 _DEFAULT_FPS = 30
 """Paces pictures without times in a file without a rate."""

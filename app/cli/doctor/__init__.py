@@ -13,10 +13,10 @@ from typing import Optional
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service, viewers
-from app.cli.doctor.finding import Finding
-from app.cli.screen import console
-from app.config import Config, load
+from poselift.app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service, viewers
+from poselift.app.cli.doctor.finding import Finding
+from poselift.app.cli.screen import console
+from poselift.app.config import Config, load
 
 
 def doctor(config_path: Optional[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Asks pyACL, for `poselift doctor`: `python -m app.cli.doctor.acl_probe DEVICE [FILE.om...]` prints the answer as one line of JSON.
+"""Asks pyACL, for `poselift doctor`: `poselift acl-probe DEVICE [FILE.om...]` prints the answer as one line of JSON.
 
 In a process of its own, because a sick driver may hang or crash, and pyACL can be set up only once in a process.
 """
@@ -6,13 +6,11 @@ In a process of its own, because a sick driver may hang or crash, and pyACL can 
 from __future__ import annotations
 
 import importlib.util
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from models.backends.backend import open_model
-from models.errors import DeviceError, ModelError
+from poselift.models.backends.backend import open_model
+from poselift.models.errors import DeviceError, ModelError
 
 
 def ask(number: int, paths: list[Path]) -> dict[str, Any]:
@@ -25,8 +23,8 @@ def ask(number: int, paths: list[Path]) -> dict[str, Any]:
     if spec is None:
         return answer
     try:
-        from models.backends import pyacl
-        from models.backends.ascend_device import acquire, release
+        from poselift.models.backends import pyacl
+        from poselift.models.backends.ascend_device import acquire, release
 
         device = acquire(number)
         try:
@@ -46,7 +44,3 @@ def _why_not(path: Path, number: int) -> str:
     except (DeviceError, ModelError) as error:
         return str(error)
     return ""
-
-
-if __name__ == "__main__":
-    print("\n" + json.dumps(ask(int(sys.argv[1]), [Path(path) for path in sys.argv[2:]])))

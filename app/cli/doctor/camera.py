@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.doctor.finding import Finding
+from poselift.app.cli.doctor.finding import Finding
 
 DEV = Path("/dev")
 

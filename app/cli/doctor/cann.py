@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
-from app.cli.doctor.finding import Finding
+from poselift.app.cli.doctor.finding import Finding
 
 VARIABLES = ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH")
 FOLDERS = (Path("/usr/local/Ascend"), Path("~/Ascend"))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.cli.doctor.finding import Finding, trouble
-from app.cli.doctor.networks import om_files
-from app.config import Config
-from models.backends.om_card import read_card
-from models.backends.om_file import family
-from models.errors import ModelError
+from poselift.app.cli.command import COMMAND
+from poselift.app.cli.doctor.finding import Finding, trouble
+from poselift.app.cli.doctor.networks import om_files
+from poselift.app.config import Config
+from poselift.models.backends.om_card import read_card
+from poselift.models.backends.om_file import family
+from poselift.models.errors import ModelError
 
 PATIENCE_S = 60.0
 """A board needs some seconds to set its NPU up and load the networks."""
@@ -52,7 +52,7 @@ def look(config: Config, answer: dict[str, Any], wanted: bool) -> Iterator[Findi
 
 def probe(number: int, files: list[Path], patience_s: float) -> dict[str, Any]:
     """What `acl_probe` answers; {"died": why} where it gives no answer. A probe that hangs in the driver is left behind."""
-    command = [sys.executable, "-m", "app.cli.doctor.acl_probe", str(number), *map(str, files)]
+    command = [*COMMAND, "acl-probe", str(number), *map(str, files)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         printed = process.communicate(timeout=patience_s)[0].decode(errors="replace")

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.doctor.finding import Finding
+from poselift.app.cli.doctor.finding import Finding
 
 ROOT = Path("/")
 BESIDE = ("davinci_manager", "svm0", "devmm_svm", "hisi_hdc")

@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from app.cli.doctor.finding import Finding
-from app.config import Config
-from models import store
+from poselift.app.cli.doctor.finding import Finding
+from poselift.app.config import Config
+from poselift.models import store
 
 
 class Wanted(NamedTuple):

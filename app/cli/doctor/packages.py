@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from app.cli.doctor.finding import Finding
+from poselift.app.cli.doctor.finding import Finding
 
 OLDEST = (3, 9)
 

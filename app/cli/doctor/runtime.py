@@ -10,13 +10,13 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.doctor.finding import Finding, trouble
-from app.cli.units import RUNTIME_FOLDER
-from app.config import Config
-from app.dataflow.sockets import MAX_PATH, stream_name
-from app.dataflow.streams import WORKERS, links
-from app.errors import UserError
-from app.processes.process import make_folder, running
+from poselift.app.cli.doctor.finding import Finding, trouble
+from poselift.app.cli.units import RUNTIME_FOLDER
+from poselift.app.config import Config
+from poselift.app.dataflow.sockets import MAX_PATH, stream_name
+from poselift.app.dataflow.streams import WORKERS, links
+from poselift.app.errors import UserError
+from poselift.app.processes.process import make_folder, running
 
 RING_BYTES = 8 * 1920 * 1080 * 3
 """Shared memory that 1080p pictures take."""

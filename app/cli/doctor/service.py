@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
-from app.cli.doctor import service_npu
-from app.cli.doctor.finding import Finding
-from app.cli.service import Place
-from app.cli.units import TARGET, opens_npu
-from app.config import Config
-from app.dataflow.streams import WORKERS
+from poselift.app.cli.doctor import service_npu
+from poselift.app.cli.doctor.finding import Finding
+from poselift.app.cli.service import Place
+from poselift.app.cli.units import TARGET, opens_npu
+from poselift.app.config import Config
+from poselift.app.dataflow.streams import WORKERS
 
 PATIENCE_S = 5.0
 STOPPED = "inactive"

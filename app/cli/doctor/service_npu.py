@@ -8,10 +8,10 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.doctor import driver
-from app.cli.doctor.finding import Finding
-from app.cli.service import Place, group_id
-from app.cli.units import TARGET
+from poselift.app.cli.doctor import driver
+from poselift.app.cli.doctor.finding import Finding
+from poselift.app.cli.service import Place, group_id
+from poselift.app.cli.units import TARGET
 
 MOUNTS = (
     *("ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateMounts", "PrivateIPC", "DynamicUser", "LogNamespace"),

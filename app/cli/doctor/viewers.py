@@ -6,14 +6,14 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-from app.cli.doctor.finding import Finding, trouble
-from app.config import Config
-from app.errors import UserError
-from app.processes.process import running
-from app.remote.address import Address, parse_address
-from app.remote.gate import check_curve
-from app.remote.key_words import Role
-from app.remote.keys import admitted, folder_for, own
+from poselift.app.cli.doctor.finding import Finding, trouble
+from poselift.app.config import Config
+from poselift.app.errors import UserError
+from poselift.app.processes.process import running
+from poselift.app.remote.address import Address, parse_address
+from poselift.app.remote.gate import check_curve
+from poselift.app.remote.key_words import Role
+from poselift.app.remote.keys import admitted, folder_for, own
 
 
 def look(config: Config) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.view.drawing.quads import Quads
-from app.view.page import Box
+from poselift.app.view.drawing.quads import Quads
+from poselift.app.view.page import Box
 
 _VERTEX = """
 attribute vec4 a_panel;

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.view.camera import Eye, Panel, axes, focal_px, position, project
-from app.view.colours import BACKGROUND, FLOOR, SHADE
-from app.view.drawing.quads import Quads
+from poselift.app.view.camera import Eye, Panel, axes, focal_px, position, project
+from poselift.app.view.colours import BACKGROUND, FLOOR, SHADE
+from poselift.app.view.drawing.quads import Quads
 
 _VERTEX = """
 uniform vec4 u_panel;

@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QImage, QPainter
 from vispy import gloo
 
-from app.view.drawing.quads import Quads
-from app.view.page import SIZES, Label
+from poselift.app.view.drawing.quads import Quads
+from poselift.app.view.page import SIZES, Label
 
 FAMILIES = ("Inter", "Noto Sans", "Open Sans", "Cantarell", "Ubuntu", "DejaVu Sans")
 SIDE_PX = 512

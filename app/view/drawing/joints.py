@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from app.view.drawing.quads import DEPTH, Quads
+from poselift.app.view.drawing.quads import DEPTH, Quads
 
 _VERTEX = """
 uniform float u_line;

@@ -7,10 +7,10 @@ from typing import Any, Optional
 import numpy as np
 from vispy import gloo
 
-from app.view.camera import Panel
-from app.view.colours import SHADE
-from app.view.decoder import Rgba
-from app.view.drawing.quads import Quads
+from poselift.app.view.camera import Panel
+from poselift.app.view.colours import SHADE
+from poselift.app.view.decoder import Rgba
+from poselift.app.view.drawing.quads import Quads
 
 _VERTEX = """
 uniform vec4 u_panel;

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.view.colours import SHADE
-from app.view.drawing.quads import DEPTH, Quads
+from poselift.app.view.colours import SHADE
+from poselift.app.view.drawing.quads import DEPTH, Quads
 
 _VERTEX = """
 uniform float u_pad;

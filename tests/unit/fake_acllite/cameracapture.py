@@ -16,7 +16,7 @@ import acl
 import cv2
 import numpy as np
 
-from workers.sources.pattern import write_number
+from poselift.workers.sources.pattern import write_number
 
 NORMAL_ONLY = 2
 

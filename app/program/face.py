@@ -1,14 +1,4 @@
-"""poselift: live 3D human pose. The public face for programs.
-
-for poses in poselift.connect():            # live, from the pipeline on this machine: the newest, however slow this loop is
-    print(poses.t_ns, poses.joints_m)       # [people, 17, 3]: metres from the hip; x right, y down, z forward
-
-for poses in poselift.connect("192.168.1.20"):  # the same, from a board that serves viewers
-    ...
-
-for poses in poselift.open("session.mcap"): # the same, from a recording
-    ...
-"""
+"""What programs call: poses live and from recordings. `import poselift` gives these."""
 
 from __future__ import annotations
 
@@ -19,17 +9,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Optional, Union
 
-from app.config import load
-from app.dataflow.messages import Pose3D
-from app.errors import UserError
-from app.program.poses import Poses
-from app.program.reach import reach
-from app.program.sources import Board, Here, lifts
-from app.recording.reader import Recording
-from app.remote.client import Remote
-from models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
-
-__all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "Poses", "UserError", "connect", "open"]
+from poselift.app.config import load
+from poselift.app.dataflow.messages import Pose3D
+from poselift.app.errors import UserError
+from poselift.app.program.poses import Poses
+from poselift.app.program.reach import reach
+from poselift.app.program.sources import Board, Here, lifts
+from poselift.app.recording.reader import Recording
+from poselift.app.remote.client import Remote
 
 ASK_S = 0.5
 ANSWER_S = 5.0

@@ -1,0 +1,1 @@
+"""Starts poselift by this folder's path: see `__main__.py`."""
