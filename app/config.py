@@ -12,10 +12,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from poselift.app.atomic import naming
 from poselift.app.dataflow.streams import WORKERS
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
+from poselift.common.atomic import naming
+from poselift.common.errors import UserError
 
 
 class Section(BaseModel):

@@ -16,8 +16,7 @@ from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
 from poselift.app.config import load
-from poselift.app.errors import UserError
-from poselift.models.errors import ModelError
+from poselift.common.errors import UserError
 
 PARTS: dict[str, Callable[[Setup], Result]] = {
     "throughput": throughput.measure,
@@ -74,5 +73,5 @@ def main(
 if __name__ == "__main__":
     try:
         typer.run(main)
-    except (UserError, ModelError) as error:
+    except UserError as error:
         sys.exit(f"bench: {error}")

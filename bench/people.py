@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Health, Pose3D, Stamp
 from poselift.app.recording.pixels import Picture
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Points = npt.NDArray[np.float64]
 

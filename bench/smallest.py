@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bench.clip import demo_clip
 from bench.part import Grid, Result, Setup, WrongOutput, require
 from poselift.app.dataflow.messages import Frame
-from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.workers.detect import detecting
 
 Picture = npt.NDArray[np.uint8]

@@ -15,7 +15,8 @@ from typing import Callable, Literal, NamedTuple, Optional
 
 import platformdirs
 
-from poselift.models.errors import ModelError
+from poselift.common.atomic import remove_left, replacing
+from poselift.common.errors import ModelError
 from poselift.models.weights import FOLDER as SHIPPED
 from poselift.models.weights import Entry, read_manifest
 from poselift.models.weights.fetch import fetch
@@ -82,7 +83,7 @@ def pull(
     place or not there.
     """
     folder = folder or default_folder()
-    _remove_left(folder)
+    remove_left(folder)
     wanted = [of.entry for of in status(folder, manifest) if of.state != "present"]
     convert = _converter() if any(entry.conversion for entry in wanted) else None
     absent = [entry for entry in (manifest or entries()).values() if _trouble(_original_path(entry, folder), entry.sha256)]
@@ -159,24 +160,11 @@ def _converter() -> Callable[[bytes, Entry], bytes]:
     return convert_entry
 
 
-def _remove_left(folder: Path) -> None:
-    """Remove what a process that was killed left half written."""
-    for part in folder.glob(".*.part"):
-        pid = part.stem.rpartition(".")[2]
-        if pid.isdigit() and not Path("/proc", pid).exists():
-            part.unlink(missing_ok=True)
-
-
 def _store(path: Path, content: bytes) -> None:
     """Write the file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(
             f"cannot write {path}: {error.strerror}; make room or rights there, or name another folder in POSELIFT_MODELS"

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poselift.app.dataflow.messages import Pose3D
-    from poselift.app.errors import UserError
     from poselift.app.program.face import connect, open
     from poselift.app.program.poses import Poses
-    from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+    from poselift.common.errors import UserError
+    from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 __all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "Poses", "UserError", "connect", "open"]
 
 _MODULES = {
     "poselift.app.dataflow.messages": ("Pose3D",),
-    "poselift.app.errors": ("UserError",),
+    "poselift.common.errors": ("UserError",),
     "poselift.app.program.face": ("connect", "open"),
     "poselift.app.program.poses": ("Poses",),
-    "poselift.models.skeleton": ("COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS"),
+    "poselift.common.skeleton": ("COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS"),
 }
 """Where the names are. They are imported when they are asked for: each worker imports `poselift`, and few need its face."""
 

@@ -13,8 +13,8 @@ from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.frames import NEVER
 from poselift.app.dataflow.messages import Frame
 from poselift.app.dataflow.streams import Take
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import TURN_S, Loop
+from poselift.common.errors import UserError
 from poselift.workers.frame_writer import FrameWriter
 from poselift.workers.sources import Lost, Picture, Source, SourceLost, identity, is_live, open_source
 from poselift.workers.sources.clocks import Timeline

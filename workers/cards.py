@@ -7,8 +7,8 @@ from pathlib import Path
 
 from poselift.app.config import Config
 from poselift.app.remote.wire import ModelCard
+from poselift.common.errors import ModelError
 from poselift.models.backends.file_metadata import file_metadata
-from poselift.models.errors import ModelError
 from poselift.models.store import entries, path_of
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import Loop, Rest
+from poselift.common.errors import UserError
 from poselift.models.backends.backend import Model, open_model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.lifter_metadata import LifterMetadata

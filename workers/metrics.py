@@ -5,8 +5,8 @@ from __future__ import annotations
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import Loop, Rest
+from poselift.common.errors import UserError
 
 RARELY = Rest(0.1)
 """Prometheus asks every few seconds."""

@@ -16,13 +16,13 @@ from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.messages import Answer, End, Frame, Health, Message
 from poselift.app.dataflow.session import join
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
 from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from poselift.app.recording.parts import free
 from poselift.app.recording.pixels import with_pixels
 from poselift.app.recording.state import RecordingState
 from poselift.app.recording.writer import REMOVED, RecordingFull, RecordingWriter
+from poselift.common.errors import UserError
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"

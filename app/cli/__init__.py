@@ -13,9 +13,8 @@ from typer.core import TyperGroup
 
 from poselift.app.cli.stopping import Stopped, stop_on_signals
 from poselift.app.dataflow.streams import WORKERS
-from poselift.app.errors import UserError
 from poselift.app.redact import printable
-from poselift.models.errors import DeviceError, ModelError
+from poselift.common.errors import DeviceError, UserError
 
 
 class Commands(TyperGroup):
@@ -413,7 +412,7 @@ def main() -> None:
         cli()
     except Stopped as stopped:
         sys.exit(_say(str(stopped), 128 + stopped.number))
-    except (UserError, ModelError) as error:
+    except UserError as error:
         sys.exit(_say(str(error), 2))
     except DeviceError as error:
         sys.exit(_say(str(error), 1))

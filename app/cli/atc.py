@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from poselift.app.atomic import replacing
 from poselift.app.cli.outputs import keep_apart
 from poselift.app.cli.screen import say
 from poselift.app.config import Config, load
-from poselift.app.errors import UserError
+from poselift.common.atomic import replacing
+from poselift.common.errors import ModelError, UserError
 from poselift.models import store
 from poselift.models.backends.om_card import OmCard, card_path, read_card, write_card
-from poselift.models.errors import ModelError
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 
 SCRIPT = "convert.sh"

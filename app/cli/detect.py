@@ -7,7 +7,6 @@ from typing import Optional
 
 import numpy as np
 
-from poselift.app.atomic import scratch
 from poselift.app.cli.lift import finish, given, run_file
 from poselift.app.cli.outputs import claim
 from poselift.app.cli.results import make_folder, rate_of
@@ -15,10 +14,11 @@ from poselift.app.cli.screen import say
 from poselift.app.cli.stopping import ended
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose2D
-from poselift.app.errors import UserError
 from poselift.app.keypoints.files import Clip, clip_name, write_keypoints
 from poselift.app.recording.reader import Recording
-from poselift.models.sizes import fitted
+from poselift.common.atomic import scratch
+from poselift.common.errors import UserError
+from poselift.common.sizes import fitted
 from poselift.workers.sources import file_source
 
 

@@ -13,8 +13,8 @@ from poselift.app.cli.stopping import STOPS, Stopped
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Message
 from poselift.app.dataflow.tally import Tally
-from poselift.app.errors import UserError
 from poselift.app.processes.supervisor import Supervisor
+from poselift.common.errors import UserError
 
 TICK_S = 0.1
 TWICE_S = 0.2

@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from poselift.app.atomic import replacing
 from poselift.app.cli.outputs import claim, set_aside
 from poselift.app.cli.results import make_folder
 from poselift.app.cli.screen import ProgressBar, console, say
 from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Pose2D
-from poselift.app.errors import UserError
 from poselift.app.evaluation.h36m import ACTIONS, Trial, read
 from poselift.app.evaluation.h36m_cameras import RATE_HZ
 from poselift.app.evaluation.protocols import Errors, Scored, average, by_action
+from poselift.common.atomic import replacing
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models import score
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.whole_sequence import WholeSequence
-from poselift.models.skeleton import COCO_KEYPOINTS
 from poselift.workers.lift import new_lift, new_whole, open_lifter
 
 DATASETS = ("h36m",)

@@ -9,8 +9,8 @@ from poselift.app.cli.outputs import claim, set_aside
 from poselift.app.cli.results import make_folder, shots_of, write_results
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.errors import UserError
 from poselift.app.recording.reader import Recording
+from poselift.common.errors import UserError
 
 
 def export(recording: Path, out: Path, draw: bool, overwrite: bool, config_path: Optional[Path]) -> None:

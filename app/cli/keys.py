@@ -9,11 +9,11 @@ from rich.table import Table
 
 from poselift.app.cli.screen import console
 from poselift.app.config import load
-from poselift.app.errors import UserError
 from poselift.app.remote import keys
 from poselift.app.remote.gate import new_pair
 from poselift.app.remote.key_words import Role, host_name, key_text, parse_word, word
 from poselift.app.remote.keys import Admitted, Pair, Right
+from poselift.common.errors import UserError
 
 
 def new(name: Optional[str], config_path: Optional[Path]) -> None:

@@ -10,7 +10,6 @@ from typing import Optional
 
 import numpy as np
 
-from poselift.app.atomic import scratch
 from poselift.app.cli.drive import Run, drive
 from poselift.app.cli.outputs import Other, claim, set_aside
 from poselift.app.cli.results import Shot, make_folder, write_results
@@ -19,7 +18,6 @@ from poselift.app.cli.stopping import ended, keeping
 from poselift.app.cli.whole import lift_whole, record_with_poses
 from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import render
 from poselift.app.keypoints.files import Clip, read_keypoints
@@ -27,6 +25,8 @@ from poselift.app.processes.process import run_folder
 from poselift.app.recording.parts import prepare
 from poselift.app.recording.reader import Recording
 from poselift.app.recording.writer import RecordingFull
+from poselift.common.atomic import scratch
+from poselift.common.errors import UserError
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.whole_sequence import WholeSequence
 from poselift.workers.lift import new_lift, new_whole, open_lifter

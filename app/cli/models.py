@@ -9,13 +9,12 @@ from typing import Optional
 
 from rich.table import Table
 
-from poselift.app.atomic import replacing
 from poselift.app.cli.outputs import checkpoint_source, claim, set_aside
 from poselift.app.cli.screen import console, say
 from poselift.app.config import load
-from poselift.app.errors import UserError
+from poselift.common.atomic import replacing
+from poselift.common.errors import ModelError, UserError
 from poselift.models import store
-from poselift.models.errors import ModelError
 
 COLOURS = {"present": "green", "missing": "yellow", "damaged": "red", "outdated": "yellow"}
 

@@ -17,11 +17,11 @@ import numpy as np
 import yaml
 
 from poselift.app.cli.screen import say
-from poselift.app.errors import UserError
 from poselift.app.export.video import MADE_FROM
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import Recording
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 from poselift.models.backends.file_metadata import file_metadata
 
 

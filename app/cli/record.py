@@ -9,9 +9,9 @@ from poselift.app.cli.screen import say
 from poselift.app.config import load
 from poselift.app.dataflow.outside import order
 from poselift.app.dataflow.streams import WORKERS
-from poselift.app.errors import UserError
 from poselift.app.processes.process import running
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
+from poselift.common.errors import UserError
 
 ANSWER_S = 5.0
 

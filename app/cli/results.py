@@ -13,11 +13,11 @@ from poselift.app.cli.screen import ProgressBar, say
 from poselift.app.cli.stopping import keeping
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import Drawn, render
 from poselift.app.recording.pixels import Picture, picture
 from poselift.app.recording.reader import Recording
+from poselift.common.errors import UserError
 
 
 def make_folder(out: Path) -> None:

@@ -10,10 +10,9 @@ from typing import Optional
 
 from poselift.app.config import load
 from poselift.app.dataflow.streams import WORKERS, only_takes
-from poselift.app.errors import UserError
 from poselift.app.processes.heap import keep_freed_memory
 from poselift.app.processes.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
-from poselift.models.errors import DeviceError, ModelError
+from poselift.common.errors import DeviceError, UserError
 
 
 def run(worker: str, config_path: Optional[Path]) -> None:
@@ -34,7 +33,7 @@ def run(worker: str, config_path: Optional[Path]) -> None:
         bus = connect(config, worker)
         import_module(f"poselift.workers.{worker}").run(config, bus)
     except Exception as error:
-        if isinstance(error, (UserError, ModelError)) or os.environ.get("POSELIFT_DEBUG"):
+        if isinstance(error, UserError) or os.environ.get("POSELIFT_DEBUG"):
             raise
         foreseen = isinstance(error, DeviceError)
         what = str(error) if foreseen else f"{type(error).__name__}: {error} (POSELIFT_DEBUG=1 shows where)"

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import poselift
-from poselift.app.atomic import naming
 from poselift.app.cli.screen import say
 from poselift.app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
 from poselift.app.config import Config, load
-from poselift.app.errors import UserError
+from poselift.common.atomic import naming
+from poselift.common.errors import UserError
 
 ACCOUNT = "poselift"
 MADE_BY = "made by poselift service install"

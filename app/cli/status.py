@@ -13,9 +13,9 @@ from poselift.app.config import load
 from poselift.app.dataflow.messages import Health
 from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.streams import WATCH, WORKERS, links
-from poselift.app.errors import UserError
 from poselift.app.processes.process import SUPERVISOR_LOCK, running
 from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
+from poselift.common.errors import UserError
 
 LISTEN_S = 2.5
 """Longer than the second between two of a worker's reports."""

@@ -8,8 +8,8 @@ from typing import Optional
 from poselift.app.cli.screen import say
 from poselift.app.config import load
 from poselift.app.dataflow.outside import order
-from poselift.app.errors import UserError
 from poselift.app.processes.process import running
+from poselift.common.errors import UserError
 
 ANSWER_S = 5.0
 

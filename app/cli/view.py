@@ -16,7 +16,6 @@ from poselift.app.cli.command import COMMAND
 from poselift.app.cli.screen import say
 from poselift.app.config import Config, load, save
 from poselift.app.dataflow.streams import WORKERS
-from poselift.app.errors import UserError
 from poselift.app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
 from poselift.app.program.reach import reach, serves_here
 from poselift.app.recording.parts import parts
@@ -27,6 +26,7 @@ from poselift.app.remote.wire import PORT
 from poselift.app.view.probe import missing
 from poselift.app.view.recorded import Recorded
 from poselift.app.view.sources import Live, Replay, Source
+from poselift.common.errors import UserError
 
 HERE = f"127.0.0.1:{PORT}"
 LONG_GB = 2.0

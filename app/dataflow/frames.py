@@ -36,7 +36,7 @@ import numpy.typing as npt
 from poselift.app.dataflow.ledger import OVERWRITTEN, RING_GONE
 from poselift.app.dataflow.messages import Frame
 from poselift.app.dataflow.streams import STREAMS
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
 PAGE = mmap.PAGESIZE

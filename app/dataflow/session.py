@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional
 
 import yaml
 
-from poselift.app.atomic import naming
+from poselift.common.atomic import naming
 
 FILE = "session.yaml"
 """In the runtime folder. By this ending the supervisor knows what it may remove before and after a run."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import zmq
 
 from poselift.app.dataflow.messages import End, Message, MessageError, decode, instead_of
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 ANNOUNCE = b"\x00taker:"
 """No message starts so: MessagePack maps begin with 0x80 or more."""

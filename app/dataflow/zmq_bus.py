@@ -27,7 +27,7 @@ from poselift.app.dataflow.sockets import (
     waits,
 )
 from poselift.app.dataflow.streams import Link, Take
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 LINGER_MS = 10_000
 POLL_MS = 100

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.errors import UserError
 from poselift.app.evaluation.h36m_cameras import CAMERAS, Camera
 from poselift.app.keypoints.object_arrays import Array, read_npz
-from poselift.models.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
 
 Floats = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
 from poselift.app.recording.pixels import Picture
-from poselift.models.skeleton import COCO_BONES
+from poselift.common.skeleton import COCO_BONES
 
 SHIFT = 4
 """Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""

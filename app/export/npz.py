@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.atomic import at_once
 from poselift.app.dataflow.messages import SCHEMA, Pose3D
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.atomic import at_once
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 Colour = tuple[int, int, int]
 

@@ -17,7 +17,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import SHIFT, fixed
 from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
 from poselift.app.recording.pixels import Picture
-from poselift.models.skeleton import H36M_JOINTS
+from poselift.common.skeleton import H36M_JOINTS
 
 TURN_S = 24.0
 """Seconds of a full turn."""

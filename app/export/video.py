@@ -11,13 +11,13 @@ import av
 import cv2
 import numpy as np
 
-from poselift.app.atomic import replacing
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.errors import UserError
 from poselift.app.export.drawing import draw_person, write
 from poselift.app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
 from poselift.app.export.scene import Scene
 from poselift.app.recording.pixels import Picture
+from poselift.common.atomic import replacing
+from poselift.common.errors import UserError
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
 """Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel

@@ -15,10 +15,10 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.atomic import at_once
-from poselift.app.errors import UserError
 from poselift.app.keypoints.object_arrays import Array, read_npz
-from poselift.models.skeleton import COCO_MIRROR
+from poselift.common.atomic import at_once
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_MIRROR
 
 MAX_NAME_BYTES = 255
 """Of a folder's name, on Linux's filesystems."""

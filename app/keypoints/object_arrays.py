@@ -19,7 +19,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 MAX_BYTES = 512 << 20
 MAX_OPERATIONS = 5_000_000

@@ -11,7 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 PATIENCE_S = 2.0
 """Who asks and then says nothing for so long is let go; the next one waits meanwhile."""

@@ -17,12 +17,12 @@ from typing import Any, Optional
 
 import psutil
 
-from poselift.app.atomic import naming
 from poselift.app.config import Config, load
 from poselift.app.dataflow.session import join
 from poselift.app.dataflow.streams import links
 from poselift.app.dataflow.zmq_bus import ZmqBus
-from poselift.app.errors import UserError
+from poselift.common.atomic import naming
+from poselift.common.errors import UserError
 
 SUPERVISOR = "POSELIFT_SUPERVISOR"
 """Environment variable: process id of the supervisor, without which a worker does not go on."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 import yaml
 
-from poselift.app.atomic import replacing
+from poselift.common.atomic import replacing
 
 FILE = "standing.yaml"
 """By this ending the supervisor knows what it may remove before and after a run."""

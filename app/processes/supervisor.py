@@ -16,10 +16,10 @@ from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
 from poselift.app.dataflow.outside import Orders, Watch
 from poselift.app.dataflow.session import join
 from poselift.app.dataflow.streams import WATCH, is_onlooker, links
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import EXIT_WITHIN_S
 from poselift.app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
 from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
+from poselift.common.errors import UserError
 
 USER_ERROR = 2
 """Exit code of a worker that cannot run before the user mends something."""

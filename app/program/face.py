@@ -11,12 +11,12 @@ from typing import Optional, Union
 
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.errors import UserError
 from poselift.app.program.poses import Poses
 from poselift.app.program.reach import reach
 from poselift.app.program.sources import Board, Here, lifts
 from poselift.app.recording.reader import Recording
 from poselift.app.remote.client import Remote
+from poselift.common.errors import UserError
 
 ASK_S = 0.5
 ANSWER_S = 5.0

@@ -11,9 +11,9 @@ from typing import Optional
 
 from poselift.app.dataflow.messages import End, Pose3D
 from poselift.app.dataflow.session import Session
-from poselift.app.errors import UserError
 from poselift.app.program.kept import Kept
 from poselift.app.program.sources import Source
+from poselift.common.errors import UserError
 
 TURN_S = 0.1
 """The reader looks so often whether it is to leave."""

@@ -11,9 +11,9 @@ from poselift.app.dataflow.messages import Health, Pose3D
 from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.session import Session, known
 from poselift.app.dataflow.streams import WATCH, links
-from poselift.app.errors import UserError
 from poselift.app.processes.process import running, supervised
 from poselift.app.remote.client import Remote
+from poselift.common.errors import UserError
 
 GONE_S = 10.0
 """A pipeline that is away for so long does not come back by itself: a worker that died is started again within a few seconds."""

@@ -25,7 +25,7 @@ from mcap.writer import MCAP0_MAGIC
 
 from poselift.app.dataflow.messages import TYPES, MessageError, decode
 from poselift.app.dataflow.session import Session
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 PROFILE = "poselift"
 TOPICS = {name: number for number, name in enumerate(TYPES)}

@@ -13,10 +13,10 @@ from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
 from mcap.writer import MCAP0_MAGIC
 
-from poselift.app.atomic import NO_SPACE
 from poselift.app.dataflow.session import Session
-from poselift.app.errors import UserError
 from poselift.app.recording.part import Part
+from poselift.common.atomic import NO_SPACE
+from poselift.common.errors import UserError
 
 
 def parts(path: Path) -> list[Path]:

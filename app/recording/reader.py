@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Message, MessageError, OtherSchema, decode
-from poselift.app.errors import UserError
 from poselift.app.recording.part import TOPICS, UNKNOWN, Content, Part, Piece
 from poselift.app.recording.parts import parts
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 
 HELD_PIECES = 4
 """So many that were looked into by time stay in memory: each is a few MB at most."""

@@ -6,9 +6,9 @@ from typing import Optional
 
 import yaml
 
-from poselift.app.atomic import replacing
 from poselift.app.config import Config
 from poselift.app.dataflow.session import Session
+from poselift.common.atomic import replacing
 
 FILE = "recording.yaml"
 """By this ending the supervisor knows what it may remove before and after a run."""

@@ -16,14 +16,14 @@ from typing import Any, Optional
 
 from mcap.writer import CompressionType, Writer
 
-from poselift.app.atomic import NO_SPACE
 from poselift.app.dataflow.messages import SCHEMA, Message, encode
 from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import recorded
-from poselift.app.errors import UserError
 from poselift.app.recording.part import PROFILE
 from poselift.app.recording.parts import create_part, free_bytes
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.atomic import NO_SPACE
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 # A killed recorder loses what its open chunk held: at most FLUSH_S of messages. Chunks are cut by time rather than size because the
 # index of every chunk of a part stays in memory until the part is closed, which is also why a part ends after MAX_CHUNKS (about an hour).

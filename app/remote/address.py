@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
 from poselift.app.remote.wire import PORT
+from poselift.common.errors import UserError
 
 
 class Address(NamedTuple):

@@ -15,7 +15,7 @@ from poselift.app.dataflow.session import Session
 from poselift.app.remote.cadence import Cadence
 from poselift.app.remote.outbox import Outbox, Size
 from poselift.app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
-from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 MIN_WIDTH_PX = 16
 NAMES = 32

@@ -15,11 +15,11 @@ from typing import Optional
 import zmq
 from zmq.utils import z85
 
-from poselift.app.errors import UserError
 from poselift.app.remote.connections import Connections, allow_many, plain
 from poselift.app.remote.key_words import Role, good_name, key_text
 from poselift.app.remote.keys import Pair, Right, Trust, admitted, own, read_admitted, signature
 from poselift.app.remote.refusals import Refusals
+from poselift.common.errors import UserError
 
 ZAP = "inproc://zeromq.zap.01"
 BACKLOG = 128

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.atomic import replacing
-from poselift.app.errors import UserError
+from poselift.common.atomic import replacing
+from poselift.common.errors import UserError
 
 OWN, ADMITTED = "own.key", "admitted"
 """The two files in the folder of keys."""

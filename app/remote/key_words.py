@@ -11,8 +11,8 @@ import re
 import socket
 from enum import Enum
 
-from poselift.app.errors import UserError
 from poselift.app.remote.key_files import OWN
+from poselift.common.errors import UserError
 
 KEY_BYTES, CHECK_BYTES = 32, 3
 MAX_NAME = 63

@@ -14,9 +14,9 @@ from typing import NamedTuple, Optional
 
 import platformdirs
 
-from poselift.app.errors import UserError
 from poselift.app.remote.key_files import ADMITTED, OWN, held, read, write
 from poselift.app.remote.key_words import Role, good_name, key_text, parse, parse_word, word
+from poselift.common.errors import UserError
 
 
 class Right(Enum):

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Optional
 
 import zmq
 
-from poselift.app.errors import UserError
 from poselift.app.remote.address import Address
 from poselift.app.remote.board import Visitor
 from poselift.app.remote.connections import plain
@@ -20,6 +19,7 @@ from poselift.app.remote.gate import Gate, secure
 from poselift.app.remote.keys import Right, Trust
 from poselift.app.remote.viewer import Failure
 from poselift.app.remote.wire import MAX_FROM_BOARD_BYTES, MAX_FROM_VIEWER_BYTES
+from poselift.common.errors import UserError
 
 BUFFER_BYTES = 1 << 16
 """The system's own for one connection. What waits in it cannot be taken back when there is something newer."""

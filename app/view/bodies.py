@@ -12,7 +12,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.palette import H36M_BONES
 from poselift.app.export.scene import ANKLE_ABOVE_FLOOR, FEET, HEAD_RADIUS
 from poselift.app.view.colours import BRIGHT, HELD, SHADE, colour_of, mixed, sided
-from poselift.models.skeleton import H36M_JOINTS
+from poselift.common.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

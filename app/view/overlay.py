@@ -10,7 +10,7 @@ from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.view.bodies import Floats
 from poselift.app.view.camera import Panel
 from poselift.app.view.colours import BRIGHT, HELD, colour_of, mixed, sided
-from poselift.models.skeleton import COCO_BONES, COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS
 
 LEAST_CONFIDENCE = 0.05
 _BONES = np.array(COCO_BONES)

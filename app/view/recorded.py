@@ -12,10 +12,10 @@ import numpy as np
 import yaml
 
 from poselift.app.dataflow.messages import Frame, Message, Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.recording.reader import Recording
 from poselift.app.view.buffer import SKIPPED_NS
 from poselift.app.view.moments import Moment, Shot
+from poselift.common.errors import UserError
 
 HELD_MESSAGES = 512
 """So many that were looked at stay decoded."""

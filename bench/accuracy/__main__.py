@@ -19,9 +19,8 @@ from bench.accuracy.study import Finding, Study
 from bench.machine import machine
 from bench.part import Result, WrongOutput
 from bench.report import show
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.models.backends.backend import open_model
-from poselift.models.errors import ModelError
 from poselift.models.store import path_of
 
 PARTS: dict[str, Callable[[Study], Finding]] = {
@@ -85,6 +84,6 @@ def main(
 if __name__ == "__main__":
     try:
         typer.run(main)
-    except (UserError, ModelError, WrongOutput) as error:
+    except (UserError, WrongOutput) as error:
         print(f"accuracy: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,7 @@ from bench.accuracy.stretches import Stretch, stretches
 from bench.accuracy.study import SETS, Finding, Study
 from bench.accuracy.words import percent, readable
 from bench.part import Goal, Grid
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from bench.accuracy.pictures import OTHER, OURS, OURS_CLEAN, picture
 from bench.accuracy.study import SETS, Finding, Study
 from bench.accuracy.words import readable
 from bench.part import Goal, Grid, require
-from poselift.models.skeleton import H36M_JOINTS
+from poselift.common.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float64]
 Clips = Mapping[str, Floats]

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.errors import UserError
-from poselift.models.skeleton import H36M_JOINTS
+from poselift.common.errors import UserError
+from poselift.common.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from bench.accuracy.stretches import Stretch, indices, stretches
 from bench.accuracy.study import Finding, Study
 from bench.accuracy.words import change, readable
 from bench.part import Goal, Grid
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 OURS, OURS_CLEAN, OTHER, GOAL = "#1f5fa8", "#8fb8e0", "#b8b8b8", "#c0392b"
 LINES = ("#1f5fa8", "#d9822b", "#3a8f57", "#8a4fa3", "#7a7a7a", "#c0392b", "#2aa1b3")

@@ -14,8 +14,8 @@ from bench.accuracy.pictures import GOAL, OURS, picture
 from bench.accuracy.study import Finding, Study
 from bench.accuracy.words import readable
 from bench.part import Goal, Grid
+from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.backends.backend import Model
-from poselift.models.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from bench.accuracy.stretches import Stretch, beginnings, indices, stretches
 from bench.accuracy.study import Finding, Study
 from bench.accuracy.words import percent
 from bench.part import Goal, Grid
-from poselift.models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
+from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,8 +15,7 @@ from bench.rendered.causes import causes, detector_errors
 from bench.rendered.study import compare, watch
 from bench.report import markdown, show
 from poselift.app.config import load
-from poselift.app.errors import UserError
-from poselift.models.errors import ModelError
+from poselift.common.errors import UserError
 
 MOTION = Path(__file__).parents[3] / "shared/data/mocap/cmu_h36m17.npz"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -69,5 +68,5 @@ def main(
 if __name__ == "__main__":
     try:
         typer.run(main)
-    except (UserError, ModelError, WrongOutput) as error:
+    except (UserError, WrongOutput) as error:
         sys.exit(f"bench.rendered: {error}")

@@ -14,7 +14,7 @@ from bench.rendered.detections import Clip
 from bench.rendered.errors import GROUPS, swapped
 from bench.rendered.study import Seen, mean_errors
 from poselift.app.config import Config
-from poselift.models.skeleton import COCO_KEYPOINTS, COCO_MIRROR
+from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

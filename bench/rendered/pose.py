@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.rendered.body import BONES, PARENTS, Body
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.bodies import axes, unit
 
 Floats = npt.NDArray[np.float32]

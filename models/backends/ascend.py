@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends import pyacl
 from poselift.models.backends.ascend_device import Releases, acquire, release
 from poselift.models.backends.backend import Array, Tensor
 from poselift.models.backends.om_card import OmCard, read_card
 from poselift.models.backends.om_file import why_not
 from poselift.models.backends.pyacl_codes import UNLOADABLE
-from poselift.models.errors import DeviceError, ModelError
 
 DTYPES = {
     pyacl.FLOAT: np.float32,

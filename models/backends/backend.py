@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 
 Array = npt.NDArray[np.generic]
 

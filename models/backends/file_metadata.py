@@ -10,8 +10,8 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.om_card import read_card
-from poselift.models.errors import ModelError
 
 METADATA_PROPS, KEY, VALUE = 14, 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Tensor
-from poselift.models.errors import ModelError
 
 REMEDY = "copy the whole folder that `poselift models atc` wrote"
 

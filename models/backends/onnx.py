@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Array, Tensor
-from poselift.models.errors import ModelError
 
 try:
     import onnxruntime as ort

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib.util
 from typing import Any, NamedTuple
 
+from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends.pyacl_codes import BAD_ALLOC, REPEAT_INIT, SUCCESS, meaning
-from poselift.models.errors import DeviceError, ModelError
 
 HUGE_FIRST = 0
 """Memory policy: large pages where there are enough, else normal ones."""

@@ -22,8 +22,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Tensor
-from poselift.models.errors import ModelError
 
 PICTURE_SCALE = 256.0
 

@@ -20,9 +20,9 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Array
 from poselift.models.convert.pickles import Call, Name, Persistent, Pickle
-from poselift.models.errors import ModelError
 
 MAX_BYTES = 2 << 30
 MAX_DIMENSIONS = 8

@@ -10,7 +10,7 @@ import pickletools
 from collections.abc import Collection
 from typing import IO, Any, Callable
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 
 MAX_OPERATIONS = 1_000_000
 """A checkpoint's pickle has some thousands: its numbers lie outside it."""

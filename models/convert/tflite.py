@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from poselift.common.errors import ModelError
 from poselift.models.convert.tflite_operators import OPERATORS, Graph, Value
 from poselift.models.convert.tflite_reader import Network, Operator, Tensor, read
-from poselift.models.errors import ModelError
 
 OPSET = 11
 IR_VERSION = 6

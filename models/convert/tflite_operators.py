@@ -13,8 +13,8 @@ import numpy.typing as npt
 import onnx
 import tflite
 
+from poselift.common.errors import ModelError
 from poselift.models.convert.tflite_reader import Operator, Tensor
-from poselift.models.errors import ModelError
 
 Array = npt.NDArray[np.generic]
 

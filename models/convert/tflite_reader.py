@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
+from poselift.common.errors import ModelError
 from poselift.models.convert.tflite_sparse import DenseLevel, Level, SparseLevel, densify
-from poselift.models.errors import ModelError
 
 Array = npt.NDArray[np.generic]
 

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import Array
 from poselift.models.convert.checkpoint import read_checkpoint
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 from poselift.models.lifting.temporal import Block, Floats, TemporalWeights
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 LICENCE = "CC BY-NC 4.0 applies to the weights published with VideoPose3D; yours may differ"
 NORMALISATION_EPSILON = 1e-5

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.errors import ModelError
+from poselift.common.sizes import same_shape
 from poselift.models.backends.backend import Model, Tensor
 from poselift.models.detection import blazepose_detections as detections
 from poselift.models.detection import blazepose_landmarks as pose
@@ -22,8 +24,6 @@ from poselift.models.detection.cuts import Scene, same_scene, scene_of
 from poselift.models.detection.detector import People2D, Picture
 from poselift.models.detection.filters import OneEuro, Smoothed
 from poselift.models.detection.tracking import Identity
-from poselift.models.errors import ModelError
-from poselift.models.sizes import same_shape
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""

@@ -17,7 +17,7 @@ class People2D(NamedTuple):
 
     `person` is int64[K], the ids: the same person keeps one, and none is ever used again within a stream.
     `keypoints` is float32[K, 17, 3]: x and y in pixels of the picture (which they may leave), confidence 0..1; COCO order
-    (`models.skeleton.COCO_KEYPOINTS`).
+    (`poselift.common.skeleton.COCO_KEYPOINTS`).
     """
 
     person: npt.NDArray[np.int64]

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.errors import ModelError
+from poselift.common.sizes import Size, fitted, same_shape
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import Model
-from poselift.models.errors import ModelError
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
@@ -17,8 +19,6 @@ from poselift.models.lifting.slots import Slots, plausible
 from poselift.models.lifting.stateful import Bools, StatefulNetwork, told
 from poselift.models.lifting.temporal import Outputs
 from poselift.models.lifting.ticks import NS_PER_S, TickGrid
-from poselift.models.sizes import Size, fitted, same_shape
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 from poselift.models.lifting import person_camera, screen
 
 Floats = npt.NDArray[np.float32]

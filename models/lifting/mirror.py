@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.skeleton import COCO_MIRROR, H36M_MIRROR
+from poselift.common.skeleton import COCO_MIRROR, H36M_MIRROR
 
 Floats = npt.NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS
 
 Floats = npt.NDArray[np.float32]
 

@@ -23,8 +23,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

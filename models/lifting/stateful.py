@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Model
-from poselift.models.errors import ModelError
 from poselift.models.lifting.temporal import Outputs
 
 Floats = npt.NDArray[np.float32]

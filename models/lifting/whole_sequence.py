@@ -11,15 +11,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.backends.backend import Model
-from poselift.models.errors import ModelError
 from poselift.models.lifting.lifter import require_shapes
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.stateful import StatefulNetwork, told
 from poselift.models.lifting.temporal import Outputs
-from poselift.models.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

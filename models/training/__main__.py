@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 from poselift.models.training.curves import draw_curves
 from poselift.models.training.export import export
 from poselift.models.training.motion import load_motion

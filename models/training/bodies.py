@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
+from poselift.common.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.errors import ModelError
-from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.training.bodies import coco_points, plain_likeness
 from poselift.models.training.cameras import project, random_cameras, to_camera_axes
 from poselift.models.training.motion import Motion, load_motion, sample_motion

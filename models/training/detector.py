@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.skeleton import COCO_MIRROR
+from poselift.common.skeleton import COCO_MIRROR
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import onnx
 
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.person_camera import BODY_SCALE_OF_HEIGHT
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
 from poselift.models.training.network import RECEPTIVE_FIELD, to_weights
 from poselift.models.training.train import Trainer

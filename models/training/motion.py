@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
 Split = Literal["train", "validation"]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.lifting.person_camera import FEATURES
 from poselift.models.lifting.temporal import Block, TemporalWeights
-from poselift.models.skeleton import H36M_JOINTS
 
 Floats = npt.NDArray[np.float32]
 

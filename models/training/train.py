@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import H36M_PARENTS
 from poselift.models import score
-from poselift.models.errors import ModelError
-from poselift.models.skeleton import H36M_PARENTS
 from poselift.models.training.ahead import BatchesAhead
 from poselift.models.training.batches import Batch, make_batch
 from poselift.models.training.motion import Motion

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 from poselift.models.weights import Entry, Wheel
 
 

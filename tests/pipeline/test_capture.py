@@ -19,8 +19,8 @@ from poselift.app.dataflow.memory_bus import MemoryHub
 from poselift.app.dataflow.messages import Control, End, Frame, Health, Pose2D, Pose3D
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.tally import Tally
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import Loop
+from poselift.common.errors import UserError
 from poselift.workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
 from poselift.workers.frame_writer import KEPT_FREE, FrameWriter
 from poselift.workers.sources import Lost, Picture, SourceLost

@@ -11,7 +11,7 @@ from intruder import introduce, make_keys
 from pipeline_run import write_config
 
 from poselift.app.config import Config, load
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 from poselift.models.store import path_of
 
 

@@ -20,8 +20,8 @@ from sim_acl.fixtures import environment, reports
 from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
 from poselift.app.keypoints.files import Clip, write_keypoints
 from poselift.app.recording.reader import read
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
-from poselift.models.errors import ModelError
 from poselift.models.weights import FOLDER as SHIPPED
 
 REPOSITORY = Path(__file__).parents[2]

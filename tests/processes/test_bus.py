@@ -22,8 +22,8 @@ from poselift.app.dataflow.outside import Watch, order
 from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
 from poselift.app.dataflow.streams import WATCH, WORKERS, links
 from poselift.app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import Loop
+from poselift.common.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0

@@ -14,8 +14,8 @@ from service_manager import Service
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Health, Message, Pose3D
 from poselift.app.dataflow.session import FILE, join
-from poselift.app.errors import UserError
 from poselift.app.processes.process import SUPERVISOR_LOCK, lock, run_folder
+from poselift.common.errors import UserError
 
 WORKERS = ("capture", "detect", "lift")
 

@@ -13,8 +13,8 @@ from typing import Callable
 import pytest
 
 from poselift.app.config import Config, save
-from poselift.app.errors import UserError
 from poselift.app.processes.process import SUPERVISOR_LOCK, lock, make_folder, running
+from poselift.common.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 

@@ -27,10 +27,10 @@ from poselift.app.dataflow.messages import End, Pose3D
 from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.zmq_bus import ZmqBus
-from poselift.app.errors import UserError
 from poselift.app.processes.process import lock
 from poselift.app.program import kept, sources
 from poselift.app.program.poses import Poses
+from poselift.common.errors import UserError
 
 
 def eventually(condition: Callable[[], Any], why: str) -> None:

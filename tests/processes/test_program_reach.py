@@ -19,11 +19,11 @@ from viewers import free_port
 import poselift as public
 from poselift.app.cli.view import opened
 from poselift.app.config import Config
-from poselift.app.errors import UserError
 from poselift.app.processes.process import lock
 from poselift.app.remote import keys
 from poselift.app.remote.key_words import Role, word
 from poselift.app.remote.keys import Right, folder_of
+from poselift.common.errors import UserError
 
 Serve = Callable[..., tuple[str, subprocess.Popen[str]]]
 

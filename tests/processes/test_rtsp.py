@@ -17,8 +17,8 @@ from rtsp_server import LOOP, RtspServer
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
-from poselift.app.errors import UserError
 from poselift.app.redact import printable
+from poselift.common.errors import UserError
 from poselift.workers.sources import Lost, Picture, SourceLost, open_source
 from poselift.workers.sources.pattern import read_number
 from poselift.workers.sources.rtsp import RtspSource

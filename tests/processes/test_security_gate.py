@@ -13,12 +13,12 @@ import pytest
 import zmq
 from intruder import Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
 
-from poselift.app.errors import UserError
 from poselift.app.remote import gate, keys
 from poselift.app.remote.connections import DESCRIPTORS, PER_USER, UNPROVEN, allow_many
 from poselift.app.remote.key_files import ADMITTED, OWN
 from poselift.app.remote.key_words import Role, key_text, parse_word, word
 from poselift.app.remote.keys import Right, Trust
+from poselift.common.errors import UserError
 
 ROOM_BYTES = 64 << 20
 """What an attack may cost: buffers, and what the allocator keeps."""

@@ -18,9 +18,9 @@ from viewers import Process, free_port, looking, pixels
 
 import poselift as public
 from poselift.app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
-from poselift.app.errors import UserError
 from poselift.app.recording.reader import read
 from poselift.app.remote.wire import Hello, Picture, Ping, Pong, Welcome
+from poselift.common.errors import UserError
 
 SOURCE = "test:320x240@30"
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from pipeline_run import PATIENCE_S, running_lift
 
-from poselift.app.atomic import PREFIX
 from poselift.app.cli.drive import TWICE_S
 from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
 from poselift.app.keypoints.files import Clip, read_keypoints, write_keypoints
 from poselift.app.recording.reader import read
 from poselift.app.recording.writer import RecordingWriter
+from poselift.common.atomic import PREFIX
 from poselift.models.store import path_of
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

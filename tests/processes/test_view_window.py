@@ -23,7 +23,7 @@ from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Frame
 from poselift.app.recording.writer import RecordingWriter
 from poselift.app.view.colours import BACKGROUND, PEOPLE
-from poselift.models.skeleton import H36M_PARENTS
+from poselift.common.skeleton import H36M_PARENTS
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(1280, 720), (3840, 2160)]

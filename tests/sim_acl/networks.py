@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from poselift.models.errors import ModelError
+from poselift.common.errors import ModelError
 from poselift.models.store import path_of
 
 TESTS = Path(__file__).parents[1]

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.detection.blazepose import BlazePose
-from poselift.models.errors import ModelError
 from poselift.models.store import path_of
 
 FRAME_NS = 33_333_333

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from poselift.app.evaluation.h36m_cameras import CAMERAS
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 FOCAL_PX = 1145.0
 FRAMES = {"S9": {"Walking 1": 12, "Walking": 20, "TakingPhoto": 9}, "S11": {"Walking": 15, "Photo 2": 7, "Sitting 1": 11}}

@@ -13,8 +13,8 @@ from bench.accuracy import occlusion, rate, smoothness, swaps
 from bench.accuracy.judge import FPS, SEED
 from bench.accuracy.page import page
 from bench.accuracy.study import Study
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
-from poselift.models.errors import ModelError
 from poselift.models.store import path_of
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))

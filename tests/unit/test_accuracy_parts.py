@@ -14,8 +14,8 @@ from bench.accuracy.lifting import Poses
 from bench.accuracy.page import page
 from bench.accuracy.study import Finding, Study
 from bench.part import Goal, Grid
-from poselift.app.errors import UserError
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 TOLD_BY = {
     "hip": ("left_hip", "right_hip"),

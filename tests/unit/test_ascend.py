@@ -15,10 +15,10 @@ from random_lifter import random_lifter
 from sim_acl.fixtures import BOTH_MODES
 from sim_acl.om import OUTPUT_NAMES, make_om
 
+from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.atc_graph import atc_form
 from poselift.models.convert.lifter import build
-from poselift.models.errors import DeviceError, ModelError
 from poselift.models.lifting.stateful import StatefulNetwork
 
 ROWS, FEATURES = 2, 20

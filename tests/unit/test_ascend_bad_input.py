@@ -13,10 +13,10 @@ import pytest
 from sim_acl.fixtures import FOLDER
 from test_ascend import picture_graph, stateful_graph, write
 
+from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.backends.om_card import card_path
 from poselift.models.backends.pyacl_codes import MEANINGS
-from poselift.models.errors import DeviceError, ModelError
 
 
 def refused(path: Path, device: int = 0) -> str:
@@ -174,7 +174,7 @@ def opened_elsewhere(om: Path, *python_path: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [Path.cwd(), *python_path]))}
     done = subprocess.run([sys.executable, "-c", code, str(om)], env=environment, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("poselift.models.errors.ModelError: "), done.stderr
+    assert last.startswith("poselift.common.errors.ModelError: "), done.stderr
     return last.partition(": ")[2]
 
 

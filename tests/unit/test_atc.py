@@ -18,11 +18,10 @@ from random_lifter import random_lifter
 
 from poselift.app.cli import atc as command
 from poselift.app.cli.atc import atc
-from poselift.app.errors import UserError
+from poselift.common.errors import ModelError, UserError
 from poselift.models import store
 from poselift.models.backends.om_card import read_card
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
 METADATA = {"rate_hz": "30", "normalisation": "person_camera", "flip": "yes", "licence": "none"}

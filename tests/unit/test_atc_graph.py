@@ -7,11 +7,11 @@ from demo_clip import pulled
 from onnx import TensorProto, helper, numpy_helper
 from random_lifter import random_lifter
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.atc_graph import atc_form, host_tensors, inferred, shape_of
 from poselift.models.convert.atc_rules import complaints
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 
 LIFTERS = {
     "causal": lambda slots: build(random_lifter((3, 3, 3, 1), 32, 20, spread=True), {}, slots),

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from poselift.app.atomic import PREFIX, at_once, remove_left, replacing, scratch
+from poselift.common.atomic import PREFIX, at_once, remove_left, replacing, scratch
 
 HANGS = """
 import os, sys
 from pathlib import Path
-from poselift.app.atomic import replacing, scratch
+from poselift.common.atomic import replacing, scratch
 if sys.argv[1] == "named":
     os.O_TMPFILE = os.O_DIRECTORY  # as a kernel or a filesystem without unnamed files: EISDIR
 work = scratch(Path(sys.argv[2])) if sys.argv[1] == "folder" else replacing(Path(sys.argv[2]) / "file")

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Tensor
 from poselift.models.detection.blazepose import BlazePose, Followed
 from poselift.models.detection.blazepose_detections import anchors
 from poselift.models.detection.detector import People2D
-from poselift.models.errors import ModelError
 
 FLOAT = np.dtype(np.float32)
 SIZE = (480, 640)

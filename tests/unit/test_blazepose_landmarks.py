@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.detection import blazepose_landmarks as pose
-from poselift.models.skeleton import COCO_KEYPOINTS
 
 BLAZEPOSE = {  # mediapipe.solutions.pose.PoseLandmark
     "nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_shoulder": 11, "right_shoulder": 12,

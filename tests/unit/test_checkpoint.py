@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from torch_files import FORMS, Python2Dict, Raw, Tensor, as_raw, checkpoint, older, random_model, write, zipped
 
+from poselift.common.errors import ModelError
 from poselift.models.convert.checkpoint import read_checkpoint
-from poselift.models.errors import ModelError
 
 MODEL = random_model((3, 3), 8)
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from poselift.app.config import Config, Section, load, parse, redacted, save
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 FILE = Path(__file__).parents[2] / "config.yaml"
 

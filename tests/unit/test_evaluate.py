@@ -15,9 +15,9 @@ import pytest
 from h36m_files import FRAMES, H36M, contents, write
 
 from poselift.app.dataflow.messages import Pose2D
-from poselift.app.errors import UserError
 from poselift.app.evaluation.h36m import Trial, read
-from poselift.models.skeleton import H36M_JOINTS
+from poselift.common.errors import UserError
+from poselift.common.skeleton import H36M_JOINTS
 
 command = import_module("poselift.app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
 

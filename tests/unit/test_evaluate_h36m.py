@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from h36m_files import COCO, FRAMES, H36M, contents, motion, write
 
-from poselift.app.errors import UserError
 from poselift.app.evaluation.h36m import read
 from poselift.app.evaluation.h36m_cameras import CAMERAS
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 TEST = ("S9", "S11")
 PUBLISHED = {  # [R | t] in mm, as karfly/human36m-camera-parameters has them from the dataset's metadata.xml

@@ -10,7 +10,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import draw_person
 from poselift.app.export.palette import COCO_JOINT_COLOURS, HELD, LEFT, RIGHT, TRUNK
 from poselift.app.export.scene import TURN_S, Floor, Scene, turn_at
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
 COCO = {name: number for number, name in enumerate(COCO_KEYPOINTS)}
 H36M = {name: number for number, name in enumerate(H36M_JOINTS)}

@@ -11,7 +11,7 @@ import pytest
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.npz import write_poses
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 PROMISED = {
     "frame": (np.int64, ()),

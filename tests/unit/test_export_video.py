@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.errors import UserError
 from poselift.app.export.palette import LEFT
 from poselift.app.export.video import render
-from poselift.models.skeleton import COCO_KEYPOINTS
+from poselift.common.errors import UserError
+from poselift.common.skeleton import COCO_KEYPOINTS
 
 
 def a_pose(frame: int, t_ns: int, width_px: int = 1768, height_px: int = 994, people: int = 1) -> Pose3D:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from poselift.app.config import Config
+from poselift.common.errors import ModelError
 from poselift.models.backends.file_metadata import file_metadata
-from poselift.models.errors import ModelError
 from poselift.models.weights import FOLDER
 from poselift.workers.cards import model_cards
 

@@ -28,7 +28,7 @@ from poselift.app.dataflow.frames import (
     take_over,
 )
 from poselift.app.dataflow.messages import Frame
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 HEIGHT_PX, WIDTH_PX = 30, 40
 SIDE_PX, COLOURS = 600, 7
@@ -367,7 +367,7 @@ def test_other_trouble_is_not_called_lack_of_room(tmp_path: Path, monkeypatch: p
 FULL = """
 import sys, numpy as np
 from pathlib import Path
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.app.dataflow.frames import RingWriter, Position
 folder = Path(sys.argv[1])
 ring = RingWriter(folder, 0, 8, 300_000)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poselift.app.atomic import at_once, replacing
 from poselift.app.config import Config, save
 from poselift.app.dataflow.session import FILE, join
 from poselift.app.export.video import render
 from poselift.app.processes.process import lock
+from poselift.common.atomic import at_once, replacing
 
 
 def replace_it(path: Path) -> None:

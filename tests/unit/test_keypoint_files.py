@@ -13,9 +13,9 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 
-from poselift.app.errors import UserError
 from poselift.app.keypoints import object_arrays
 from poselift.app.keypoints.files import Clip, clip_name, read_keypoints, write_keypoints
+from poselift.common.errors import UserError
 
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 METADATA = {

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from poselift.app.errors import UserError
 from poselift.app.remote import keys
 from poselift.app.remote.gate import new_pair
 from poselift.app.remote.key_files import ADMITTED, OWN
 from poselift.app.remote.key_words import Role, good_name, host_name, key_text, parse_word, word
 from poselift.app.remote.keys import Pair, Right
+from poselift.common.errors import UserError
 
 PUBLIC = bytes(range(32))
 

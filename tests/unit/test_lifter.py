@@ -8,13 +8,13 @@ import pytest
 from random_lifter import random_lifter, weights_for_judge
 from temporal_judge import judge
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 from poselift.models.lifting import lifter_metadata
 from poselift.models.lifting.hidden import Hidden
 from poselift.models.lifting.lifter import Lifter
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 WIDTH, HEIGHT = 640, 480
 PERIOD_NS = Fraction(10**9, 30)

@@ -13,10 +13,10 @@ from published_network import normalised_screen, published
 from torch_files import checkpoint, random_model, write
 
 from poselift.app.dataflow.messages import Pose2D
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.convert.videopose3d import convert, to_weights
-from poselift.models.errors import ModelError
 from poselift.models.lifting.hidden import Hidden
 from poselift.models.lifting.lifter import Lifter
 from poselift.workers.lift import Lift

@@ -10,9 +10,9 @@ from onnx import numpy_helper
 from random_lifter import random_lifter, spread_for_judge, weights_for_judge
 from temporal_judge import judge, judge_sigma
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 from poselift.models.lifting.stateful import StatefulNetwork
 from poselift.models.lifting.temporal import convolve, delay, lift_sequence, receptive_field
 

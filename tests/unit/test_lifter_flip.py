@@ -9,13 +9,13 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import COCO_MIRROR, H36M_MIRROR
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
-from poselift.models.errors import ModelError
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.person_camera import FEATURES
-from poselift.models.skeleton import COCO_MIRROR, H36M_MIRROR
 
 WIDTH, HEIGHT = 640, 480
 FACTS = {"rate_hz": "30", "normalisation": "person_camera"}

@@ -8,11 +8,11 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
+from poselift.common.skeleton import H36M_PARENTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.lifter import BUILD_SPREAD, Lifter
 from poselift.models.lifting.person_camera import FEATURES, body_scale_m, observe, sigma_to_camera, to_camera
-from poselift.models.skeleton import H36M_PARENTS
 from poselift.models.training.bodies import body_scale
 from poselift.models.training.motion import load_motion, subject
 

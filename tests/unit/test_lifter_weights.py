@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import poselift.models
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.lifting.lifter import Lifter
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 

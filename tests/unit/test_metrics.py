@@ -22,9 +22,9 @@ from poselift.app.dataflow.memory_bus import MemoryHub
 from poselift.app.dataflow.messages import Health, Message, Pose2D, Stamp
 from poselift.app.dataflow.streams import links
 from poselift.app.dataflow.tally import Tally
-from poselift.app.errors import UserError
 from poselift.app.metrics.prometheus import Metrics
 from poselift.app.metrics.server import answering
+from poselift.common.errors import UserError
 from poselift.workers.metrics import run
 
 NAN = float("nan")

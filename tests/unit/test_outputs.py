@@ -16,11 +16,11 @@ from torch_files import checkpoint, random_model, write
 from poselift.app.cli.outputs import Other, claim, set_aside, source_of
 from poselift.app.config import Config, redacted
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.errors import UserError
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import render
 from poselift.app.keypoints.files import Clip, write_keypoints
 from poselift.app.recording.writer import RecordingWriter
+from poselift.common.errors import UserError
 from poselift.models.convert.videopose3d import convert
 
 SOURCE = "/data/12:30 me@home/a b=c; 视频.mp4"

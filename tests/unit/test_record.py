@@ -14,13 +14,13 @@ from poselift.app.config import Config
 from poselift.app.dataflow.memory_bus import MemoryBus, MemoryHub
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Pose2D, Stamp
 from poselift.app.dataflow.streams import WATCH, links
-from poselift.app.errors import UserError
 from poselift.app.processes.loop import Loop
 from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import read
 from poselift.app.recording.state import RecordingState
 from poselift.app.recording.writer import RecordingFull
+from poselift.common.errors import UserError
 from poselift.workers.record import DISK_FAILED, DISK_FULL, Record, run
 
 NOON_S = 1_795_262_400.0

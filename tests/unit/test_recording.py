@@ -20,12 +20,12 @@ from mcap.writer import CompressionType, Writer
 
 from poselift.app.dataflow.messages import SCHEMA, End, Frame, Health, Message, MessageError, Pose2D, Pose3D, encode
 from poselift.app.dataflow.session import Session
-from poselift.app.errors import UserError
 from poselift.app.recording import writer as recording_writer
 from poselift.app.recording.parts import free_bytes, parts, prepare
 from poselift.app.recording.pixels import picture, with_pixels
 from poselift.app.recording.reader import Recording, read
 from poselift.app.recording.writer import RecordingFull, RecordingWriter
+from poselift.common.errors import UserError
 
 
 def a_frame(number: int, width_px: int = 64, height_px: int = 48) -> Frame:

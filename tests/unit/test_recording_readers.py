@@ -16,10 +16,10 @@ import poselift
 from poselift.app.cli.export import export
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.messages import Frame, encode
-from poselift.app.errors import UserError
 from poselift.app.recording.pixels import with_pixels
 from poselift.app.view.recorded import Recorded
 from poselift.app.view.sources import Replay
+from poselift.common.errors import UserError
 from poselift.workers.sources import open_source
 
 FRAMES, NO_POSE, NO_PICTURE = 8, 2, 5

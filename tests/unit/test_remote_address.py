@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from poselift.app.errors import UserError
 from poselift.app.remote.address import Address, parse_address
+from poselift.common.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,8 @@ from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
 from bench.rendered.pose import LIMBS, coco_truth, pose, skin
 from bench.rendered.raster import rasterise
-from poselift.app.errors import UserError
-from poselift.models.errors import ModelError
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.errors import ModelError, UserError
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.motion import HELD_OUT, VALIDATION, subject
 
 

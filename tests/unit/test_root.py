@@ -13,13 +13,13 @@ from random_lifter import random_lifter
 import poselift.models
 from poselift.app.cli.whole import lift_whole
 from poselift.app.dataflow.messages import Pose2D
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 from poselift.models.lifting.root import MIN_SPREAD, locate_roots
 from poselift.models.lifting.whole_sequence import WholeSequence
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 WIDTH, HEIGHT, FOCAL_PX = 1280, 720, 1400.0

@@ -17,7 +17,7 @@ from poselift.app.cli.service import Place, cann_environment, install, uninstall
 from poselift.app.cli.units import CANN, EVERY, SERVICE, SYSTEM, TARGET, instance, mounts, quoted, unit_files
 from poselift.app.config import Config
 from poselift.app.dataflow.streams import WORKERS
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 METRICS = {"address": "127.0.0.1:9570"}
 SCRIPT = Path("/opt/poselift/bin/poselift")

@@ -8,11 +8,11 @@ import pytest
 from demo_clip import FRAME_NS, blazepose, moments, pulled
 
 import poselift.models
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.detection.detector import follow
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
-from poselift.models.skeleton import COCO_KEYPOINTS
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 BODY = tuple(range(PAIRS))

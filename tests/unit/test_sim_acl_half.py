@@ -11,12 +11,12 @@ from sim_acl.half import to_half
 from sim_acl.tiny import halved
 
 import poselift.models
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.person_camera import FEATURES
 from poselift.models.lifting.stateful import StatefulNetwork
-from poselift.models.skeleton import COCO_KEYPOINTS
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 FRAMES = 400

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poselift.models.sizes import fitted, same_shape
+from poselift.common.sizes import fitted, same_shape
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from made_video import numbered, write_video
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import KINDS, file_source, identity, open_source
 from poselift.workers.sources.pictures import PictureFolder
 from poselift.workers.sources.video import VideoFile

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import DeviceError, UserError
 from poselift.models import backends
-from poselift.models.errors import DeviceError
 from poselift.workers.sources import SourceLost, csi, open_source
 from poselift.workers.sources.csi import CsiSource
 from poselift.workers.sources.pattern import read_number

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import open_source
 from poselift.workers.sources.pattern import read_number, write_number
 

@@ -8,7 +8,7 @@ import pytest
 from made_video import numbered
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import Lost, Picture, open_source
 from poselift.workers.sources.pattern import read_number
 from poselift.workers.sources.pictures import DARK, max_sample_value

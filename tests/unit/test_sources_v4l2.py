@@ -19,7 +19,7 @@ from fake_camera import FakeKernel, FakeMachine
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import Lost, Picture, SourceLost, open_source
 from poselift.workers.sources import videodev2 as v4l2
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder

@@ -13,7 +13,7 @@ from av.stream import Disposition
 from made_video import numbered, show_by, turn, write_sound, write_video
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import open_source
 from poselift.workers.sources.pattern import read_number
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
-import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from poselift.common.atomic import PREFIX
+from poselift.common.errors import ModelError
 from poselift.models import store
-from poselift.models.errors import ModelError
 from poselift.models.weights import FOLDER, MANIFEST, Conversion, Entry, Output, Wheel, read_manifest
 from poselift.models.weights.fetch import download
 
@@ -277,10 +278,9 @@ def test_notice_names_everything_that_is_fetched():
 
 
 def test_what_a_killed_pull_left_goes_with_the_next(folder, manifest):
-    gone = subprocess.Popen(["true"])
-    gone.wait()
     folder.mkdir()
-    (folder / f".clip.mp4.{gone.pid}.part").write_bytes(b"half")
-    (folder / f".clip.mp4.{os.getppid()}.part").write_bytes(b"another's, who is at work")
-    store.pull(folder, manifest=manifest)
-    assert [path.name for path in folder.glob(".*")] == [f".clip.mp4.{os.getppid()}.part"]
+    (folder / f"{PREFIX}left").write_bytes(b"half")
+    with (folder / f"{PREFIX}held").open("wb") as held:  # by another, who is at work
+        fcntl.flock(held, fcntl.LOCK_EX)
+        store.pull(folder, manifest=manifest)
+        assert [path.name for path in folder.glob(".*")] == [f"{PREFIX}held"]

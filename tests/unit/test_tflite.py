@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from poselift.common.errors import ModelError
 from poselift.models import store
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.tflite_sparse import DenseLevel, SparseLevel, densify
-from poselift.models.errors import ModelError
 
 tflite = pytest.importorskip("tflite", reason="needs the extra `convert`")
 onnx = pytest.importorskip("onnx", reason="needs the extra `convert`")

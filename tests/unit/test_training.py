@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from poselift.common.errors import ModelError
+from poselift.common.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
 from poselift.models import score
-from poselift.models.errors import ModelError
-from poselift.models.skeleton import COCO_MIRROR, H36M_MIRROR, H36M_PARENTS
 from poselift.models.training import bodies, cameras, detector, limbs
 from poselift.models.training.batches import make_batch, start_late
 from poselift.models.training.motion import HELD_OUT, RATE_HZ, VALIDATION, Motion, load_motion, sample_motion, subject

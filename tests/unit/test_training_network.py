@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install poselift[train]")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from poselift.models.errors import ModelError  # noqa: E402
+from poselift.common.errors import ModelError  # noqa: E402
 from poselift.models.lifting.lifter_metadata import LifterMetadata  # noqa: E402
 from poselift.models.lifting.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
 from poselift.models.training import train as training  # noqa: E402

@@ -14,9 +14,9 @@ import pytest
 from published_network import published
 from torch_files import FORMS, checkpoint, random_model, write
 
+from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.videopose3d import convert, to_weights
-from poselift.models.errors import ModelError
 from poselift.models.lifting.stateful import StatefulNetwork
 from poselift.models.lifting.temporal import lift_sequence
 

@@ -9,10 +9,10 @@ import pytest
 
 from bench.people import HEIGHT_PX, WIDTH_PX, health_of, jpeg_of, pose_at
 from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.recording.reader import read
 from poselift.app.recording.writer import RecordingWriter
 from poselift.app.view.recorded import Recorded
+from poselift.common.errors import UserError
 
 FRAMES = 40
 JPEG = jpeg_of(np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))

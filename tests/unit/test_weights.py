@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models import score
 from poselift.models.backends.backend import Model, open_model
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.person_camera import body_scale_m, observe, to_camera
-from poselift.models.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.batches import make_batch
 from poselift.models.training.motion import load_motion
 

@@ -21,15 +21,14 @@ from poselift.app.cli import cli
 from poselift.app.cli.whole import lift_whole, record_with_poses
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.errors import UserError
 from poselift.app.evaluation import h36m
 from poselift.app.keypoints.files import Clip, write_keypoints
 from poselift.app.recording.reader import Recording, read
 from poselift.app.recording.writer import RecordingWriter
+from poselift.common.errors import ModelError, UserError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.convert.videopose3d import convert
-from poselift.models.errors import ModelError
 from poselift.models.lifting.person_camera import FEATURES
 from poselift.models.lifting.whole_sequence import WholeSequence
 from poselift.workers.lift import new_lift, open_lifter

@@ -12,8 +12,8 @@ from typing import Callable, NamedTuple
 import cv2
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 from poselift.workers.sources.csi import CsiSource
 from poselift.workers.sources.paths import mode_of, path_of
 from poselift.workers.sources.pattern import PatternSource

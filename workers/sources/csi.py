@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
-from poselift.models.errors import DeviceError, ModelError
+from poselift.common.errors import DeviceError, ModelError, UserError
 from poselift.workers.sources.picture import Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import Decoder
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 
 class Folders(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources.picture import Picture, Pixels
 
 _FORM = re.compile(r"test:(\d{1,5})x(\d{1,5})@(\d{1,4}(?:\.\d{1,3})?)(?:,frames=(\d{1,9}))?")

@@ -9,7 +9,7 @@ from typing import Callable, NamedTuple, Optional, Protocol, Union
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
 

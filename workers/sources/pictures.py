@@ -17,8 +17,8 @@ import numpy as np
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 from poselift.workers.sources.paths import path_of
 from poselift.workers.sources.picture import Lost, Picture, Pixels
 

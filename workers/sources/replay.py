@@ -9,9 +9,9 @@ from typing import Optional, Union
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.dataflow.messages import Frame, MessageError, Pose2D
-from poselift.app.errors import UserError
 from poselift.app.recording.pixels import picture
 from poselift.app.recording.reader import Recording
+from poselift.common.errors import UserError
 from poselift.workers.sources.picture import Lost, Picture
 
 

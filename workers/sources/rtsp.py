@@ -18,8 +18,8 @@ from av.video.stream import VideoStream
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 from poselift.workers.sources.clocks import CameraClock
 from poselift.workers.sources.libav import Converter, rate, video_stream, why
 from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening

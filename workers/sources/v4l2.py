@@ -18,7 +18,7 @@ import numpy as np
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
-from poselift.app.errors import UserError
+from poselift.common.errors import UserError
 from poselift.workers.sources import devices, videodev2
 from poselift.workers.sources.paths import mode_of
 from poselift.workers.sources.picture import Lost, Picture, Pixels, SourceLost, opening

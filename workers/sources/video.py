@@ -14,8 +14,8 @@ import av
 from av.video.frame import VideoFrame
 
 from poselift.app.config import CaptureConfig
-from poselift.app.errors import UserError
 from poselift.app.redact import display_name
+from poselift.common.errors import UserError
 from poselift.workers.sources.clocks import MediaClock
 from poselift.workers.sources.libav import Converter, clock_may_jump, exact, has_times, stated_rate, video_stream, why
 from poselift.workers.sources.paths import path_of

@@ -9,8 +9,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends.backend import open_model
-from poselift.models.errors import DeviceError, ModelError
 
 
 def ask(number: int, paths: list[Path]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from poselift.app.cli.command import COMMAND
 from poselift.app.cli.doctor.finding import Finding, trouble
 from poselift.app.cli.doctor.networks import om_files
 from poselift.app.config import Config
+from poselift.common.errors import ModelError
 from poselift.models.backends.om_card import read_card
 from poselift.models.backends.om_file import family
-from poselift.models.errors import ModelError
 
 PATIENCE_S = 60.0
 """A board needs some seconds to set its NPU up and load the networks."""

@@ -15,8 +15,8 @@ from poselift.app.cli.units import RUNTIME_FOLDER
 from poselift.app.config import Config
 from poselift.app.dataflow.sockets import MAX_PATH, stream_name
 from poselift.app.dataflow.streams import WORKERS, links
-from poselift.app.errors import UserError
 from poselift.app.processes.process import make_folder, running
+from poselift.common.errors import UserError
 
 RING_BYTES = 8 * 1920 * 1080 * 3
 """Shared memory that 1080p pictures take."""

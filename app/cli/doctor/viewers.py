@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from poselift.app.cli.doctor.finding import Finding, trouble
 from poselift.app.config import Config
-from poselift.app.errors import UserError
 from poselift.app.processes.process import running
 from poselift.app.remote.address import Address, parse_address
 from poselift.app.remote.gate import check_curve
 from poselift.app.remote.key_words import Role
 from poselift.app.remote.keys import admitted, folder_for, own
+from poselift.common.errors import UserError
 
 
 def look(config: Config) -> Iterator[Finding]:

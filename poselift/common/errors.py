@@ -1,9 +1,13 @@
-"""The errors of this package that a user is meant to read: each is one line that says what was wrong, with what value, and what to do."""
+"""Errors that people are meant to read: each is one line that says what was wrong, with what value, and what to do."""
 
 from __future__ import annotations
 
 
-class ModelError(Exception):
+class UserError(Exception):
+    """Something the user can mend."""
+
+
+class ModelError(UserError):
     """A network that cannot be had or used before the user mends something."""
 
 
