@@ -1,15 +1,9 @@
-"""Reading npz files whose object arrays are pickles, Python 2's too: numpy arrays and plain containers come out, nothing is ever called.
-
-A pickle is a program. This reader knows the few names that numpy writes for an array, and puts stand-ins of its own in their place, which
-check what they are given: numpy's own ones would believe a dtype that says that raw bytes are no objects.
-"""
+"""Reading npz files whose object arrays are pickles, Python 2's too: numpy arrays and plain containers come out, nothing is ever called."""
 
 from __future__ import annotations
 
 import io
 import math
-import pickle
-import pickletools
 import re
 import warnings
 import zipfile
@@ -20,20 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.errors import UserError
+from poselift.common.pickles import Call, Name, Persistent, Pickle, Refused, raw
 
 MAX_BYTES = 512 << 20
 MAX_OPERATIONS = 5_000_000
-MAX_TUPLES_DEEP = 100
+MAX_DEEP = 100
 
 _PLAIN_DTYPE = re.compile("[fiu][1248]|b1")
-_OPERATIONS = {
-    *("PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"),
-    *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_TUPLE"),
-    *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "NONE", "NEWTRUE", "NEWFALSE"),
-    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-    *("BINSTRING", "SHORT_BINSTRING"),  # Python 2's str: text, or an array's bytes
-}
 
 
 def read_npz(path: Path, max_bytes: Optional[int] = None) -> dict[str, Any]:
@@ -61,101 +48,10 @@ def read_npz(path: Path, max_bytes: Optional[int] = None) -> dict[str, Any]:
 
 
 class Array:
-    """Stands for a numpy array while a pickle is read; `array` is what it holds, in an object array further Arrays and containers."""
+    """An array of a pickle; an object array holds further Arrays and containers."""
 
-    def __init__(self) -> None:
-        self.array: Optional[npt.NDArray[Any]] = None
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, data = state
-        count = math.prod(shape)
-        if dtype.plain is None:
-            if not isinstance(data, list) or len(data) != count:
-                raise pickle.UnpicklingError("an object array without its objects")
-            flat = np.empty(count, object)
-            for place, value in enumerate(data):
-                flat[place] = value
-            self.array = flat.reshape(shape)
-        else:
-            data = _bytes(data)
-            if not isinstance(data, bytes) or len(data) != count * dtype.plain.itemsize:
-                raise pickle.UnpicklingError("an array whose bytes do not fill its shape")
-            self.array = np.frombuffer(data, dtype.plain).reshape(shape, order="F" if fortran else "C")
-
-
-class _Dtype:
-    """Stands for a dtype: of a plain number, or of objects (`plain` is None)."""
-
-    def __init__(self, name: str, *_: Any) -> None:
-        if name not in ("O8", "O4") and not _PLAIN_DTYPE.fullmatch(name):
-            raise pickle.UnpicklingError(f"an array of {name!r}, not of plain numbers")
-        self.plain = None if name.startswith("O") else np.dtype(name)
-
-    def __setstate__(self, state: Any) -> None:
-        _, order, *parts = state
-        if order not in ("<", ">", "|", "=") or parts[:3] != [None, None, None]:
-            raise pickle.UnpicklingError("an array with a dtype that is not of plain numbers")
-        if self.plain is not None and order in "<>":
-            self.plain = self.plain.newbyteorder(order)
-
-
-class _Name:
-    """Stands for a global of numpy. A pickle can call it, and do nothing else with it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("an attempt to change a function")
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> _Name:
-        stand_in = _NAMES.get(f"{module}.{name}")
-        if stand_in is None:
-            raise pickle.UnpicklingError(f"its pickle asks for {module}.{name}; only arrays of numbers and plain containers are read")
-        return stand_in
-
-
-def _reconstruct(kind: Any, *_: Any) -> Array:
-    if kind is not _NAMES["numpy.ndarray"]:
-        raise pickle.UnpicklingError("an array of an unknown kind")
-    return Array()
-
-
-def _scalar(dtype: Any, data: Any) -> Any:
-    data = _bytes(data)
-    if not isinstance(dtype, _Dtype) or dtype.plain is None or len(data) != dtype.plain.itemsize:
-        raise pickle.UnpicklingError("a number without its bytes")
-    return np.frombuffer(data, dtype.plain)[0].item()
-
-
-def _bytes(data: Any) -> Any:
-    """Python 2 does not tell bytes from text, so they were read as text from which they come back as they were."""
-    return data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """How Python writes bytes where a pickle's protocol has none."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes written in {encoding!r}")
-    return text.encode("latin1")
-
-
-def _uncallable(*_: Any) -> Any:
-    raise pickle.UnpicklingError("a call that writes no array")
-
-
-_NAMES = {
-    **{f"numpy.{core}.multiarray._reconstruct": _Name(_reconstruct) for core in ("core", "_core")},
-    **{f"numpy.{core}.multiarray.scalar": _Name(_scalar) for core in ("core", "_core")},
-    "numpy.ndarray": _Name(_uncallable),
-    "numpy.dtype": _Name(_Dtype),
-    "_codecs.encode": _Name(_encode),
-}
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self.array = array
 
 
 def _array(data: bytes) -> Any:
@@ -168,7 +64,7 @@ def _array(data: bytes) -> Any:
     rest = data[file.tell() :]
     if dtype == np.dtype(object):
         found = _unpickled(rest)
-        if not isinstance(found, Array) or found.array is None or found.array.shape != shape:
+        if not isinstance(found, Array) or found.array.shape != shape:
             raise ValueError("an object array that is none")
         return found.array.item() if shape == () else found
     if len(rest) != math.prod(shape) * dtype.itemsize:
@@ -177,41 +73,92 @@ def _array(data: bytes) -> Any:
 
 
 def _unpickled(data: bytes) -> Any:
-    # Beforehand, without doing any of it: only the operations that arrays and containers need, no place in the reader's memo beyond
-    # those a writer can have used (the reader makes room for as many as the largest number says), and no tuple deeper than any writer's
-    # (as a dictionary's key, one of a million levels would overflow the stack).
-    tuples = _TupleDepths()
-    for number, (operation, argument, _) in enumerate(pickletools.genops(data)):
-        if operation.name not in _OPERATIONS:
-            raise pickle.UnpicklingError(f"its pickle uses {operation.name}")
-        if number > MAX_OPERATIONS or (operation.name == "LONG_BINPUT" and (argument or 0) > number):
-            raise pickle.UnpicklingError("its pickle holds too much")
-        tuples.follow(operation, argument)
-    return _Reader(io.BytesIO(data), encoding="utf-8", errors="surrogateescape").load()
+    return _Maker().made(Pickle(io.BytesIO(data), _CALLS.__contains__, MAX_OPERATIONS).content)
 
 
-class _TupleDepths:
-    """How many tuples lie in one another in what a pickle puts together; anything else counts as 0, for nothing else is hashed in depth."""
+class _Maker:
+    """Makes what a pickle describes: arrays, numbers and containers, each once, however often it is in another."""
 
     def __init__(self) -> None:
-        self._stack: list[int] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, int] = {}
+        self._done: dict[int, tuple[Any, Any]] = {}
 
-    def follow(self, operation: pickletools.OpcodeInfo, argument: Any) -> None:
-        """Take the pickle's next operation. Raises UnpicklingError where it makes a tuple that is too deep."""
-        name, stack = operation.name, self._stack
-        if name == "MARK":
-            self._marks.append(len(stack))
-        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self._memo[len(self._memo) if argument is None else argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(self._memo[argument])
-        else:
-            taken = operation.stack_before
-            first = self._marks.pop() if pickletools.markobject in taken else len(stack)
-            first = max(first - sum(item not in (pickletools.markobject, pickletools.stackslice) for item in taken), 0)
-            depth = max(stack[first:], default=0) + 1 if name.startswith("TUPLE") else 0
-            if depth > MAX_TUPLES_DEEP:
-                raise pickle.UnpicklingError(f"its pickle has more than {MAX_TUPLES_DEEP} tuples in one another")
-            stack[first:] = [depth] * len(operation.stack_after)
+    def made(self, value: Any, deep: int = 0) -> Any:
+        """Raises Refused where it is anything else, or has too many containers in one another, such as itself."""
+        if deep > MAX_DEEP:
+            raise Refused(f"its pickle has more than {MAX_DEEP} containers in one another")
+        if id(value) not in self._done:
+            self._done[id(value)] = value, self._make(value, deep + 1)  # with the value, so that no other one gets its id
+        return self._done[id(value)][1]
+
+    def _make(self, value: Any, deep: int) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.made(item, deep) for item in value)
+        if isinstance(value, dict):
+            return {key: self.made(item, deep) for key, item in value.items()}
+        if isinstance(value, Call):
+            return _CALLS[value.function](self, value, deep)
+        if isinstance(value, (Name, Persistent)):
+            raise Refused("its pickle holds more than arrays of numbers and plain containers")
+        return value
+
+    def array(self, call: Call, deep: int) -> Array:
+        """An array of numbers or objects; its state is what numpy writes: version, shape, dtype, order, content."""
+        _, shape, kind, fortran, data = call.state
+        dtype, count = _dtype(kind), math.prod(shape)
+        if dtype is None:
+            if not isinstance(data, list) or len(data) != count:
+                raise Refused("an object array without its objects")
+            flat = np.empty(count, object)
+            for place, item in enumerate(data):
+                flat[place] = self.made(item, deep)
+            return Array(flat.reshape(shape))
+        data = self.made(raw(data), deep)
+        if not isinstance(data, bytes) or len(data) != count * dtype.itemsize:
+            raise Refused("an array whose bytes do not fill its shape")
+        return Array(np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C"))
+
+    def number(self, call: Call, deep: int) -> Any:
+        """A number of a dtype."""
+        kind, data = call.arguments
+        dtype, data = _dtype(kind), self.made(raw(data), deep)
+        if dtype is None or not isinstance(data, bytes) or len(data) != dtype.itemsize:
+            raise Refused("a number without its bytes")
+        return np.frombuffer(data, dtype)[0].item()
+
+    def encoded(self, call: Call, _: int) -> bytes:
+        """How Python writes bytes where a pickle's protocol has none."""
+        text, encoding = call.arguments
+        if encoding != "latin1":
+            raise Refused(f"bytes written in {encoding!r}")
+        return bytes(text.encode("latin1"))
+
+    def nothing(self, call: Call, _: int) -> None:
+        """What is only part of an array."""
+        raise Refused(f"a call of {call.function} that writes no array")
+
+
+_CALLS: dict[str, Callable[[_Maker, Call, int], Any]] = {
+    **{f"numpy.{core}.multiarray._reconstruct": _Maker.array for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Maker.number for core in ("core", "_core")},
+    "numpy.ndarray": _Maker.nothing,
+    "numpy.dtype": _Maker.nothing,
+    "_codecs.encode": _Maker.encoded,
+}
+
+
+def _dtype(call: Any) -> Optional[np.dtype[Any]]:
+    """Of plain numbers; None for objects. What numpy would believe of a dtype's state, such as that raw bytes are objects, is not."""
+    if not isinstance(call, Call) or call.function != "numpy.dtype":
+        raise Refused("an array without a dtype")
+    name = call.arguments[0]
+    if name not in ("O8", "O4") and not _PLAIN_DTYPE.fullmatch(name):
+        raise Refused(f"an array of {name!r}, not of plain numbers")
+    order = "|"
+    if call.state is not None:
+        _, order, *parts = call.state
+        if order not in ("<", ">", "|", "=") or parts[:3] != [None, None, None]:
+            raise Refused("an array with a dtype that is not of plain numbers")
+    if name.startswith("O"):
+        return None
+    dtype: np.dtype[Any] = np.dtype(name)
+    return dtype.newbyteorder(">" if order == ">" else "<") if order in "<>" else dtype

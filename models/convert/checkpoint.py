@@ -16,16 +16,18 @@ import zipfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import IO, Any, Callable, NamedTuple
 
 import numpy as np
 
 from poselift.common.errors import ModelError
+from poselift.common.pickles import Call, Name, Persistent, Pickle, Refused
 from poselift.models.backends.backend import Array
-from poselift.models.convert.pickles import Call, Name, Persistent, Pickle
 
 MAX_BYTES = 2 << 30
 MAX_DIMENSIONS = 8
+MAX_OPERATIONS = 1_000_000
+"""A checkpoint's pickle has some thousands: its numbers lie outside it."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -68,6 +70,8 @@ def read_checkpoint(path: Path, part: str = "model_pos") -> dict[str, Array]:
         raise ModelError(f"{path}: cannot read this file ({error.strerror or error})") from None
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    except Refused as error:
+        raise ModelError(f"{path}: {error}; if it is yours, save it anew with model_pos alone") from None
     except Exception as error:  # what damaged data makes of zipfile and pickletools is not of one kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(f"{path}: no PyTorch checkpoint, or a truncated or damaged one ({reason}); fetch or save it anew") from None
@@ -100,18 +104,18 @@ def _zipped(data: bytes) -> tuple[Any, _Load]:
         swapped: bytes = np.frombuffer(numbers, storage.dtype).byteswap().tobytes() if order == b"big" else numbers
         return swapped
 
-    return Pickle(io.BytesIO(file.read(pickles[0])), _is_known).content, load
+    return _pickle(io.BytesIO(file.read(pickles[0]))).content, load
 
 
 def _older(data: bytes) -> tuple[Any, _Load]:
     file = io.BytesIO(data)
-    if Pickle(file, _is_known).content != _MAGIC or Pickle(file, _is_known).content != _PROTOCOL:
+    if _pickle(file).content != _MAGIC or _pickle(file).content != _PROTOCOL:
         raise ModelError("a pickle, but no PyTorch checkpoint")
-    Pickle(file, _is_known)  # facts of the machine that wrote it: the numbers are little-endian on all
-    whole = Pickle(file, _is_known)
+    _pickle(file)  # facts of the machine that wrote it: the numbers are little-endian on all
+    whole = _pickle(file)
     known = {storage.key: storage for storage in map(_storage, whole.persistent)}
     numbers: dict[str, bytes] = {}
-    for key in Pickle(file, _is_known).content:
+    for key in _pickle(file).content:
         (count,) = struct.unpack("<q", file.read(8))
         if not isinstance(key, str) or key not in known or count != known[key].size:
             raise ModelError("truncated or damaged: its storages are not those that its tensors need")
@@ -119,8 +123,8 @@ def _older(data: bytes) -> tuple[Any, _Load]:
     return whole.content, lambda storage: numbers[storage.key]
 
 
-def _is_known(name: str) -> bool:
-    return _KNOWN.fullmatch(name) is not None
+def _pickle(file: IO[bytes]) -> Pickle:
+    return Pickle(file, lambda name: _KNOWN.fullmatch(name) is not None, MAX_OPERATIONS)
 
 
 def _entries(value: Any) -> Mapping[Any, Any]:

@@ -1,7 +1,7 @@
 """Reading a pickle as data. A pickle is a program that may call anything; here each call is only noted, and none is made.
 
 There is no unpickler below this: the operations are read one by one, and what they do is done to plain Python values. So a name stays a
-name, a call stays a `Call` with its arguments, and state that a pickle would put into an object is dropped.
+name, and a call stays a `Call` with its arguments and the state that the pickle would put into what it makes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,6 @@ import pickletools
 from collections.abc import Collection
 from typing import IO, Any, Callable
 
-from poselift.common.errors import ModelError
-
-MAX_OPERATIONS = 1_000_000
-"""A checkpoint's pickle has some thousands: its numbers lie outside it."""
-
 _PUSHED = {
     *(
         "BININT",
@@ -22,8 +17,6 @@ _PUSHED = {
         "BININT2",
         "LONG1",
         "BINFLOAT",
-        "BINSTRING",
-        "SHORT_BINSTRING",
         "BINBYTES",
         "SHORT_BINBYTES",
         "BINBYTES8",
@@ -31,11 +24,16 @@ _PUSHED = {
     ),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
 }
+_PYTHON_2 = {"BINSTRING", "SHORT_BINSTRING"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _CONTAINERS: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _KEYS = (str, int, float, bytes, bool, type(None))
 _MARK = object()
+
+
+class Refused(ValueError):
+    """The pickle holds what is not read; a line for people, without the file's name."""
 
 
 class Name:
@@ -46,12 +44,13 @@ class Name:
 
 
 class Call:
-    """What the pickle would make by calling `function` with `arguments`; `entries` are those that it would then set in it."""
+    """What the pickle would make by calling `function` with `arguments`; `entries` and `state` are what it would then set in it."""
 
     def __init__(self, function: str, arguments: Any) -> None:
         self.function = function
         self.arguments = arguments
         self.entries: dict[Any, Any] = {}
+        self.state: Any = None
 
 
 class Persistent:
@@ -65,10 +64,11 @@ class Pickle:
     """One pickle, read from where the file stands; the file then stands behind it.
 
     `content` is made of plain values, lists, tuples, dictionaries, `Name`, `Call` and `Persistent`; `persistent` has every reference in it.
+    Python 2's str is text that is read as UTF-8, in which bytes that are none are lone surrogates: `raw` gives them back.
     """
 
-    def __init__(self, file: IO[bytes], is_known: Callable[[str], bool]) -> None:
-        """Raises ModelError where it names what `is_known` does not know, or uses operations that no such file needs.
+    def __init__(self, file: IO[bytes], is_known: Callable[[str], bool], max_operations: int) -> None:
+        """Raises Refused where it names what `is_known` does not know, has more operations, or uses such as no such file needs.
 
         Damage raises whatever reading it raises: ValueError, IndexError and others.
         """
@@ -77,8 +77,8 @@ class Pickle:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         for number, (operation, argument, _) in enumerate(pickletools.genops(file)):
-            if number > MAX_OPERATIONS:
-                raise ModelError(f"its pickle has more than {MAX_OPERATIONS} operations; no checkpoint needs so many")
+            if number > max_operations:
+                raise Refused(f"its pickle has more than {max_operations} operations")
             self._do(operation.name, argument)
         self.content = self._stack.pop()
 
@@ -86,6 +86,8 @@ class Pickle:
         stack = self._stack
         if name in _PUSHED:
             stack.append(argument)
+        elif name in _PYTHON_2:
+            stack.append(argument.encode("latin-1").decode("utf-8", "surrogateescape"))
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name])
         elif name in _CONTAINERS:
@@ -101,7 +103,7 @@ class Pickle:
         elif name in _OTHERS:
             _OTHERS[name](self, argument)
         elif name not in ("PROTO", "FRAME", "STOP"):
-            raise ModelError(f"its pickle uses {name}, which no checkpoint needs; it is not read")
+            raise Refused(f"its pickle uses {name}; it is not read")
 
     def _popped(self, count: int, keep: bool = False) -> list[Any]:
         """The uppermost values, lowest first."""
@@ -135,10 +137,7 @@ class Pickle:
         module, _, name = module_and_name.partition(" ")
         text = f"{module}.{name}"
         if not self._is_known(text):
-            raise ModelError(
-                f"its pickle asks for {text!r:.80}, which is no part of such a checkpoint; nothing of it was run. Is it malicious? "
-                "If it is yours, save it anew with model_pos alone"
-            )
+            raise Refused(f"its pickle asks for {text!r:.80}, which no such file needs; nothing of it was run. Is it malicious?")
         self._stack.append(Name(text))
 
     def _name_on_stack(self, _: Any) -> None:
@@ -148,7 +147,7 @@ class Pickle:
     def _call(self, _: Any) -> None:
         function, arguments = self._popped(2)
         if not isinstance(function, Name):
-            raise ModelError("its pickle calls something that is not a name; it is not read")
+            raise Refused("its pickle calls something that is not a name; it is not read")
         self._stack.append(Call(function.text, arguments))
 
     def _call_with_keywords(self, _: Any) -> None:
@@ -156,8 +155,10 @@ class Pickle:
         self._call(None)
 
     def _set_state(self, _: Any) -> None:
-        self._popped(2, keep=True)
-        self._stack.pop()
+        target, state = self._popped(2)
+        if isinstance(target, Call):
+            target.state = state
+        self._stack.append(target)
 
     def _append(self, _: Any) -> None:
         self._extend([self._stack.pop()])
@@ -204,3 +205,8 @@ _OTHERS: dict[str, Callable[[Pickle, Any], None]] = {
     "SETITEM": Pickle._set_item,
     "SETITEMS": Pickle._set_items,
 }
+
+
+def raw(data: Any) -> Any:
+    """The bytes of what Python 2 wrote as its str; anything else as it is."""
+    return data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
