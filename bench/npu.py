@@ -17,12 +17,13 @@ from bench.clip import FPS, FRAMES, demo_clip
 from bench.part import Goal, Grid, Result, Setup, require
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Pose2D
+from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Array, Model
 from poselift.models.detection import blazepose
 from poselift.models.detection.blazepose import BlazePose
 from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import cut_out, transform
-from poselift.models.detection.detector import People2D, Picture, follow
+from poselift.models.detection.detector import People2D, follow
 from poselift.workers.lift import new_lift
 from poselift.workers.networks import open_network
 
@@ -81,7 +82,7 @@ def measure(setup: Setup) -> Result:
 class _Look(NamedTuple):
     """What the landmark network was given, where that lies in the picture, and what it answered."""
 
-    region: Picture
+    region: Pixels
     matrix: Floats
     answer: Mapping[str, Array]
 
@@ -98,11 +99,11 @@ class _Networks(NamedTuple):
         names = ("blazepose_detector", "blazepose_landmarks", "lifter")
         return cls(*(opened.enter_context(closing(open_network(name, config, threads=1))) for name in names))
 
-    def follow(self, pictures: Sequence[Picture], looks: list[_Look] | None = None) -> list[People2D]:
+    def follow(self, pictures: Sequence[Pixels], looks: list[_Look] | None = None) -> list[People2D]:
         """Whom BlazePose sees in each picture; where it looked with success is appended to `looks`."""
         matrices: list[Floats] = []
 
-        def cut(picture: Picture, matrix: Floats, size: int, border: int) -> Picture:
+        def cut(picture: Pixels, matrix: Floats, size: int, border: int) -> Pixels:
             matrices.append(matrix)
             return cut_out(picture, matrix, size, border)
 
@@ -122,12 +123,12 @@ class _Noted:
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         answer = self._model.run(tensors)
         if answer["flag"].item() >= SEEN:
-            region: Picture = tensors["picture"].astype(np.uint8)
+            region: Pixels = tensors["picture"].astype(np.uint8)
             self._looks.append(_Look(region, self._matrices[-1], answer))
         return answer
 
 
-def _pictures(clip: Path, frames: int) -> Iterator[Picture]:
+def _pictures(clip: Path, frames: int) -> Iterator[Pixels]:
     capture = cv2.VideoCapture(str(clip))
     for _ in range(frames):
         there, picture = capture.read()

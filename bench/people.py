@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Health, Pose3D, Stamp
-from poselift.app.recording.pixels import Picture
+from poselift.common.arrays import Pixels
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
 Points = npt.NDArray[np.float64]
@@ -87,10 +87,10 @@ def health_of(worker: str, now_ns: int, **more: Any) -> Health:
     return Health(worker=worker, pid=1, monotonic_ns=now_ns, **{**plain, "drops": {}, "memory_bytes": 10**8, **more})
 
 
-def picture_of(pose: Pose3D) -> Picture:
+def picture_of(pose: Pose3D) -> Pixels:
     """A plain room with a grey figure for everybody."""
     rows = np.linspace(70, 40, HEIGHT_PX)[:, None, None]
-    picture: Picture = np.broadcast_to(rows * (1.0, 0.95, 0.9), (HEIGHT_PX, WIDTH_PX, 3)).astype(np.uint8).copy()
+    picture: Pixels = np.broadcast_to(rows * (1.0, 0.95, 0.9), (HEIGHT_PX, WIDTH_PX, 3)).astype(np.uint8).copy()
     cv2.rectangle(picture, (0, 470), (WIDTH_PX, HEIGHT_PX), (58, 52, 48), cv2.FILLED)
     for k in np.argsort(-pose.root_m[:, 2]):
         places = pose.joints_m[k] + pose.root_m[k]
@@ -102,7 +102,7 @@ def picture_of(pose: Pose3D) -> Picture:
     return picture
 
 
-def jpeg_of(picture: Picture) -> bytes:
+def jpeg_of(picture: Pixels) -> bytes:
     """The picture as a board would send it."""
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from poselift.common.arrays import Floats
 from poselift.models.convert.lifter import IR_VERSION, OPSET
-from poselift.models.lifting.temporal import Floats, TemporalWeights, dilations, receptive_field
+from poselift.models.lifting.temporal import TemporalWeights, dilations, receptive_field
 
 Integers = npt.NDArray[np.int64]
 

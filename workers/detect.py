@@ -11,9 +11,10 @@ import numpy as np
 
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
-from poselift.app.dataflow.frames import Picture, PictureGone, RingReader
+from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.messages import Frame, Pose2D
 from poselift.app.processes.loop import Loop
+from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection.blazepose import BlazePose, Followed
 from poselift.models.detection.detector import PoseDetector2D, State
@@ -27,7 +28,7 @@ class Detect(Generic[State]):
         self._detector = detector
         self._state: Optional[State] = None
 
-    def step(self, frame: Frame, looking: AbstractContextManager[Picture]) -> Pose2D:
+    def step(self, frame: Frame, looking: AbstractContextManager[Pixels]) -> Pose2D:
         """The people in the frame's pixels, uint8 [height, width, 3] BGR, which are there while we are `looking`.
 
         Where that ends in an exception, such as PictureGone, the frame has left no trace in what is known of the people.

@@ -12,7 +12,7 @@ import cv2
 
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
-from poselift.app.dataflow.frames import Picture, PictureGone, RingReader
+from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.ledger import add
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from poselift.app.dataflow.outside import Orders
@@ -28,6 +28,7 @@ from poselift.app.remote.outbox import Size
 from poselift.app.remote.refusals import Refusals
 from poselift.app.remote.showing import Showing
 from poselift.app.remote.sockets import Door
+from poselift.common.arrays import Pixels
 from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 from poselift.workers.cards import model_cards
 
@@ -283,7 +284,7 @@ def _camera(config: Config, frame: Frame) -> wire.Camera:
     return wire.Camera(*size, float(frame.fps), float(focal_px), config.lift.focal_px is None, float(config.lift.body_height_m))
 
 
-def _compressed(frame: Frame, pixels: Picture, size: Size) -> wire.Picture:
+def _compressed(frame: Frame, pixels: Pixels, size: Size) -> wire.Picture:
     width_px = min(size.width_px, frame.width_px)
     height_px = max(1, round(frame.height_px * width_px / frame.width_px))
     smaller = pixels if width_px == frame.width_px else cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA)

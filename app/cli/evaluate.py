@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
 from rich.table import Table
 
 from poselift.app.cli.outputs import claim, set_aside
@@ -20,6 +19,7 @@ from poselift.app.dataflow.messages import Pose2D
 from poselift.app.evaluation.h36m import ACTIONS, Trial, read
 from poselift.app.evaluation.h36m_cameras import RATE_HZ
 from poselift.app.evaluation.protocols import Errors, Scored, average, by_action
+from poselift.common.arrays import Floats
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
 from poselift.common.skeleton import COCO_KEYPOINTS
@@ -31,8 +31,6 @@ from poselift.workers.lift import new_lift, new_whole, open_lifter
 DATASETS = ("h36m",)
 TITLES = ("MPJPE\n(protocol 1)", "PA-MPJPE\n(protocol 2)", "N-MPJPE\n(protocol 3)", "MPJVE\n(velocity)")
 """Of the table's columns, in the order of `Errors`."""
-
-Floats = npt.NDArray[np.float32]
 
 
 def evaluate(

@@ -15,8 +15,9 @@ from poselift.app.config import Config
 from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import Drawn, render
-from poselift.app.recording.pixels import Picture, picture
+from poselift.app.recording.pixels import picture
 from poselift.app.recording.reader import Recording
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
 
@@ -33,7 +34,7 @@ class Shot(NamedTuple):
 
     frame: int
     t_ns: int
-    pixels: Optional[Picture]
+    pixels: Optional[Pixels]
 
 
 def write_results(
@@ -60,7 +61,7 @@ def write_results(
 def shots_of(recording: Recording) -> Iterator[Shot]:
     """The pictures of a recording; one that is damaged is none, and said."""
     for frame in recording.of(Frame):
-        pixels: Optional[Picture] = None
+        pixels: Optional[Pixels] = None
         try:
             pixels = picture(frame)
         except MessageError as error:

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.keypoints.files import filled
 from poselift.app.recording.reader import Recording
 from poselift.app.recording.writer import RecordingWriter
+from poselift.common.arrays import Floats
 from poselift.common.sizes import Size, fitted, same_shape
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
 from poselift.models.lifting.slots import PLAUSIBLE_PICTURES
 from poselift.models.lifting.whole_sequence import WholeSequence
-
-Floats = npt.NDArray[np.float32]
 
 
 class _Stretch(NamedTuple):

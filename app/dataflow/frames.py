@@ -36,6 +36,7 @@ import numpy.typing as npt
 from poselift.app.dataflow.ledger import OVERWRITTEN, RING_GONE
 from poselift.app.dataflow.messages import Frame
 from poselift.app.dataflow.streams import STREAMS
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
 TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
@@ -46,8 +47,6 @@ FLOCK = "hhqqi4x"
 """The kernel's `struct flock` on machines of 64 bits: type, whence, start, length, process (0)."""
 NEVER = -(2**62)
 """Time of the last picture where there was none yet."""
-
-Picture = npt.NDArray[np.uint8]
 
 
 class PictureGone(Exception):
@@ -99,7 +98,7 @@ class _Layout:
         self.generations: npt.NDArray[np.uint64] = np.frombuffer(memory, np.uint64, slots, 64)
         held = np.frombuffer(memory, np.uint8, slots * len(TAKERS), 64 + 8 * slots)
         self.held: npt.NDArray[np.uint8] = held.reshape(slots, len(TAKERS))
-        self.pixels: Picture = np.frombuffer(memory, np.uint8, slots * slot_bytes, _header_bytes(slots)).reshape(slots, slot_bytes)
+        self.pixels: Pixels = np.frombuffer(memory, np.uint8, slots * slot_bytes, _header_bytes(slots)).reshape(slots, slot_bytes)
 
     def lock(self, slot: int, kind: int) -> bool:
         """Get a slot's lock alone (fcntl.F_WRLCK) or with others (F_RDLCK), or let go of it (F_UNLCK); False where others have it."""
@@ -134,7 +133,7 @@ class RingWriter:
         """The first of these slots into which nobody looks, nor will until it is written; None where there is none."""
         return next((slot for slot in slots if self._layout.lock(slot, fcntl.F_WRLCK)), None)
 
-    def write(self, slot: int, picture: Picture, position: Position) -> int:
+    def write(self, slot: int, picture: Pixels, position: Position) -> int:
         """Put a picture into a claimed slot; returns its generation. `position` is where a restarted capture would go on."""
         layout = self._layout
         layout.generations[slot] = 0
@@ -185,7 +184,7 @@ class RingReader:
                 _Layout(path).held[:, self._taker] = 0
 
     @contextmanager
-    def picture(self, frame: Frame) -> Iterator[Picture]:
+    def picture(self, frame: Frame) -> Iterator[Pixels]:
         """The pixels of a frame, uint8 [height, width, 3] BGR, read-only, valid inside the `with` only.
 
         Raises PictureGone on entry. At the end, Overwritten tells of a sender that has written without asking.

@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from poselift.app.evaluation.h36m_cameras import CAMERAS, Camera
 from poselift.app.keypoints.object_arrays import Array, read_npz
+from poselift.common.arrays import Floats
 from poselift.common.errors import UserError
 from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS, H36M_MIRROR
-
-Floats = npt.NDArray[np.float32]
 
 ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases", "Sitting", "SittingDown",

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-RATE_HZ = 50.0
+from poselift.common.arrays import Doubles
 
-Doubles = npt.NDArray[np.float64]
+RATE_HZ = 50.0
 
 
 class Camera(NamedTuple):

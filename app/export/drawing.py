@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
-from poselift.app.recording.pixels import Picture
+from poselift.common.arrays import Pixels
 from poselift.common.skeleton import COCO_BONES
 
 SHIFT = 4
@@ -21,7 +21,7 @@ def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
     return round(float(point[0]) * (1 << SHIFT)), round(float(point[1]) * (1 << SHIFT))
 
 
-def draw_person(panel: Picture, keypoints: npt.NDArray[np.float32], held: bool) -> None:
+def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool) -> None:
     """Draw one person's keypoints (float [17, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
 
     A person who was not seen in this frame (`held`) is a thin grey outline.
@@ -62,14 +62,14 @@ def draw_person(panel: Picture, keypoints: npt.NDArray[np.float32], held: bool) 
     _blend(part, layer, mask)
 
 
-def write(panel: Picture, text: str, left_px: int, baseline_px: int, colour: Colour = TEXT, scale: float = 0.5) -> int:
+def write(panel: Pixels, text: str, left_px: int, baseline_px: int, colour: Colour = TEXT, scale: float = 0.5) -> int:
     """Write a quiet line of text; the place where it ends, px."""
     (width_px, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     cv2.putText(panel, text, (left_px, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
     return left_px + int(width_px)
 
 
-def _part(panel: Picture, points: npt.NDArray[np.float32], margin_px: int) -> tuple[int, int, Picture]:
+def _part(panel: Pixels, points: npt.NDArray[np.float32], margin_px: int) -> tuple[int, int, Pixels]:
     """Top, left and view of the part of `panel` around some points: blending costs only there."""
     height, width = panel.shape[:2]
     left, top = (np.clip(points.min(0), -1e6, 1e6).astype(int) - margin_px).clip(0, (width, height))
@@ -77,7 +77,7 @@ def _part(panel: Picture, points: npt.NDArray[np.float32], margin_px: int) -> tu
     return int(top), int(left), panel[top:bottom, left:right]
 
 
-def _outline(part: Picture, points: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) -> None:
+def _outline(part: Pixels, points: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) -> None:
     for colour, thickness in ((SHADE, 3), (HELD, 1)):
         for start, end in COCO_BONES:
             if shown[start] and shown[end]:
@@ -86,7 +86,7 @@ def _outline(part: Picture, points: npt.NDArray[np.float32], shown: npt.NDArray[
             cv2.circle(part, fixed(points[joint]), 3 << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
 
 
-def _blend(part: Picture, layer: Picture, mask: npt.NDArray[np.uint8]) -> None:
+def _blend(part: Pixels, layer: Pixels, mask: npt.NDArray[np.uint8]) -> None:
     """`layer` over `part` where and as far as `mask` (0 to 255) says."""
     share = cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR)
     cv2.add(cv2.multiply(layer, share, scale=1 / 255), cv2.multiply(part, cv2.bitwise_not(share), scale=1 / 255), part)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import SHIFT, fixed
 from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
-from poselift.app.recording.pixels import Picture
+from poselift.common.arrays import Pixels
 from poselift.common.skeleton import H36M_JOINTS
 
 TURN_S = 24.0
@@ -46,7 +46,7 @@ class Scene:
         self._floor = Floor()
         self._glow = self._floor_glow()
         lit = self._glow[..., None] * np.array([22.0, 19.0, 17.0], np.float32)
-        self._empty: Picture = (np.array(BACKGROUND, np.float32) + lit).astype(np.uint8)
+        self._empty: Pixels = (np.array(BACKGROUND, np.float32) + lit).astype(np.uint8)
 
     def project(self, points: npt.NDArray[Any], turn_rad: float) -> Points:
         """Points (float [..., 3]) as x px, y px in the panel and depth, the view turned by so much."""
@@ -73,10 +73,10 @@ class Scene:
             joints[..., 1] -= self._floor.under(float(feet.max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
         return joints
 
-    def draw(self, pose: Optional[Pose3D], t_s: float) -> Picture:
+    def draw(self, pose: Optional[Pose3D], t_s: float) -> Pixels:
         """The panel at a time of the stream, seconds: it decides how far the view has turned."""
         turn_rad = turn_at(t_s)
-        panel: Picture = self._empty.copy()
+        panel: Pixels = self._empty.copy()
         people = self.place(pose) if pose is not None else np.zeros((0, len(H36M_JOINTS), 3))
         told = _told(people)
         self._draw_floor(panel, people[told], turn_rad)
@@ -97,7 +97,7 @@ class Scene:
         glow: npt.NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
         return glow
 
-    def _draw_floor(self, panel: Picture, people: Points, turn_rad: float) -> None:
+    def _draw_floor(self, panel: Pixels, people: Points, turn_rad: float) -> None:
         rows = slice(int(np.flatnonzero(self._glow.any(1))[0]), self._height_px)
         top = np.array([0, rows.start, 0])
         lines, shadow = np.zeros((2, self._height_px - rows.start, self._width_px), np.uint8)
@@ -125,7 +125,7 @@ class Scene:
             lines += [np.array([[offset, 0, -half], [offset, 0, half]]), np.array([[-half, 0, offset], [half, 0, offset]])]
         return lines
 
-    def _draw_person(self, panel: Picture, joints: Points, confidence: npt.NDArray[Any], held: bool, turn_rad: float) -> None:
+    def _draw_person(self, panel: Pixels, joints: Points, confidence: npt.NDArray[Any], held: bool, turn_rad: float) -> None:
         points = self.project(joints, turn_rad)
         near = points[:, 2].min()
         thin = 0.6 if held else 1.0
@@ -185,7 +185,7 @@ def _bone_radii() -> list[float]:
     return [_RADII.get(H36M_JOINTS[joint].rpartition("_")[2], 0.027) for _, joint in H36M_BONES]
 
 
-def _draw_solid(panel: Picture, start: Points, end: Points, size: float, colour: Colour) -> None:
+def _draw_solid(panel: Pixels, start: Points, end: Points, size: float, colour: Colour) -> None:
     """A limb between two projected points: a dark rim that sets it off from what lies behind, the limb, and light from above."""
     radii = np.array([size / start[2], size / end[2]])
     _draw_capsule(panel, start, end, radii + 2.0, SHADE)
@@ -195,7 +195,7 @@ def _draw_solid(panel: Picture, start: Points, end: Points, size: float, colour:
     _draw_capsule(panel, start + shift * radii[0], end + shift * radii[1], 0.42 * radii, lit)
 
 
-def _draw_capsule(panel: Picture, start: Points, end: Points, radii: Points, colour: Colour) -> None:
+def _draw_capsule(panel: Pixels, start: Points, end: Points, radii: Points, colour: Colour) -> None:
     """Two discs and what lies between them."""
     along = (end - start)[:2]
     length = float(np.hypot(*along))

@@ -15,7 +15,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import draw_person, write
 from poselift.app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
 from poselift.app.export.scene import Scene
-from poselift.app.recording.pixels import Picture
+from poselift.common.arrays import Pixels
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
 
@@ -35,7 +35,7 @@ _DEFAULT_FPS = 30.0
 _X264_FPS = (1, 1000)
 """Between these is the rate that the encoder is told; it only spends its bits by it."""
 
-Drawn = tuple[Optional[Picture], Optional[Pose3D], int]
+Drawn = tuple[Optional[Pixels], Optional[Pose3D], int]
 """A picture (BGR), where there is one, its pose, where there is one, and their time, ns."""
 
 
@@ -82,9 +82,9 @@ def render(
     return drawn
 
 
-def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[Picture, float]]:
+def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[Pixels, float]]:
     """Both panels side by side, and the time since the first frame, s. The picture is the same array every time."""
-    canvas: Optional[Picture] = None
+    canvas: Optional[Pixels] = None
     scene: Any = None
     width, start_ns = 0, 0
     for picture, pose, t_ns in frames:
@@ -99,7 +99,7 @@ def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[
         yield canvas, t_s
 
 
-def _stream(container: Any, fps: float, ticks_per_s: int, reorder: bool, canvas: Picture) -> Any:
+def _stream(container: Any, fps: float, ticks_per_s: int, reorder: bool, canvas: Pixels) -> Any:
     rate = Fraction(float(np.clip(fps, *_X264_FPS))).limit_denominator(1001)
     options = {"preset": "superfast", "crf": "23", **({} if reorder else {"bf": "0"})}
     stream = container.add_stream("libx264", rate=rate, options=options)
@@ -112,7 +112,7 @@ def _stream(container: Any, fps: float, ticks_per_s: int, reorder: bool, canvas:
     return stream
 
 
-def _left_panel(picture: Optional[Picture], pose: Optional[Pose3D]) -> tuple[int, int]:
+def _left_panel(picture: Optional[Pixels], pose: Optional[Pose3D]) -> tuple[int, int]:
     """Width and height of the left panel, px: the picture's shape within bounds."""
     width, height = 16, 9
     if picture is not None:
@@ -127,8 +127,8 @@ def _even(size: float) -> int:
     return max(2, 2 * round(size / 2))
 
 
-def _picture_panel(picture: Optional[Picture], pose: Optional[Pose3D], width_px: int, height_px: int) -> Picture:
-    panel: Picture = np.full((height_px, width_px, 3), SHADE, np.uint8)
+def _picture_panel(picture: Optional[Pixels], pose: Optional[Pose3D], width_px: int, height_px: int) -> Pixels:
+    panel: Pixels = np.full((height_px, width_px, 3), SHADE, np.uint8)
     if picture is not None:
         left, top, width, height = _place(picture.shape[1], picture.shape[0], width_px, height_px)
         much_smaller = picture.shape[1] > 2 * width  # only then would linear interpolation, four times as fast, skip pixels
@@ -152,7 +152,7 @@ def _place(width_px: int, height_px: int, panel_width_px: int, panel_height_px: 
     return (panel_width_px - width) // 2, (panel_height_px - height) // 2, width, height
 
 
-def _write_captions(canvas: Picture, left_px: int, pose: Optional[Pose3D], t_s: float) -> None:
+def _write_captions(canvas: Pixels, left_px: int, pose: Optional[Pose3D], t_s: float) -> None:
     height_px = canvas.shape[0]
     baseline_px, margin_px = height_px - 20, 22
     canvas[:, left_px : left_px + 2] = BACKGROUND

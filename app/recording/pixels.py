@@ -7,15 +7,14 @@ from typing import Any, Optional
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Frame, MessageError
+from poselift.common.arrays import Pixels
 
-Picture = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], BGR."""
 
 
-def with_pixels(frame: Frame, picture: Optional[Picture], encoding: str = "jpeg", quality: int = 85) -> Frame:
+def with_pixels(frame: Frame, picture: Optional[Pixels], encoding: str = "jpeg", quality: int = 85) -> Frame:
     """`frame` as a recording holds it: `picture` as 'jpeg' (of that quality, 1 to 100) or 'png' (exact).
 
     With 'none', or where there is no picture, the header alone.
@@ -28,7 +27,7 @@ def with_pixels(frame: Frame, picture: Optional[Picture], encoding: str = "jpeg"
     return replace(frame, encoding=encoding, pixels=data.tobytes())
 
 
-def picture(frame: Frame) -> Optional[Picture]:
+def picture(frame: Frame) -> Optional[Pixels]:
     """The picture that a recorded frame carries, or None where pictures were not recorded.
 
     Raises MessageError where the pixels are damaged, of another size than the frame says, or not in the message at all ('ring').

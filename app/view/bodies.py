@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.palette import H36M_BONES
 from poselift.app.export.scene import ANKLE_ABOVE_FLOOR, FEET, HEAD_RADIUS
 from poselift.app.view.colours import BRIGHT, HELD, SHADE, colour_of, mixed, sided
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import H36M_JOINTS
-
-Floats = npt.NDArray[np.float32]
 
 BODY_HEIGHT_M = 1.7
 TRAILING = tuple(H36M_JOINTS.index(name) for name in ("left_wrist", "right_wrist", "left_ankle", "right_ankle"))

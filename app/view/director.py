@@ -7,8 +7,8 @@ from typing import Optional
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.view.bodies import Floats
 from poselift.app.view.camera import FURTHEST_M, NEAREST_M, PRESETS, Eye, Panel, arrived, orbited, panned, preset, towards, zoomed
+from poselift.common.arrays import Floats
 
 Place = tuple[float, float, float]
 

@@ -7,9 +7,9 @@ from typing import NamedTuple, Union
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.view.bodies import Floats
 from poselift.app.view.camera import Panel
 from poselift.app.view.colours import BRIGHT, HELD, colour_of, mixed, sided
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS
 
 LEAST_CONFIDENCE = 0.05

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.view.bodies import Floats
+from poselift.common.arrays import Floats
 
 APART_M = 1.0
 """Between people whose place is not known."""

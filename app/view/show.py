@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from poselift.app.export.scene import Floor
-from poselift.app.view.bodies import TRAIL_S, Floats, Lines, lowest, trails
+from poselift.app.view.bodies import TRAIL_S, Lines, lowest, trails
 from poselift.app.view.camera import Panel
 from poselift.app.view.director import Director
 from poselift.app.view.figures import Figures
@@ -19,6 +19,7 @@ from poselift.app.view.places import Places
 from poselift.app.view.playhead import Playhead
 from poselift.app.view.sources import FOCAL_OF_LONGER_SIDE, Source
 from poselift.app.view.words import Facts, Tracked, clock, dropped, tracked
+from poselift.common.arrays import Floats
 
 SAID_S = 3.5
 """An answer is shown so long."""

@@ -23,10 +23,10 @@ from vispy import gloo
 from vispy.gloo.context import FakeCanvas
 
 from poselift.app.processes.heap import return_freed_memory
-from poselift.app.recording.pixels import Picture
 from poselift.app.view.layout import Layout
 from poselift.app.view.show import Show
 from poselift.app.view.stage import Stage
+from poselift.common.arrays import Pixels
 
 TICK_S = 1 / 60
 """So often is looked whether there is anything new to see; only then is it drawn."""
@@ -94,7 +94,7 @@ class Window(QOpenGLWindow):
         """Close it at the next tick: not while it draws."""
         self._leaving = True
 
-    def picture(self) -> Picture:
+    def picture(self) -> Pixels:
         """What the window shows, BGR."""
         while not self.isExposed():
             self._application.processEvents()

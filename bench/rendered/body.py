@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.models.weights import Wheel
 from poselift.models.weights.fetch import download, verify
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 WHEEL = Wheel(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.part import Grid
 from bench.rendered import detections
@@ -14,9 +13,8 @@ from bench.rendered.detections import Clip
 from bench.rendered.errors import GROUPS, swapped
 from bench.rendered.study import Seen, mean_errors
 from poselift.app.config import Config
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR
-
-Floats = npt.NDArray[np.float32]
 
 UNSURE = 0.5
 """A keypoint of less confidence is mostly hidden, and guessed."""

@@ -16,10 +16,9 @@ from bench.rendered.clips import FPS, HEIGHT_PX, WIDTH_PX
 from bench.rendered.errors import OF_H36M
 from poselift.app.config import Config, save
 from poselift.app.dataflow.messages import Pose2D
+from poselift.common.arrays import Floats
 from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
 from poselift.workers.lift import new_lift, open_lifter
-
-Floats = npt.NDArray[np.float32]
 
 PEER = Path(__file__).parents[1] / "peers/mediapipe_world.py"
 PYTHON = Path(os.environ.get("POSELIFT_PEER_PYTHON", Path(__file__).parents[2] / ".venv-peer/bin/python"))

@@ -7,17 +7,15 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from bench.part import require
 from bench.rendered.body import Body, load_body
 from bench.rendered.looks import LOOKS, dress
 from bench.rendered.pose import Motion, coco_truth, pose, skin
 from bench.rendered.scene import Camera, Room
+from poselift.common.arrays import Floats
 from poselift.models.training.cameras import camera_rotation
 from poselift.models.training.motion import HELD_OUT, subject
-
-Floats = npt.NDArray[np.float32]
 
 FPS = 30
 WIDTH_PX, HEIGHT_PX = 960, 540

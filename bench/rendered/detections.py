@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.rendered.errors import swapped
+from poselift.common.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 LAGS = (1, 2, 3, 5, 8, 12, 20)
 
 

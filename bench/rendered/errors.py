@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Bools, Floats
 from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 SCORED = COCO_KEYPOINTS[5:]
 """The joints that everybody has: shoulders, elbows, wrists, hips, knees, ankles."""

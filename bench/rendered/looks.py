@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from bench.rendered.body import BONES, Body
 from bench.rendered.pose import rest_heads
+from poselift.common.arrays import Floats
 from poselift.models.training.bodies import unit
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Colour = tuple[int, int, int]
 

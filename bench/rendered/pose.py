@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.rendered.body import BONES, PARENTS, Body
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.bodies import axes, unit
-
-Floats = npt.NDArray[np.float32]
 
 FLOOR_FOOT_M = (0.13, 0.25)
 """An ankle below the first height stands flat, above the second its foot goes with the shank."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from bench.rendered.looks import Dressed, Look, paint, shade, vertex_normals
 from bench.rendered.raster import rasterise
+from poselift.common.arrays import Floats
 from poselift.models.training.bodies import unit
 
-Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 FINER = 2

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.part import Goal, Grid, Result, require
 from bench.rendered.body import fetched
@@ -16,9 +15,7 @@ from bench.rendered.clips import SHOTS, Shot, Truth, video_of
 from bench.rendered.detections import Clip
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.app.config import Config
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+from poselift.common.arrays import Bools, Floats
 
 GOAL = 0.75
 SEEN = 0.9

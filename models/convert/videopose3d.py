@@ -13,22 +13,20 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
+from poselift.common.arrays import Doubles, Floats
 from poselift.common.errors import ModelError
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import Array
 from poselift.models.convert.checkpoint import read_checkpoint
 from poselift.models.convert.lifter import build
-from poselift.models.lifting.temporal import Block, Floats, TemporalWeights
+from poselift.models.lifting.temporal import Block, TemporalWeights
 
 LICENCE = "CC BY-NC 4.0 applies to the weights published with VideoPose3D; yours may differ"
 NORMALISATION_EPSILON = 1e-5
 """Beside the variance in the denominator: PyTorch's BatchNorm1d."""
 INPUTS, OUTPUTS = 2 * len(COCO_KEYPOINTS), 3 * len(H36M_JOINTS)
-
-Doubles = npt.NDArray[np.float64]
 
 
 def convert(path: Path, widths: Sequence[int], causal: bool, rate_hz: Fraction) -> onnx.ModelProto:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Pixels
 from poselift.common.errors import ModelError
 from poselift.common.sizes import same_shape
 from poselift.models.backends.backend import Model, Tensor
@@ -21,7 +22,7 @@ from poselift.models.detection import blazepose_detections as detections
 from poselift.models.detection import blazepose_landmarks as pose
 from poselift.models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
 from poselift.models.detection.cuts import Scene, same_scene, scene_of
-from poselift.models.detection.detector import People2D, Picture
+from poselift.models.detection.detector import People2D
 from poselift.models.detection.filters import OneEuro, Smoothed
 from poselift.models.detection.tracking import Identity
 
@@ -92,7 +93,7 @@ class BlazePose:
         self._keep_frames = keep_frames
         self._anchors = detections.anchors()
 
-    def step(self, state: Optional[Followed], picture: Picture, t_ns: int) -> tuple[Followed, People2D]:
+    def step(self, state: Optional[Followed], picture: Pixels, t_ns: int) -> tuple[Followed, People2D]:
         """The most prominent person in `picture`; K is 0 or 1. See `models.detection.detector.PoseDetector2D`.
 
         Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
@@ -113,7 +114,7 @@ class BlazePose:
             return _one(state, t_ns, state.identity.found(region, t_ns, self._keep_frames), alignment, sight)
         return state._replace(t_ns=t_ns, identity=state.identity.missed(), region=None, alignment=None), NOBODY
 
-    def _find(self, picture: Picture) -> Optional[Sight]:
+    def _find(self, picture: Pixels) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""
         height_px, width_px = picture.shape[:2]
         matrix = to_picture(whole_picture(width_px, height_px), detections.INPUT_SIZE)
@@ -127,7 +128,7 @@ class BlazePose:
                 return sight
         return None
 
-    def _look(self, picture: Picture, region: Region) -> Optional[Sight]:
+    def _look(self, picture: Pixels, region: Region) -> Optional[Sight]:
         """The person in `region`, None where the network says that there is none."""
         matrix = to_picture(region, pose.INPUT_SIZE)
         answer = self._landmarks.run({"picture": cut_out(picture, matrix, pose.INPUT_SIZE, cv2.BORDER_REPLICATE)})

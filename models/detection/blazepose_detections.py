@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.models.backends.backend import Array
 from poselift.models.detection.blazepose_landmarks import sigmoid
-
-Floats = npt.NDArray[np.float32]
 
 INPUT_SIZE = 224
 STRIDES = (8, 16, 32, 32, 32)

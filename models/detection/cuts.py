@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from poselift.models.detection.detector import Picture
+from poselift.common.arrays import Pixels
 
 Scene = npt.NDArray[np.float32]
 """[ROWS, COLUMNS]: how much brighter each part of a picture is than what is around it, in standard deviations of that."""
@@ -31,7 +31,7 @@ MIN_LIKENESS = 0.45
 changes, a camera that shakes by 3 % of the width; different scenes at most 0.43, if one is not the mirror image of the other."""
 
 
-def scene_of(picture: Picture) -> Optional[Scene]:
+def scene_of(picture: Pixels) -> Optional[Scene]:
     """What the picture (uint8[H, W, 3]) shows; None where that cannot be told."""
     samples = cv2.resize(picture, (SAMPLES * COLUMNS, SAMPLES * ROWS), interpolation=cv2.INTER_NEAREST)
     parts = cv2.resize(samples, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)

@@ -8,7 +8,8 @@ from typing import NamedTuple, Optional, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
+from poselift.common.arrays import Pixels
+
 State = TypeVar("State")
 
 
@@ -27,7 +28,7 @@ class People2D(NamedTuple):
 class PoseDetector2D(Protocol[State]):
     """Finds and follows people in a stream of pictures. What it knows of the stream is a value that the caller keeps."""
 
-    def step(self, state: Optional[State], picture: Picture, t_ns: int) -> tuple[State, People2D]:
+    def step(self, state: Optional[State], picture: Pixels, t_ns: int) -> tuple[State, People2D]:
         """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream, and the state for the next one.
 
         `state` is that of the picture before (None: there was none), and stays as it is: a picture that proves bad is forgotten
@@ -36,7 +37,7 @@ class PoseDetector2D(Protocol[State]):
         """
 
 
-def follow(detector: PoseDetector2D[State], stream: Iterable[tuple[Picture, int]]) -> Iterator[People2D]:
+def follow(detector: PoseDetector2D[State], stream: Iterable[tuple[Pixels, int]]) -> Iterator[People2D]:
     """The people in each picture of a stream of pictures and times, as `PoseDetector2D.step` takes them."""
     state: Optional[State] = None
     for picture, t_ns in stream:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from poselift.common.arrays import Floats
 
 NS_PER_S = 1e9
 

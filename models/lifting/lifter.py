@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
 from poselift.common.sizes import Size, fitted, same_shape
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
@@ -16,11 +17,9 @@ from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.slots import Slots, plausible
-from poselift.models.lifting.stateful import Bools, StatefulNetwork, told
+from poselift.models.lifting.stateful import StatefulNetwork, told
 from poselift.models.lifting.temporal import Outputs
 from poselift.models.lifting.ticks import NS_PER_S, TickGrid
-
-Floats = npt.NDArray[np.float32]
 
 BUILD_SPREAD = 0.015
 """How far people's body scale lies from what their height says, in parts of it (standard deviation): that of the 16 skeletons of the

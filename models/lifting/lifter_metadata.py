@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
 from poselift.models.lifting import person_camera, screen
-
-Floats = npt.NDArray[np.float32]
 
 
 class Normalisation(Protocol):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_MIRROR, H36M_MIRROR
-
-Floats = npt.NDArray[np.float32]
 
 _TO_THE_OTHER_SIDE = np.array([-1, 1, 1], np.float32)
 

@@ -17,9 +17,8 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_KEYPOINTS
-
-Floats = npt.NDArray[np.float32]
 
 FOCAL_OF_LONGER_SIDE = 1.1
 """Focal length where none is known, in lengths of the picture's longer side: between a phone's 0.8 and a zoomed lens's 1.8."""

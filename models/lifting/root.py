@@ -23,10 +23,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
-
-Floats = npt.NDArray[np.float32]
 
 PLACES = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),

@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from poselift.common.arrays import Floats
 
 
 def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:

@@ -16,9 +16,8 @@ from math import exp
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Numbers = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from poselift.common.arrays import Bools, Doubles, Floats
+
 Points = npt.NDArray[np.complex128]
 """Keypoints [8, 2] by pair and side, or pairs [8]: px, x + iy."""
 
@@ -75,9 +74,9 @@ class Sides:
         self._size_px = 0.0
         self._place: Points = np.zeros((PAIRS, 2), np.complex128)
         self._speed: Points = np.zeros((PAIRS, 2), np.complex128)
-        self._unseen_s: Numbers = np.full((PAIRS, 2), np.inf)
-        self._spread: Numbers = np.full(PAIRS, FIRST_SPREAD)
-        self._trust_s: Numbers = np.full(PAIRS, -EARNING * FORGET_S)
+        self._unseen_s: Doubles = np.full((PAIRS, 2), np.inf)
+        self._spread: Doubles = np.full(PAIRS, FIRST_SPREAD)
+        self._trust_s: Doubles = np.full(PAIRS, -EARNING * FORGET_S)
 
     def undo(self, t_ns: int, keypoints: Floats) -> Floats:
         """The keypoints [17, 3] (x px, y px, confidence; 0 where missing) seen at `t_ns`, each under its own side's name.
@@ -132,13 +131,13 @@ class Sides:
         slowness_s = GROWING_S if box_px > self._size_px else SHRINKING_S
         self._size_px += (1 - exp(-elapsed_s / slowness_s)) * (box_px - self._size_px)
 
-    def _scale_px2(self, tells: Bools) -> Numbers:
+    def _scale_px2(self, tells: Bools) -> Doubles:
         """Variance [8, 2] of the predictions, per axis; infinite for a pair that does not tell."""
         usual_px2 = (max(self._size_px, 1) * np.hypot(NOISE, UNREST_PER_S * self._unseen_s)) ** 2 * np.maximum(self._spread, 1)[:, None]
         usual_px2[~tells] = np.inf
         return np.asarray(usual_px2)
 
-    def _judge(self, cost: Numbers, tells: Bools, elapsed_s: float) -> Bools | None:
+    def _judge(self, cost: Doubles, tells: Bools, elapsed_s: float) -> Bools | None:
         """Which pairs [8] turn now, by what labels as they are and exchanged cost [8, 2]; earns and spends trust. None where none turns."""
         gain = (cost[:, 0] - cost[:, 1]) * (self._trust_s > 0)
         unclear = (np.abs(gain) < CLEAR_PAIR) & (self._trust_s > 0)
@@ -186,7 +185,7 @@ class Sides:
         self._turn(turned)
 
 
-def _another_scene(cost: Numbers, off: Points, scale_px2: Numbers, tells: Bools) -> bool:
+def _another_scene(cost: Doubles, off: Points, scale_px2: Doubles, tells: Bools) -> bool:
     """Whether the middles of most pairs are not where they were expected; neither an exchange nor half of one moves them."""
     limit = CUT * np.count_nonzero(tells)
     if cost.sum() <= (FREEDOM / 2 + 1) * limit:  # a middle cannot be farther off than its two keypoints together
@@ -196,7 +195,7 @@ def _another_scene(cost: Numbers, off: Points, scale_px2: Numbers, tells: Bools)
     return bool(np.log1p(error / FREEDOM).sum() > limit)
 
 
-def _flips(gain: Numbers, exchanged: Bools) -> Bools | None:
+def _flips(gain: Doubles, exchanged: Bools) -> Bools | None:
     """The pairs [8] whose turning is most likely, by the log-likelihood [8] that each one's gains; None where that is none's."""
     flips, best = np.zeros(PAIRS, np.bool_), 0.0
     likely = np.maximum(gain, 0)
@@ -216,7 +215,7 @@ def _flips(gain: Numbers, exchanged: Bools) -> Bools | None:
     return flips if flips.any() else None
 
 
-def _suspicious(gain: Numbers) -> Bools:
+def _suspicious(gain: Doubles) -> Bools:
     """The pairs [8] that were perhaps exchanged: by what each, its limb or the whole body gains."""
     suspects = gain > SUSPICIOUS
     for limb in LIMBS:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.models.lifting.hidden import Hidden
 from poselift.models.lifting.sides import Sides
 from poselift.models.lifting.steady import Steady
-
-Floats = npt.NDArray[np.float32]
 
 PLAUSIBLE_PICTURES = 10
 """A keypoint that lies more than so many picture sizes away is no keypoint; its square would leave float32's range."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.temporal import Outputs
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-
 
 FARTHEST = 1000.0
 """A joint that lies farther from the root, in body scales or metres, is none."""

@@ -13,9 +13,8 @@ from operator import mul
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from poselift.common.arrays import Floats
 
 SPREAD_LIMITS = (-8.0, 4.0)
 """Least and greatest natural logarithm of a standard deviation: 0.4 mm and 70 m, where the unit is a body scale of 1.3 m. Beyond

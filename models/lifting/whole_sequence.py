@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
 from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.backends.backend import Model
@@ -20,8 +21,6 @@ from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.stateful import StatefulNetwork, told
 from poselift.models.lifting.temporal import Outputs
-
-Floats = npt.NDArray[np.float32]
 
 
 class WholeSequence:

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
 from poselift.models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
 from poselift.models.training.cameras import project, random_cameras, to_camera_axes
 from poselift.models.training.detector import detect
 from poselift.models.training.limbs import bend, exchange
 from poselift.models.training.motion import Motion, sample_motion
-
-Floats = npt.NDArray[np.float32]
 
 MAX_BEND = 0.45
 """Greatest spread of the angles by which a sequence's limbs are turned from where they were recorded, about each axis; radians."""

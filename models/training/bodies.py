@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_MIRROR, H36M_JOINTS, H36M_MIRROR, H36M_PARENTS
-
-Floats = npt.NDArray[np.float32]
 
 _INDEX = {name: i for i, name in enumerate(H36M_JOINTS)}
 _PARENTS = np.array(H36M_PARENTS[1:])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from poselift.common.arrays import Floats
 
 PICTURES = np.array([(1, 9 / 16), (1, 3 / 4), (9 / 16, 1)])
 """Width and height of the usual pictures, in their longer side."""

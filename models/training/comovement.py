@@ -10,15 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Doubles
 from poselift.common.errors import ModelError
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.training.bodies import coco_points, plain_likeness
 from poselift.models.training.cameras import project, random_cameras, to_camera_axes
 from poselift.models.training.motion import Motion, load_motion, sample_motion
-
-Floats = npt.NDArray[np.float64]
 
 FRAMES = (3, 8, 15, 30)
 """Over how many frames at 30 Hz the moves are measured."""
@@ -26,7 +24,7 @@ SEQUENCES, BATCHES = 256, 40
 FILE = Path(__file__).parents[1] / "weights" / "comovement.csv"
 
 
-def comovement(motion: Motion, seed: int = 0) -> Floats:
+def comovement(motion: Motion, seed: int = 0) -> Doubles:
     """[17, 17]: mean product of two keypoints' moves along one axis of the picture, in squares of the body's size; COCO order."""
     rng = np.random.default_rng(seed)
     total = np.zeros((len(COCO_KEYPOINTS), len(COCO_KEYPOINTS)))

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Bools, Floats
 from poselift.common.skeleton import COCO_MIRROR
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 DIFFICULTY = np.array([0.6] * 5 + [0.9, 0.9, 1.1, 1.1, 1.4, 1.4, 1.1, 1.1, 1.0, 1.0, 1.3, 1.3], np.float32)
 """Error of each COCO keypoint beside the others'."""

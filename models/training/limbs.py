@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.models.training.bodies import pelvis_axes, trunk_axes
-
-Floats = npt.NDArray[np.float32]
 
 ROOTS, MIDDLES, ENDS = np.array([1, 4, 11, 14]), np.array([2, 5, 12, 15]), np.array([3, 6, 13, 16])
 """Hip, knee and ankle; shoulder, elbow and wrist."""

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
 
-Floats = npt.NDArray[np.float32]
 Split = Literal["train", "validation"]
 
 HELD_OUT = frozenset({"05", "135"})

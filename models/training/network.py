@@ -12,14 +12,12 @@ from operator import mul
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from poselift.common.arrays import Floats
 from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.lifting.person_camera import FEATURES
 from poselift.models.lifting.temporal import Block, TemporalWeights
-
-Floats = npt.NDArray[np.float32]
 
 WIDTH = 3
 BLOCK_WIDTHS = (3, 3, 1, 1, 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
 from poselift.common.skeleton import H36M_PARENTS
 from poselift.models import score
@@ -22,8 +22,6 @@ from poselift.models.training.ahead import BatchesAhead
 from poselift.models.training.batches import Batch, make_batch
 from poselift.models.training.motion import Motion
 from poselift.models.training.network import RECEPTIVE_FIELD, Network, Prediction
-
-Floats = npt.NDArray[np.float32]
 
 HISTORY = RECEPTIVE_FIELD - 1
 REPORT_EVERY = 250

@@ -10,12 +10,13 @@ from pathlib import Path
 from demo_clip import FRAME_NS, pictures, pulled
 
 from poselift.app.config import Config
-from poselift.app.dataflow.frames import Picture, Position, RingReader, RingWriter
+from poselift.app.dataflow.frames import Position, RingReader, RingWriter
 from poselift.app.dataflow.ledger import OVERWRITTEN
 from poselift.app.dataflow.memory_bus import MemoryHub
 from poselift.app.dataflow.messages import Frame, Pose2D, Stamp
 from poselift.app.dataflow.streams import links
 from poselift.app.processes.loop import Loop
+from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Model
 from poselift.workers.detect import _answer, detecting
 
@@ -32,7 +33,7 @@ class Hasty(RingReader):
     happens: Happens
 
     @contextmanager
-    def picture(self, frame: Frame) -> Iterator[Picture]:
+    def picture(self, frame: Frame) -> Iterator[Pixels]:
         with super().picture(frame) as picture:
             self.happens(BEFORE_LOOKING)
             yield picture
@@ -51,7 +52,7 @@ class Slow:
         return self._network.run(tensors)
 
 
-def detected(folder: Path, clip: list[Picture], numbers: list[int], fast_writer: bool) -> tuple[list[Pose2D], dict[str, int]]:
+def detected(folder: Path, clip: list[Pixels], numbers: list[int], fast_writer: bool) -> tuple[list[Pose2D], dict[str, int]]:
     """What detect says of these pictures out of a ring, and what it drops; a `fast_writer` respects nobody who looks."""
     folder.mkdir()
     ring = RingWriter(folder, 0, 4, clip[0].nbytes)

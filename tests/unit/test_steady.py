@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from poselift.common.arrays import Floats
 from poselift.models.lifting.steady import KNOWN_S, LONGEST_S, Steady
-
-Floats = npt.NDArray[np.float32]
 
 SIZE_PX = 500.0
 TREMBLING = 0.008

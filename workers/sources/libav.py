@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from poselift.workers.sources.picture import Pixels
+from poselift.common.arrays import Pixels
 
 _ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 """From 17 on PyAV converts on all cores, which costs the detector more than it saves here."""

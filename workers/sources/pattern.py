@@ -10,8 +10,9 @@ from typing import Optional
 import numpy as np
 
 from poselift.app.config import CaptureConfig
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
-from poselift.workers.sources.picture import Picture, Pixels
+from poselift.workers.sources.picture import Picture
 
 _FORM = re.compile(r"test:(\d{1,5})x(\d{1,5})@(\d{1,4}(?:\.\d{1,3})?)(?:,frames=(\d{1,9}))?")
 _MIN_WIDTH_PX, _MIN_HEIGHT_PX, _MAX_PX, _MAX_FPS = 64, 32, 16384, 1000

@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable, NamedTuple, Optional, Protocol, Union
 
-import numpy as np
-import numpy.typing as npt
-
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class Picture(NamedTuple):

@@ -18,9 +18,10 @@ import numpy as np
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.redact import display_name
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources.paths import path_of
-from poselift.workers.sources.picture import Lost, Picture, Pixels
+from poselift.workers.sources.picture import Lost, Picture
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 DARK = "use only the lowest 12 of their 16 bits and look black: write them over the whole range, or state MaxSampleValue in a TIFF"

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 import cv2
 import numpy as np
 
-from poselift.workers.sources.picture import Pixels
+from poselift.common.arrays import Pixels
 
 _END_OF_JPEG = b"\xff\xd9"
 

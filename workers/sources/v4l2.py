@@ -18,10 +18,11 @@ import numpy as np
 
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources import devices, videodev2
 from poselift.workers.sources.paths import mode_of
-from poselift.workers.sources.picture import Lost, Picture, Pixels, SourceLost, opening
+from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
 
 LOST_AFTER_S = 3.0
