@@ -28,7 +28,7 @@ from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.zmq_bus import ZmqBus
 from poselift.app.processes.process import lock
-from poselift.app.program import kept, sources
+from poselift.app.program import face, kept, sources
 from poselift.app.program.poses import Poses
 from poselift.common.errors import UserError
 
@@ -302,7 +302,7 @@ def test_nothing_is_left_open(stage: Stage, use: Callable[[Stage], None]) -> Non
 
 
 def test_a_refused_connection_leaves_nothing_open(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public, "ANSWER_S", 0.3)
+    monkeypatch.setattr(face, "ANSWER_S", 0.3)
     for options in (
         {"host": f"127.0.0.1:{free_port()}"},
         {"runtime_folder": runtime_folder},

@@ -18,6 +18,7 @@ from viewers import Process, free_port, looking, pixels
 
 import poselift as public
 from poselift.app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
+from poselift.app.program import face
 from poselift.app.recording.reader import read
 from poselift.app.remote.wire import Hello, Picture, Ping, Pong, Welcome
 from poselift.common.errors import UserError
@@ -120,7 +121,7 @@ def test_a_program_reads_poses_from_elsewhere_until_the_pipeline_ends(serving: A
 
 
 def test_a_board_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public, "ANSWER_S", 0.6)
+    monkeypatch.setattr(face, "ANSWER_S", 0.6)
     with pytest.raises(UserError, match=r"no answer from 127.0.0.1:\d+ for 1 s; is it the right address") as caught:
         public.connect(f"127.0.0.1:{free_port()}")
     assert "\n" not in str(caught.value)

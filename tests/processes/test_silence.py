@@ -16,10 +16,10 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running
 from viewers import free_port
 
-import poselift.app.processes.supervisor
 from poselift.app.cli.command import COMMAND
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Message, Pose3D
+from poselift.app.processes import supervisor as supervising
 from poselift.app.processes.standing import DEAD, RUNNING, SILENT, read
 from poselift.app.processes.supervisor import Supervisor
 
@@ -31,7 +31,7 @@ class Watched:
         self.skew_s, self.said = 0.0, []
         self.messages: list[Message] = []
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.skew_s, strftime=time.strftime)
-        monkeypatch.setattr(poselift.app.processes.supervisor, "time", clock)
+        monkeypatch.setattr(supervising, "time", clock)
         self.supervisor = Supervisor(config, self.said.append, COMMAND)
 
     def until(self, what: Callable[[], Any]) -> None:

@@ -24,7 +24,8 @@ from poselift.app.recording.writer import RecordingWriter
 from poselift.common.atomic import PREFIX
 from poselift.models.store import path_of
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+CTRL_C, TERMINATED = (pytest.mark.parametrize("number", [number]) for number in (signal.SIGINT, signal.SIGTERM))
+"""All commands stop by the same means: lift is told by either signal, the others by one of them."""
 LONG = "test:320x240@30,frames=100000"
 
 
@@ -62,7 +63,7 @@ def nothing_half_done(folder: Path) -> bool:
     return not list(folder.rglob(f"*{PREFIX}*"))
 
 
-@BOTH
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_lift_keeps_what_is_done_and_draws_nothing(configure, tmp_path: Path, number: signal.Signals) -> None:
     path, config = configure()
     out = tmp_path / "out"
@@ -88,7 +89,7 @@ def test_lift_stops_in_the_middle_of_drawing(configure, tmp_path: Path) -> None:
     assert sorted(file.name for file in out.iterdir()) == ["poses.mcap", "poses.npz"]
 
 
-@BOTH
+@TERMINATED
 def test_detect_keeps_the_keypoints_that_it_has(configure, tmp_path: Path, number: signal.Signals) -> None:
     path, _ = configure()
     out = tmp_path / "keypoints.npz"
@@ -102,7 +103,7 @@ def test_detect_keeps_the_keypoints_that_it_has(configure, tmp_path: Path, numbe
     assert nothing_half_done(tmp_path)
 
 
-@BOTH
+@CTRL_C
 def test_lifting_keypoints_keeps_what_is_done(tmp_path: Path, number: signal.Signals) -> None:
     still = np.random.default_rng(0).uniform(100, 400, (17, 3)).astype(np.float32)
     clips = [Clip(name, np.repeat(still[None], frames, 0), 640, 480, 30.0) for name, frames in (("a", 5), ("b", 200_000))]
@@ -119,7 +120,7 @@ def test_lifting_keypoints_keeps_what_is_done(tmp_path: Path, number: signal.Sig
     assert nothing_half_done(tmp_path)
 
 
-@BOTH
+@TERMINATED
 def test_export_keeps_the_poses(tmp_path: Path, number: signal.Signals) -> None:
     session = tmp_path / "session.mcap"
     nobody, nothing = np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32)
@@ -136,7 +137,7 @@ def test_export_keeps_the_poses(tmp_path: Path, number: signal.Signals) -> None:
     assert [file.name for file in out.iterdir()] == ["poses.npz"]
 
 
-@BOTH
+@CTRL_C
 def test_fetching_networks_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     monkeypatch.setenv("POSELIFT_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("PIP_NO_INDEX", "0")
@@ -162,7 +163,7 @@ def test_a_second_ctrl_c_ends_at_once(configure, tmp_path: Path) -> None:
     assert not config.runtime_path().exists()
 
 
-@BOTH
+@CTRL_C
 def test_the_demo_keeps_its_recording(configure, tmp_path: Path, number: signal.Signals) -> None:
     path, _ = configure()
     out = tmp_path / "demo"

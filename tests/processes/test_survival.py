@@ -13,10 +13,10 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running, running_lift
 from viewers import free_port
 
-import poselift.app.processes.supervisor
 from poselift.app.cli.command import COMMAND
 from poselift.app.dataflow.messages import Frame, Health, Pose3D
 from poselift.app.dataflow.tally import Tally
+from poselift.app.processes import supervisor as supervising
 from poselift.app.processes.process import NICENESS
 from poselift.app.processes.supervisor import Supervisor
 from poselift.app.recording.parts import parts
@@ -172,7 +172,7 @@ def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(con
     source, address = {"source": "test:320x240@30"}, {"address": f"127.0.0.1:{free_port()}"}
     _, config = configure(mode="live", capture=source, serve=address, supervisor=settings)
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + skew_s[0], strftime=time.strftime)
-    monkeypatch.setattr(poselift.app.processes.supervisor, "time", clock)
+    monkeypatch.setattr(supervising, "time", clock)
     with Supervisor(config, said.append, COMMAND) as supervisor:
         serve, messages = supervisor.children["serve"], []
 
