@@ -20,7 +20,6 @@ from poselift.app.dataflow.frames import (
     NEVER,
     PAGE,
     Overwritten,
-    Picture,
     Position,
     RingGone,
     RingReader,
@@ -28,6 +27,7 @@ from poselift.app.dataflow.frames import (
     take_over,
 )
 from poselift.app.dataflow.messages import Frame
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
 HEIGHT_PX, WIDTH_PX = 30, 40
@@ -36,7 +36,7 @@ NEXT = "next"
 ROOT = Path(__file__).parents[2]
 
 
-def filled(value: int, height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX) -> Picture:
+def filled(value: int, height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX) -> Pixels:
     return np.full((height_px, width_px, 3), value, np.uint8)
 
 
@@ -189,7 +189,7 @@ def test_a_picture_overwritten_meanwhile_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_picture_half_written_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies_halfway(target: Picture, source: Picture) -> None:
+    def dies_halfway(target: Pixels, source: Pixels) -> None:
         target[: HEIGHT_PX // 2] = source[: HEIGHT_PX // 2]
         raise KeyboardInterrupt
 
