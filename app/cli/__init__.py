@@ -4,7 +4,6 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -74,6 +73,8 @@ RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whethe
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"poselift {version('poselift')}")
         raise typer.Exit
 

@@ -33,7 +33,7 @@ def words(messages: list[Message]) -> int:
 def test_it_is_made_again_with_all_that_belongs_there(configure, tmp_path: Path) -> None:
     path, config = configure()
     folder = config.runtime_path()
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.until(lambda messages: poses(messages) > 5, "poses")
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         before = {file.name for file in folder.iterdir() if file.suffix != ".ring"}
@@ -45,7 +45,7 @@ def test_it_is_made_again_with_all_that_belongs_there(configure, tmp_path: Path)
         assert folder.stat().st_mode & 0o777 == 0o700
         assert join(folder) == session
 
-        second = poselift("up", "test:320x240@30", "--config", path)
+        second = poselift("up", "test:320x240@15", "--config", path)
         assert second.returncode == 2 and f"already running here (process {pipeline.process.pid}" in second.stderr
         shown = poselift("status", "--config", path).stdout
         assert all(any(worker in line and "running" in line for line in shown.splitlines()) for worker in WORKERS), shown
@@ -68,7 +68,7 @@ def test_it_is_made_again_with_all_that_belongs_there(configure, tmp_path: Path)
 def test_a_run_whose_place_was_taken_meanwhile_ends_and_leaves_the_other_alone(configure) -> None:
     path, config = configure(supervisor={"stop_timeout_s": 1.0})
     folder = config.runtime_path()
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.until(lambda messages: poses(messages) > 5, "poses")
         pipeline.process.send_signal(signal.SIGSTOP)  # so that the other is faster for sure
         shutil.rmtree(folder)

@@ -73,7 +73,7 @@ def test_a_viewer_recovers_says_what_happened_and_knows_how_old_its_data_is(conf
     path, config = configure(serve={"address": address, "keys_folder": str(keys[0])})
     viewer = None
     try:
-        with running(config, path, "test:320x240@30"):
+        with running(config, path, "test:320x240@15"):
             viewer = Process(address, str(keys[1]), before=("ip", "netns", "exec", link.namespace))
             seen = viewer.until(lambda seen: seen["poses"] > 30 and seen["pictures"] > 3 and seen["error_ms"], "poses and pictures")
             check_age(seen)

@@ -86,7 +86,7 @@ def _writing(said: list[str]) -> list[str]:
 
 def test_services_of_two_days_make_two_sessions_and_a_killed_recorder_none(configure, runtime_folder: Path, tmp_path: Path) -> None:
     """The runtime folder stays as it is between the days: nobody cleans up, and there is a ring with numbers and times to go on from."""
-    config, _ = configure(capture={"source": "test:320x240@30"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    config, _ = configure(capture={"source": "test:320x240@15"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     with ExitStack() as stack:
         monday = Day(stack, runtime_folder, config)
         assert monday.until_recording() == "session.mcap"
@@ -110,7 +110,7 @@ def test_services_of_two_days_make_two_sessions_and_a_killed_recorder_none(confi
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="another boot is played in a namespace of mounts")
 def test_two_boots_make_two_sessions_though_clock_and_folder_are_as_before(configure, runtime_folder: Path, tmp_path: Path) -> None:
-    config, _ = configure(capture={"source": "test:320x240@30"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    config, _ = configure(capture={"source": "test:320x240@15"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     boots = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"]
     for boot in boots:
         (tmp_path / boot).write_text(f"{boot}\n")

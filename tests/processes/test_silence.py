@@ -53,7 +53,7 @@ class Watched:
 
 def test_a_worker_that_hangs_before_its_first_word_is_killed_each_time(configure, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {"start_timeout_s": 100.0, "silent_timeout_s": 10_000.0}
-    _, config = configure(mode="live", capture={"source": "test:320x240@30"}, supervisor=limits)
+    _, config = configure(mode="live", capture={"source": "test:320x240@15"}, supervisor=limits)
     watched = Watched(config, monkeypatch)
     with watched.run() as supervisor:
         lift, others = supervisor.children["lift"], [supervisor.children[worker] for worker in ("capture", "detect")]
@@ -113,7 +113,7 @@ def test_status_tells_who_hangs_who_is_dead_and_who_was_started_again(configure)
     def stands(worker: str, state: str) -> None:
         pipeline.until(lambda _: read(folder)[worker].state == state, f"{worker} to be {state}")
 
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.kill("detect")
         pipeline.kill("serve")
         os.kill(pipeline.pid("serve"), signal.SIGKILL)
@@ -153,7 +153,7 @@ def test_who_dies_while_the_run_ends_is_told(configure, tmp_path: Path, monkeypa
 
 
 def test_who_does_not_leave_is_ended_and_told(configure, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, config = configure(mode="live", capture={"source": "test:320x240@30"}, supervisor={"stop_timeout_s": 0.5})
+    _, config = configure(mode="live", capture={"source": "test:320x240@15"}, supervisor={"stop_timeout_s": 0.5})
     watched = Watched(config, monkeypatch)
     with watched.run() as supervisor:
         watched.until(lambda: all(child.ready for child in supervisor.children.values()))

@@ -33,7 +33,7 @@ def queues(pid: int) -> list[int]:
 @pytest.mark.parametrize("victim", WORKERS)
 def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Path, victim: str) -> None:
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages) > 30, "poses, of which some are recorded")
         back = pipeline.kill(victim)
@@ -65,7 +65,7 @@ def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Pa
 def test_a_ring_that_somebody_removes_is_missed_and_replaced(configure, tmp_path: Path, victim: str) -> None:
     """As a login manager does at logout. Who has the ring open sees nothing of it; who comes back afterwards would find none."""
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages) > 30, "poses, of which some are recorded")
         [ring] = config.runtime_path().glob("frames-*.ring")
         ring.unlink()
@@ -108,7 +108,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(configure, tmp_path: Path
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_closes_the_recording_and_leaves_nothing_behind(configure, tmp_path: Path, how: signal.Signals) -> None:
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pids = [pipeline.pid(worker) for worker in WORKERS]
         pipeline.process.send_signal(how)
         output = pipeline.output()
@@ -122,7 +122,7 @@ def test_stopping_closes_the_recording_and_leaves_nothing_behind(configure, tmp_
 
 def test_stopping_from_elsewhere(configure) -> None:
     path, config = configure()
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.until(lambda messages: any(isinstance(message, Pose3D) for message in messages), "a pose")
         done = poselift("stop", "--config", path)
         assert (done.returncode, done.stderr) == (0, "capture: stopping\n")
@@ -133,7 +133,7 @@ def test_stopping_from_elsewhere(configure) -> None:
 
 def test_no_worker_outlives_a_supervisor_that_is_killed(configure, tmp_path: Path) -> None:
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         workers = [psutil.Process(pipeline.pid(worker)) for worker in WORKERS]
         pipeline.process.kill()
         _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
@@ -145,9 +145,9 @@ def test_no_worker_outlives_a_supervisor_that_is_killed(configure, tmp_path: Pat
 
 def test_a_second_one_says_that_one_is_running(configure) -> None:
     path, config = configure()
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.pid("lift")
-        second = poselift("up", "test:320x240@30", "--config", path)
+        second = poselift("up", "test:320x240@15", "--config", path)
         assert second.returncode == 2
         assert second.stderr.strip().count("\n") == 0 and f"already running here (process {pipeline.process.pid}" in second.stderr
         shown = poselift("status", "--config", path)
@@ -157,7 +157,7 @@ def test_a_second_one_says_that_one_is_running(configure) -> None:
 
 def test_what_dies_again_and_again_is_given_up(configure, tmp_path: Path) -> None:
     path, config = configure(supervisor={"max_restarts": 2})
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         for _ in range(2):
             pipeline.kill("lift")
         os.kill(pipeline.pid("lift"), signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_what_dies_again_and_again_is_given_up(configure, tmp_path: Path) -> Non
 def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(configure, monkeypatch) -> None:
     rest_s, skew_s, said = 1000.0, [0.0], []
     settings = {"max_restarts": 1, "restart_window_s": rest_s, "silent_timeout_s": 10 * rest_s}
-    source, address = {"source": "test:320x240@30"}, {"address": f"127.0.0.1:{free_port()}"}
+    source, address = {"source": "test:320x240@15"}, {"address": f"127.0.0.1:{free_port()}"}
     _, config = configure(mode="live", capture=source, serve=address, supervisor=settings)
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + skew_s[0], strftime=time.strftime)
     monkeypatch.setattr(supervising, "time", clock)
@@ -205,7 +205,7 @@ def test_niceness_counts_between_the_workers(configure, tmp_path: Path) -> None:
     """Linux shares cores among sessions before it looks at niceness; and Ctrl-C reaches a terminal's group."""
     address = {"address": f"127.0.0.1:{free_port()}"}
     path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, serve=address)
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in (*WORKERS, "serve")}
         session, group = os.getsid(pipeline.process.pid), os.getpgid(pipeline.process.pid)
         assert {worker: os.getsid(pid) for worker, pid in pids.items()} == dict.fromkeys(pids, session)
@@ -220,7 +220,7 @@ def test_programs_read_poses_while_it_runs(configure) -> None:
     import poselift as face
 
     path, config = configure()
-    with running(config, path, "test:320x240@30") as pipeline:
+    with running(config, path, "test:320x240@15") as pipeline:
         pipeline.until(lambda messages: any(isinstance(message, Health) and message.worker == "lift" for message in messages), "lift")
         found = []
         for pose in face.connect(config=path):

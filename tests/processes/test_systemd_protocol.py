@@ -39,7 +39,7 @@ def a_worker(folder: Path, worker: str, path: Path, watchdog_s: float = 0.0) -> 
 
 
 def test_each_worker_says_that_it_is_ready_how_it_is_and_that_it_leaves(configure, runtime_folder: Path, tmp_path: Path) -> None:
-    path, _ = configure(capture={"source": "test:320x240@30"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    path, _ = configure(capture={"source": "test:320x240@15"}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     with ExitStack() as stack:
         services = {worker: stack.enter_context(a_worker(runtime_folder, worker, path)) for worker in WORKERS}
         for service in services.values():
@@ -84,7 +84,7 @@ def test_a_worker_leaves_at_sigterm_while_others_go_on(configure, runtime_folder
 
 def test_a_look_from_outside_disturbs_nobody(configure, runtime_folder: Path) -> None:
     """Without a supervisor nobody else watches: the last look that leaves is a taker that capture sees leave."""
-    path, _ = configure(capture={"source": "test:320x240@30"})
+    path, _ = configure(capture={"source": "test:320x240@15"})
     with ExitStack() as stack:
         services = {worker: stack.enter_context(a_worker(runtime_folder, worker, path)) for worker in WORKERS[:3]}
         services["lift"].until_said("STATUS=running, ")
@@ -95,7 +95,7 @@ def test_a_look_from_outside_disturbs_nobody(configure, runtime_folder: Path) ->
 
 @pytest.mark.parametrize("victim", ["capture", "detect"])
 def test_a_worker_that_stands_still_is_fed_no_more(configure, runtime_folder: Path, victim: str) -> None:
-    path, _ = configure(capture={"source": "test:320x240@30"}, workers=["capture", "detect"])
+    path, _ = configure(capture={"source": "test:320x240@15"}, workers=["capture", "detect"])
     with ExitStack() as stack:
         services = {worker: stack.enter_context(a_worker(runtime_folder, worker, path, 1.0)) for worker in ("capture", "detect")}
         for service in services.values():

@@ -16,7 +16,7 @@ RECORDINGS = Path("/var/lib/poselift/recordings")
 SETTINGS = {
     "runtime_folder": "/run/poselift",
     "models_folder": str(MODELS),
-    "capture": {"source": "test:320x240@30"},
+    "capture": {"source": "test:320x240@15"},
     "record": {"folder": str(RECORDINGS), "min_free_mb": 0},
 }
 RUNS = {"ActiveState": "active", "SubState": "running"}
@@ -168,7 +168,7 @@ def test_services_of_a_user(box: Box) -> None:
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "start", "somebody")
     config = home / "config.yaml"
-    box.write(config, yaml.safe_dump({"models_folder": str(MODELS), "capture": {"source": "test:320x240@30"}}))
+    box.write(config, yaml.safe_dump({"models_folder": str(MODELS), "capture": {"source": "test:320x240@15"}}))
 
     def run(*command: object) -> str:
         who = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups", "env", f"HOME={home}", f"XDG_RUNTIME_DIR={runtime}")

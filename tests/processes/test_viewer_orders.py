@@ -59,7 +59,7 @@ def test_a_viewer_begins_and_ends_a_recording(configure, tmp_path: Path, ports: 
         serve={"address": f"127.0.0.1:{ports[0]}"},
         metrics={"address": f"127.0.0.1:{ports[1]}"},
     )
-    with running(config, path, "test:320x240@30") as pipeline, closing(remote(f"127.0.0.1:{ports[0]}")) as viewer:
+    with running(config, path, "test:320x240@15") as pipeline, closing(remote(f"127.0.0.1:{ports[0]}")) as viewer:
         pipeline.pid("serve")
         until_recording(viewer, "")
         started = told(viewer, RECORD_START)
