@@ -64,7 +64,11 @@ print(poselift.__file__)
 
 @pytest.fixture(scope="module")
 def board() -> Path:
-    """The board's Python, with this checkout installed."""
+    return board_python()
+
+
+def board_python() -> Path:
+    """The board's Python, with this checkout installed; skips the test where it is not there, or older than the sources."""
     python, installed = BOARD / "bin/python", BOARD / "installed"
     if not installed.is_file():
         pytest.skip(f"there is no Python 3.9 with what a board has: no {python}; type: make board")
