@@ -43,7 +43,7 @@ class Detect(Generic[State]):
 def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect[Followed]]:
     """The detector that the config names, its networks warmed up, as the first frame must not wait for that.
 
-    `watched` may put something before each network, such as `workers.networks.Timed`. Raises ModelError, DeviceError.
+    `watched` may put something before each network, such as `poselift.workers.networks.Timed`. Raises ModelError, DeviceError.
     """
     settings = config.detect
     with ExitStack() as opened:

@@ -27,8 +27,8 @@ log = logging.getLogger("capture")
 class FrameWriter:
     """Numbers pictures and puts them into the ring. Goes on with the numbers and times of an earlier capture of the same session.
 
-    `source` is a number for where the pictures come from (`workers.sources.identity`). `every` names the takers that must see every frame:
-    each slot is kept until they have. Live, one that is far behind may find its picture overwritten.
+    `source` is a number for where the pictures come from (`poselift.workers.sources.identity`). `every` names the takers that must see
+    every frame: each slot is kept until they have. Live, one that is far behind may find its picture overwritten.
     """
 
     def __init__(self, folder: Path, slots: int, live: bool, every: Collection[str], source: int) -> None:

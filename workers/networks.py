@@ -29,12 +29,12 @@ class Timed:
         meter.device = network.device
 
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """See `models.backends.backend.Model`."""
+        """See `poselift.models.backends.backend.Model`."""
         with _timed(self._meter):
             return self._network.run(tensors)
 
     def carrying(self, states: Mapping[str, str], rows: int) -> TimedCarrying:
-        """See `models.backends.backend.Model`."""
+        """See `poselift.models.backends.backend.Model`."""
         return TimedCarrying(self._network.carrying(states, rows), self._meter)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class TimedCarrying:
         self._network, self._meter = network, meter
 
     def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
-        """See `models.backends.backend.Carrying`."""
+        """See `poselift.models.backends.backend.Carrying`."""
         with _timed(self._meter):
             return self._network.run(tensors, keep)
 

@@ -7,7 +7,7 @@ from typing import Any, Optional, Protocol
 
 
 class Connection(Protocol):
-    """How the connection is; see `app.remote.viewer.Link`."""
+    """How the connection is; see `poselift.app.remote.viewer.Link`."""
 
     @property
     def connected(self) -> bool:

@@ -1,7 +1,7 @@
 """What a 2D detector does on the rendered people: its bias, how its errors hang together in time, what its confidence says.
 
 Errors are in per cent of the person's size: the longer side of the box around the 17 true keypoints, averaged over a clip, as in
-`models.training.detector`.
+`poselift.models.training.detector`.
 """
 
 from __future__ import annotations

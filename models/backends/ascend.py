@@ -82,7 +82,7 @@ class AscendModel:
         return self.execute(self._binding, tensors, [port.tensor.name for port in self._out])
 
     def carrying(self, states: Mapping[str, str], rows: int) -> AscendStates:
-        """The network with its past in the device's memory: see `models.backends.backend.Model`."""
+        """The network with its past in the device's memory: see `poselift.models.backends.backend.Model`."""
         return AscendStates(self, states)
 
     def bind(self, places: Mapping[str, int], releases: Releases) -> Binding:
@@ -186,7 +186,7 @@ class AscendStates:
         return reads, self._model.bind({**reads.addresses, **there}, self._releases)
 
     def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
-        """See `models.backends.backend.Carrying`."""
+        """See `poselift.models.backends.backend.Carrying`."""
         outputs = self._model.execute(self._reads, tensors, self._wanted)
         if keep:
             self._reads, self._writes = self._writes, self._reads

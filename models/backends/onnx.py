@@ -44,7 +44,7 @@ class OnnxModel:
         return dict(zip(self._names, self._session.run(self._names, tensors)))
 
     def carrying(self, states: Mapping[str, str], rows: int) -> OnnxStates:
-        """The network with its past in the host's memory: see `models.backends.backend.Model`."""
+        """The network with its past in the host's memory: see `poselift.models.backends.backend.Model`."""
         return OnnxStates(self, states, rows)
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class OnnxStates:
         }
 
     def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
-        """See `models.backends.backend.Carrying`."""
+        """See `poselift.models.backends.backend.Carrying`."""
         outputs = self._model.run({**tensors, **self._past})
         past = {now: outputs.pop(then) for now, then in self._states.items()}
         if keep:

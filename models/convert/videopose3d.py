@@ -46,7 +46,7 @@ def convert(path: Path, widths: Sequence[int], causal: bool, rate_hz: Fraction) 
 
 
 def describe(path: Path, widths: Sequence[int], causal: bool, rate_hz: Fraction) -> dict[str, str]:
-    """The metadata of the file: all that `models.lifting.lifter` needs, and where the weights come from."""
+    """The metadata of the file: all that `poselift.models.lifting.lifter` needs, and where the weights come from."""
     return {
         "name": "videopose3d",
         "licence": LICENCE,

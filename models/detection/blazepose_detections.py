@@ -27,7 +27,7 @@ OVERLAP = 0.3
 class Detections(NamedTuple):
     """N people, the surest first, in pixels of the detector's input.
 
-    `score` [N] 0..1; `hip` and `circle` [N, 2]: the alignment points (see `models.detection.blazepose_regions.around_body`).
+    `score` [N] 0..1; `hip` and `circle` [N, 2]: the alignment points (see `poselift.models.detection.blazepose_regions.around_body`).
     """
 
     score: Floats

@@ -18,7 +18,7 @@ INPUT_SIZE = 256
 COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """For each COCO keypoint, its place among BlazePose's 33 body landmarks."""
 ALIGNMENT_LANDMARKS = (33, 34)
-"""The auxiliary landmarks: mid-hip and the body circle's top (see `models.detection.blazepose_regions.around_body`)."""
+"""The auxiliary landmarks: mid-hip and the body circle's top (see `poselift.models.detection.blazepose_regions.around_body`)."""
 USED = np.array(COCO_LANDMARKS + ALIGNMENT_LANDMARKS)
 FARTHEST = 10 * INPUT_SIZE
 """A landmark that lies farther out, in pixels, or is surer than this, is none."""

@@ -31,7 +31,7 @@ def export(trainer: Trainer, path: Path, scores: Mapping[str, float]) -> None:
 
 
 def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
-    """The metadata of the file: all that `models.lifting.lifter` needs, and where the weights come from."""
+    """The metadata of the file: all that `poselift.models.lifting.lifter` needs, and where the weights come from."""
     settings = trainer.settings
     return {
         "name": NAME,

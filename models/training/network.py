@@ -1,4 +1,4 @@
-"""The causal network in torch, in the shape that `models.lifting.temporal` runs: what is trained here is exported as it is.
+"""The causal network in torch, in the shape that `poselift.models.lifting.temporal` runs: what is trained here is exported as it is.
 
 Weights are plain tensors, taps lie one after another in the rows (oldest first), and every convolution is one matrix product
 over its concatenated taps: on a CPU in bfloat16 that is 1.6 times as fast as torch's own dilated convolution.
@@ -101,7 +101,7 @@ class Network:
 
 
 def to_weights(network: Network) -> TemporalWeights:
-    """The same network as `models.lifting.temporal` and the exporter know it. There is no normalisation layer to fold."""
+    """The same network as `poselift.models.lifting.temporal` and the exporter know it. There is no normalisation layer to fold."""
     weights = {name: tensor.detach().numpy().astype(np.float32) for name, tensor in network.weights.items()}
     biases = {name: tensor.detach().numpy().astype(np.float32) for name, tensor in network.biases.items()}
     for last in (weights["shrink"], weights["linear"], biases["shrink"]):

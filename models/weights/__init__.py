@@ -1,4 +1,4 @@
-"""The manifest of weights as typed data. Our own weights lie in this folder; those of others are pulled by `models.store`."""
+"""The manifest of weights as typed data. Our own weights lie in this folder; those of others are pulled by `poselift.models.store`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a TFLite network becomes ONNX: see `models.convert.tflite.convert`. A new `revision` makes older results outdated."""
+    """How a TFLite network becomes ONNX: see `poselift.models.convert.tflite.convert`. A new `revision` makes older results outdated."""
 
     revision: int
     picture: list[int]

@@ -25,7 +25,7 @@ class Lost(NamedTuple):
 
     pictures: int
     reason: str
-    """As in `app.dataflow.ledger`."""
+    """As in `poselift.app.dataflow.ledger`."""
 
 
 class SourceLost(Exception):

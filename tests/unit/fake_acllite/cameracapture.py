@@ -1,7 +1,7 @@
 """acllite's `cameracapture` without the board: what it does, prints and refuses, as its published source has it.
 
 It needs a module `acl`, as the real one does, in run mode DEVICE, where the NPU's memory is this process's. Pictures carry their number
-(see `workers.sources.pattern`), or are those of the folder FAKE_CSI_PICTURES, over and over at the rate asked for.
+(see `poselift.workers.sources.pattern`), or are those of the folder FAKE_CSI_PICTURES, over and over at the rate asked for.
 """
 
 from __future__ import annotations
