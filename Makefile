@@ -1,5 +1,5 @@
 # make demo   the main job on a real video        make check  format, lint, types, one-way imports
-# make test   every test (make unit: the fast ones) make bench  every number of the README, with make accuracy
+# make test   every test (make unit: the fast ones) make bench  every figure of docs/measured.md, with make accuracy
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,7 +28,7 @@ check: .venv/checked       ## format, lint, types, one-way imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: .venv/tested peer   ## measure every number of the README on this machine
+bench: .venv/tested peer   ## measure speed, age, memory and restarts on this machine: docs/bench.md
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench
 

@@ -1,1 +1,1 @@
-"""Every number of the README, by one command: `python -m bench`."""
+"""Every figure of docs/bench.md, by one command: `python -m bench`."""

@@ -41,7 +41,7 @@ def main(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of bench.md.")] = Path("out/bench"),
     config: Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults.")] = None,
 ) -> None:
-    """Measure every number of the README. Exit code 1 where outputs were wrong: their figures are not printed."""
+    """Measure every figure of docs/bench.md. Exit code 1 where outputs were wrong: their figures are not printed."""
     wanted = parts or list(PARTS)
     unknown = [part for part in wanted if part not in PARTS]
     if unknown:
