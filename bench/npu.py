@@ -17,13 +17,14 @@ from bench.clip import FPS, FRAMES, demo_clip
 from bench.part import Goal, Grid, Result, Setup, require
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Pose2D
-from poselift.common.arrays import Pixels
-from poselift.models.backends.backend import Array, Model
+from poselift.common.arrays import Array, Pixels
+from poselift.common.people import People2D
+from poselift.models.backends.backend import Model
 from poselift.models.detection import blazepose
 from poselift.models.detection.blazepose import BlazePose
 from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import cut_out, transform
-from poselift.models.detection.detector import People2D, follow
+from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.workers.lift import new_lift
 from poselift.workers.networks import open_network
 
@@ -109,7 +110,7 @@ class _Networks(NamedTuple):
 
         detector = BlazePose(self.detector, _Noted(self.landmarks, matrices, [] if looks is None else looks))
         with mock.patch.object(blazepose, "cut_out", cut):
-            return list(follow(detector, ((picture, _t_ns(frame)) for frame, picture in enumerate(pictures))))
+            return list(PoseTracker(detector).follow(((picture, _t_ns(frame)) for frame, picture in enumerate(pictures))))
 
 
 class _Noted:
@@ -154,8 +155,8 @@ def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[Peopl
     """Millimetres between the joints of both lifters."""
     apart = []
     with closing(new_lift(one, config)) as first, closing(new_lift(other, config)) as second:
-        for frame, (person, keypoints) in enumerate(seen):
-            pose = Pose2D(frame, _t_ns(frame), WIDTH_PX, HEIGHT_PX, person, keypoints)
+        for frame, people in enumerate(seen):
+            pose = Pose2D(frame, _t_ns(frame), WIDTH_PX, HEIGHT_PX, **vars(people))
             apart.append(1000 * np.linalg.norm(first.step(pose).joints_m - second.step(pose).joints_m, axis=-1).ravel())
     return np.concatenate(apart)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from typing import Generic, Optional
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from typing import Generic
 
 import cv2
 import numpy as np
@@ -13,20 +13,33 @@ from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.messages import Frame, Pose2D
+from poselift.app.dataflow.saved_value import SavedValue
+from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import Loop
 from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection.blazepose import BlazePose, Followed
-from poselift.models.detection.detector import PoseDetector2D, State
+from poselift.models.detection.detector import State
+from poselift.models.detection.pose_tracker import PoseTracker, Tracked
+from poselift.models.detection.tracks import Tracks
 from poselift.workers.networks import Timed, open_network
 
 
 class Detect(Generic[State]):
-    """Finds and follows people. What it gives depends on the sequence of frames that counted alone."""
+    """Finds and follows people. What it gives depends on the sequence of frames that counted alone, and on the first id."""
 
-    def __init__(self, detector: PoseDetector2D[State]) -> None:
-        self._detector = detector
-        self._state: Optional[State] = None
+    def __init__(self, tracker: PoseTracker[State]) -> None:
+        self._tracker = tracker
+        self._state: Tracked[State] = Tracked()
+
+    @property
+    def next_person(self) -> int:
+        """The id of whoever is new."""
+        return self._state.tracks.next_person
+
+    def count_from(self, person: int) -> None:
+        """Nobody is known; the next person has this id."""
+        self._state = Tracked(Tracks(person))
 
     def step(self, frame: Frame, looking: AbstractContextManager[Pixels]) -> Pose2D:
         """The people in the frame's pixels, uint8 [height, width, 3] BGR, which are there while we are `looking`.
@@ -34,9 +47,9 @@ class Detect(Generic[State]):
         Where that ends in an exception, such as PictureGone, the frame has left no trace in what is known of the people.
         """
         with looking as picture:
-            state, people = self._detector.step(self._state, picture, frame.t_ns)
+            state, people = self._tracker.step(self._state, picture, frame.t_ns)
         self._state = state
-        return Pose2D(frame.frame, frame.t_ns, frame.width_px, frame.height_px, people.person, people.keypoints)
+        return Pose2D(frame.frame, frame.t_ns, *frame.size_px, **vars(people))
 
 
 @contextmanager
@@ -53,7 +66,8 @@ def detecting(config: Config, watched: Callable[[Model], Model] = lambda network
         )
         for network in (detector, landmarks):
             network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
-        yield Detect(BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence))
+        blazepose = BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence)
+        yield Detect(PoseTracker(blazepose))
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -67,18 +81,41 @@ def run(config: Config, bus: Bus) -> None:
         return Timed(network, loop.meter)
 
     with detecting(config, opened) as detect:
-        ring = RingReader(config.runtime_path(), bus.worker)
+        ring, ids = RingReader(config.runtime_path(), bus.worker), PersonIds(config)
+        detect.count_from(ids.next_person)
+        loop.mended = ids.save
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():
             if isinstance(message, Frame):
-                _answer(message, detect, ring, loop)
+                _answer(message, detect, ring, ids, loop)
     loop.end()
 
 
-def _answer(frame: Frame, detect: Detect[State], ring: RingReader, loop: Loop) -> None:
+class PersonIds:
+    """The ids of a session, across restarts of this worker: a worker that was killed and comes back counts on."""
+
+    def __init__(self, config: Config) -> None:
+        folder = config.runtime_path()
+        self._saved = SavedValue(folder, "next_person", int, join(folder))
+        self.next_person = self._saved.read() or 0
+
+    def count(self, next_person: int) -> None:
+        """The id of whoever is new; to be told before anybody hears of the one before."""
+        if next_person != self.next_person:
+            self.next_person = next_person
+            self.save()
+
+    def save(self) -> None:
+        """Write it to the runtime folder. Where there is no room, ids may come back after a restart."""
+        with suppress(OSError):
+            self._saved.write(self.next_person)
+
+
+def _answer(frame: Frame, detect: Detect[State], ring: RingReader, ids: PersonIds, loop: Loop) -> None:
     try:
         pose = detect.step(frame, ring.picture(frame))
     except PictureGone as gone:
         loop.skip(gone.reason)
     else:
+        ids.count(detect.next_person)
         loop.send(pose, after=frame)

@@ -32,8 +32,7 @@ class Lift:
 
     def step(self, pose: Pose2D) -> Pose3D:
         """The same people in 3D, and those who are held."""
-        lifted = self._lifter.step(pose.t_ns, pose.person, pose.keypoints, pose.width_px, pose.height_px)
-        return Pose3D(pose.frame, pose.t_ns, pose.width_px, pose.height_px, **lifted._asdict())
+        return Pose3D(pose.frame, pose.t_ns, *pose.size_px, **vars(self._lifter.step(pose.t_ns, pose, pose.size_px)))
 
 
 def open_lifter(config: Config) -> Model:

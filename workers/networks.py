@@ -9,7 +9,8 @@ from pathlib import Path
 
 from poselift.app.config import Config
 from poselift.app.dataflow.health import Meter
-from poselift.models.backends.backend import Array, Carrying, Model, open_model
+from poselift.common.arrays import Array
+from poselift.models.backends.backend import Carrying, Model, open_model
 from poselift.models.store import path_of
 
 

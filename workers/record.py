@@ -15,12 +15,12 @@ from poselift.app.config import Config, redacted
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.messages import Answer, End, Frame, Health, Message
+from poselift.app.dataflow.saved_value import SavedValue
 from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
 from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from poselift.app.recording.parts import free
 from poselift.app.recording.pixels import with_pixels
-from poselift.app.recording.state import RecordingState
 from poselift.app.recording.writer import REMOVED, RecordingFull, RecordingWriter
 from poselift.common.errors import UserError
 
@@ -48,10 +48,11 @@ class Record:
         self.note, self.lost = OFF, ""
         self._config, self._folder, self._now_s = config, Path(config.record.folder), now_s
         self._session = join(config.runtime_path())
-        self._state = RecordingState(config, self._session)
+        settings = config.record.model_dump()
+        self._saved = SavedValue(config.runtime_path(), "recording", str, self._session, settings=settings)
         self._writer: Optional[RecordingWriter] = None
         self._frames = 0
-        told = self._state.read()
+        told = self._saved.read()
         self._told = told or ""
         self._came_back = bool(told)
         begins = config.record.start or not config.live  # from a file, the recording is what it is done for
@@ -120,11 +121,11 @@ class Record:
     def remember(self) -> None:
         """Keep what was told once more: what was kept is gone."""
         with suppress(OSError):
-            self._state.write(self._told)
+            self._saved.write(self._told)
 
     def forget(self) -> None:
         """The work is done: what was ordered no longer counts."""
-        self._state.forget()
+        self._saved.forget()
 
     def _begin(self, path: Path) -> RecordingWriter:
         self._frames = 0
@@ -138,7 +139,7 @@ class Record:
 
     def _keep(self, name: str) -> None:
         self._told = name
-        self._state.write(name)
+        self._saved.write(name)
 
     def _fail(self, error: Exception) -> None:
         writer, self._writer = self._writer, None

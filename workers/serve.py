@@ -29,7 +29,7 @@ from poselift.app.remote.refusals import Refusals
 from poselift.app.remote.showing import Showing
 from poselift.app.remote.sockets import Door
 from poselift.common.arrays import Pixels
-from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
+from poselift.common.camera import focal_length_px
 from poselift.workers.cards import model_cards
 
 ANSWER_WITHIN_S = 10.0
@@ -279,7 +279,7 @@ def _facts(config: Config) -> Facts:
 
 
 def _camera(config: Config, frame: Frame) -> wire.Camera:
-    focal_px = config.lift.focal_px or FOCAL_OF_LONGER_SIDE * max(frame.width_px, frame.height_px)
+    focal_px = focal_length_px(config.lift.focal_px, frame.width_px, frame.height_px)
     size = frame.width_px, frame.height_px
     return wire.Camera(*size, float(frame.fps), float(focal_px), config.lift.focal_px is None, float(config.lift.body_height_m))
 

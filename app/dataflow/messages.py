@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from inspect import cleandoc
 from math import inf, nan
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, TypeVar, Union
 
 import msgpack
 import numpy as np
-import numpy.typing as npt
+
+from poselift.common.people import People2D, People3D
+from poselift.common.sizes import Size
 
 SCHEMA = 1
 
-Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 
 class MessageError(Exception):
@@ -50,11 +53,6 @@ class Stamp(NamedTuple):
     done_ns: int
 
 
-def rows(dtype: Any, *shape: int) -> Any:
-    """A field that is an array: one row of `shape` a person."""
-    return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape})
-
-
 def made(convert: Callable[[Any], Any], default: Any = MISSING) -> Any:
     """A field that `convert` makes of what MessagePack had. It raises TypeError or ValueError where it cannot."""
     return field(default=default, metadata={"convert": convert})
@@ -73,12 +71,52 @@ def plain(value: Any, kind: type) -> Any:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`.
+class Header:
+    """Which picture a message is about.
 
     frame: running number, from 0, also when capture was restarted; without gaps but for `skipped`.
     t_ns: time of the picture, ns.
     width_px, height_px: its size.
+    """
+
+    frame: int
+    t_ns: int
+    width_px: int
+    height_px: int
+
+    @property
+    def size_px(self) -> Size:
+        """Width and height of the picture, px."""
+        return self.width_px, self.height_px
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How a message came about.
+
+    skipped: frames that did not come so far since the sender's message before, by reason; in a program, also the poses that it was not
+        given since the one before.
+    incarnation: wall time at which the sending process started, ns: tells a restarted sender from a running one.
+    trace: a Stamp for each stage so far, capture first.
+    """
+
+    skipped: dict[str, int] = field(default_factory=dict)
+    incarnation: int = 0
+    trace: tuple[Stamp, ...] = ()
+
+
+def _whole(kind: type[T]) -> type[T]:
+    """The class with the fields of those that it is made of in its docstring, where `help()` shows them."""
+    parts = (cleandoc(of.__doc__ or "").partition("\n\n")[2] for of in reversed(kind.__mro__) if of is not object)
+    kind.__doc__ = "\n\n".join((cleandoc(kind.__doc__ or "").partition("\n\n")[0], "\n".join(filter(None, parts))))
+    return kind
+
+
+@_whole
+@dataclass(frozen=True)
+class Frame(Header):
+    """One picture. Between processes its pixels lie in the ring of frames, on disk they are in `pixels`.
+
     fps: the source's nominal rate, frames per second; 0 where it has none.
     ring: number of the ring file that holds the pixels, uint8 [height, width, 3] BGR.
     slot, generation: where in that ring, and which of the pictures that were there.
@@ -89,10 +127,6 @@ class Frame:
     skipped: frames that the source lost since the one before, by reason; they have numbers, too.
     """
 
-    frame: int
-    t_ns: int
-    width_px: int
-    height_px: int
     fps: float
     ring: int
     slot: int
@@ -104,72 +138,16 @@ class Frame:
     skipped: dict[str, int] = field(default_factory=dict)
 
 
+@_whole
 @dataclass(frozen=True)
-class Pose2D:
-    """The people found in one frame; one message per processed frame, also when nobody is there. K people.
-
-    frame, t_ns, width_px, height_px: those of the Frame.
-    person: int64 [K]: stable ids, never used again in a session.
-    keypoints: float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner, confidence 0 to 1.
-    skipped: frames left out since the sender's message before, by reason.
-    incarnation: wall time at which the sending process started, ns.
-    trace: a Stamp for each stage so far, capture first.
-    """
-
-    frame: int
-    t_ns: int
-    width_px: int
-    height_px: int
-    person: Array = rows(np.int64)
-    keypoints: Array = rows(np.float32, 17, 3)
-    skipped: dict[str, int] = field(default_factory=dict)
-    incarnation: int = 0
-    trace: tuple[Stamp, ...] = ()
+class Pose2D(Passed, People2D, Header):
+    """The people found in one frame; one message per processed frame, also when nobody is there. K people."""
 
 
+@_whole
 @dataclass(frozen=True)
-class Pose3D:
-    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints. K people.
-
-    A symmetric lifter looks ahead, so live its poses come late: `joints_m` and `sigma_m` then show the people as they were at
-    `t_ns - delay_ns`. Everything else, keypoints and `confidence` too, is of `t_ns`.
-
-    frame, t_ns, width_px, height_px: those of the Frame.
-    person: int64 [K]: ids, as in Pose2D.
-    keypoints: float32 [K, 17, 3]: as in Pose2D; the last seen ones, at confidence 0, where `held`.
-    joints_m: float32 [K, 17, 3]: Human3.6M order; camera axes (x right, y down, z forward), relative to the root, metres.
-    sigma_m: float32 [K, 17, 3]: standard deviation of a joint relative to the root, per camera axis, metres, the body height taken
-        for right; 0 at the root; NaN until known.
-    root_m: float32 [K, 3]: the root in camera axes, metres, by the pinhole model: from the pose, its keypoints, the focal length and the
-        body height that are set. Its depth alone is wrong by the factor by which the focal length is (one that is not set is assumed),
-        all of it by the factor by which the body height is. That of when they were last seen where `held`. NaN where too few keypoints
-        tell it, and where `delay_ns` is not 0: then keypoints and joints are of different moments.
-    confidence: float32 [K, 17]: per joint, 0 to 1.
-    warming: bool [K]: the lifter has seen less of this person than its receptive field.
-    held: bool [K]: this person was not seen in this frame.
-    delay_ns: how long before `t_ns` the people were as `joints_m` shows them, ns: the same in all messages of a lifter, 0 of a causal one.
-    skipped: frames that got no 3D pose since the sender's message before, by reason; in a program, also the poses that it was not given
-        since the one before.
-    incarnation: wall time at which the sending process started, ns.
-    trace: a Stamp for each stage so far, capture first.
-    """
-
-    frame: int
-    t_ns: int
-    width_px: int
-    height_px: int
-    person: Array = rows(np.int64)
-    keypoints: Array = rows(np.float32, 17, 3)
-    joints_m: Array = rows(np.float32, 17, 3)
-    sigma_m: Array = rows(np.float32, 17, 3)
-    root_m: Array = rows(np.float32, 3)
-    confidence: Array = rows(np.float32, 17)
-    warming: Array = rows(np.bool_)
-    held: Array = rows(np.bool_)
-    delay_ns: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    incarnation: int = 0
-    trace: tuple[Stamp, ...] = ()
+class Pose3D(Passed, People3D, Header):
+    """The people of one frame in 3D: the answer to one Pose2D, with its keypoints. K people."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from poselift.app.view.moments import Moment
 from poselift.app.view.page import Line, Page, compose, track
 from poselift.app.view.places import Places
 from poselift.app.view.playhead import Playhead
-from poselift.app.view.sources import FOCAL_OF_LONGER_SIDE, Source
+from poselift.app.view.sources import Source
 from poselift.app.view.words import Facts, Tracked, clock, dropped, tracked
 from poselift.common.arrays import Floats
+from poselift.common.camera import focal_length_px
 
 SAID_S = 3.5
 """An answer is shown so long."""
@@ -67,7 +68,7 @@ class Show:
     @property
     def focal_px(self) -> float:
         """The camera's focal length, set or assumed."""
-        return self.source.focal_px or FOCAL_OF_LONGER_SIDE * max(self.picture_size or (1280, 720))
+        return focal_length_px(self.source.focal_px, *(self.picture_size or (1280, 720)))
 
     def layout(self, width_px: int, height_px: int) -> Layout:
         """Where everything is in a window of that size."""

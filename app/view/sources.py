@@ -14,8 +14,6 @@ from poselift.app.view.moments import Moments, Shot
 from poselift.app.view.recorded import Recorded
 from poselift.app.view.words import STALE_S
 
-FOCAL_OF_LONGER_SIDE = 1.1
-"""The focal length that is assumed where none is known, in lengths of the picture's longer side: as the lifter does."""
 STALE_PICTURES = 3
 """A slow camera's pose is called old when so many should have come since."""
 PICTURE_QUALITY, PICTURE_RATE_HZ = 80, 15.0

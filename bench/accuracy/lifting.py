@@ -12,6 +12,7 @@ import numpy.typing as npt
 import yaml
 
 from bench.part import WrongOutput, require
+from poselift.common.people import People2D
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.ticks import NS_PER_S
@@ -39,7 +40,7 @@ def lift(model: Model, keypoints: Floats, times_s: Floats, width_px: int, height
     lifter = Lifter(model, slots=len(people))
     joints_m, sigma_m = np.empty(keypoints.shape), np.empty(keypoints.shape)
     for frame, t_ns in enumerate(np.rint(times_s * NS_PER_S).astype(np.int64).tolist()):
-        lifted = lifter.step(t_ns, people, keypoints[:, frame], width_px, height_px)
+        lifted = lifter.step(t_ns, People2D(people, keypoints[:, frame]), (width_px, height_px))
         require(np.array_equal(lifted.person, people), f"frame {frame}: {len(lifted.person)} poses of {len(people)} people")
         joints_m[:, frame], sigma_m[:, frame] = lifted.joints_m, lifted.sigma_m
     require(bool(np.isfinite(joints_m).all()), "a pose is not finite")

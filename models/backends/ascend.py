@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poselift.common.arrays import Array
 from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends import pyacl
 from poselift.models.backends.ascend_device import Releases, acquire, release
-from poselift.models.backends.backend import Array, Tensor
+from poselift.models.backends.backend import Tensor
 from poselift.models.backends.om_card import OmCard, read_card
 from poselift.models.backends.om_file import why_not
 from poselift.models.backends.pyacl_codes import UNLOADABLE

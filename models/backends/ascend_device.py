@@ -9,9 +9,9 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+from poselift.common.arrays import Array
 from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends import pyacl
-from poselift.models.backends.backend import Array
 from poselift.models.backends.pyacl_codes import INVALID_DEVICE, NO_DEVICE, TO_MEND
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from poselift.common.arrays import Array
 from poselift.common.errors import ModelError
-
-Array = npt.NDArray[np.generic]
 
 BACKENDS = {".onnx": ("poselift.models.backends.onnx", "OnnxModel"), ".om": ("poselift.models.backends.ascend", "AscendModel")}
 """File ending -> module and class; adding a backend is one new file and one line here."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from poselift.common.arrays import Array
 from poselift.common.errors import ModelError
-from poselift.models.backends.backend import Array, Tensor
+from poselift.models.backends.backend import Tensor
 
 try:
     import onnxruntime as ort

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from poselift.models.backends.backend import Array
+from poselift.common.arrays import Array
 from poselift.models.convert.atc_graph import inferred, shape_of
 
 OPSET = 11

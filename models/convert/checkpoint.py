@@ -20,9 +20,9 @@ from typing import IO, Any, Callable, NamedTuple
 
 import numpy as np
 
+from poselift.common.arrays import Array
 from poselift.common.errors import ModelError
 from poselift.common.pickles import Call, Name, Persistent, Pickle, Refused
-from poselift.models.backends.backend import Array
 
 MAX_BYTES = 2 << 30
 MAX_DIMENSIONS = 8

@@ -20,8 +20,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from poselift.common.arrays import Floats
-from poselift.models.backends.backend import Array
+from poselift.common.arrays import Array, Floats
 from poselift.models.lifting.temporal import SPREAD_LIMITS, TemporalWeights, delay, dilations, receptive_field, residual_tap
 
 OPSET = 11

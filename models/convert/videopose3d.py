@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from poselift.common.arrays import Doubles, Floats
+from poselift.common.arrays import Array, Doubles, Floats
 from poselift.common.errors import ModelError
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from poselift.models.backends.backend import Array
 from poselift.models.convert.checkpoint import read_checkpoint
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.temporal import Block, TemporalWeights

@@ -16,21 +16,17 @@ import numpy.typing as npt
 
 from poselift.common.arrays import Pixels
 from poselift.common.errors import ModelError
-from poselift.common.sizes import same_shape
 from poselift.models.backends.backend import Model, Tensor
 from poselift.models.detection import blazepose_detections as detections
 from poselift.models.detection import blazepose_landmarks as pose
 from poselift.models.detection.blazepose_regions import Region, around_body, cut_out, to_picture, transform, whole_picture
-from poselift.models.detection.cuts import Scene, same_scene, scene_of
-from poselift.models.detection.detector import People2D
+from poselift.models.detection.detector import NOBODY, Detections
 from poselift.models.detection.filters import OneEuro, Smoothed
-from poselift.models.detection.tracking import Identity
 
 MAX_TRIES = 3
 """So many of the people that the detector finds are tried at most: each costs a run of the landmark network."""
 SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
 """For the two alignment points; the numbers are those of MediaPipe's pose_landmark_filtering.pbtxt."""
-NOBODY = People2D(np.empty(0, np.int64), np.empty((0, 17, 3), np.float32))
 
 
 class Sight(NamedTuple):
@@ -41,78 +37,43 @@ class Sight(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """What BlazePose knows of the pictures so far: it looks for the person in `region` of the next (None: there is nobody to follow)."""
+    """The one person whom BlazePose follows: it looks for them in `region` of the next picture."""
 
     t_ns: int
-    identity: Identity = Identity()
-    region: Optional[Region] = None
-    alignment: Optional[Smoothed] = None
-    """The alignment points of who is followed, over time."""
-    size_px: tuple[int, int] = (0, 0)
-    """Width and height of the picture before, in whose pixels all this is."""
-    scene: Optional[Scene] = None
-    """What was to be seen in the last picture that told it."""
+    region: Region
+    alignment: Smoothed
+    """The alignment points, over time."""
 
-    def on(self, width_px: int, height_px: int) -> Followed:
-        """The same in pixels of a picture of this size. One of another shape shows something else: nobody is followed into it."""
-        size_px = width_px, height_px
-        if self.size_px == size_px:
-            return self
-        if not same_shape(self.size_px, size_px):
-            return Followed(self.t_ns, self.identity.forgotten(), size_px=size_px)
-        factor = width_px / self.size_px[0]
-        region, alignment = self.region and self.region.times(factor), self.alignment and self.alignment.times(factor, (factor - 1) / 2)
-        return Followed(self.t_ns, self.identity.times(factor), region, alignment, size_px, self.scene)
-
-    def before(self, scene: Optional[Scene]) -> Followed:
-        """The same before a picture of this scene. After a cut nobody is who was there before, in whatever place they are."""
-        if scene is None:
-            return self
-        if self.scene is None or same_scene(self.scene, scene):
-            return self._replace(scene=scene)
-        return Followed(self.t_ns, self.identity.forgotten(), size_px=self.size_px, scene=scene)
+    def scaled(self, factor: float) -> Followed:
+        """See `poselift.models.detection.detector.DetectorState`."""
+        return Followed(self.t_ns, self.region.scaled(factor), self.alignment.scaled(factor, (factor - 1) / 2))
 
 
 class BlazePose:
     """Finds and follows the most prominent person: of those detected, the one with the largest product of score and region's side.
 
-    `detector` and `landmarks` are BlazePose's two networks. A person needs
-    `min_score` to be found, and `min_presence` in every picture to be followed (both above 0 and below 1). Who is found again
-    after at most `keep_frames` processed pictures, at nearly the same place and size, keeps the id. A cut in a film ends all this.
+    `detector` and `landmarks` are BlazePose's two networks. A person needs `min_score` to be found, and `min_presence` in every picture to
+    be followed (both above 0 and below 1).
 
     Raises ModelError where a network is not what it should be.
     """
 
-    def __init__(self, detector: Model, landmarks: Model, min_score: float = 0.5, min_presence: float = 0.5, keep_frames: int = 30) -> None:
+    def __init__(self, detector: Model, landmarks: Model, min_score: float = 0.5, min_presence: float = 0.5) -> None:
         _require(detector, "BlazePose's detector", detections.INPUT_SIZE, {"boxes", "scores"})
         _require(landmarks, "BlazePose's landmark network", pose.INPUT_SIZE, {"landmarks", "flag", "heatmap"})
         self._detector = detector
         self._landmarks = landmarks
         self._min_score = min_score
         self._min_presence = min_presence
-        self._keep_frames = keep_frames
         self._anchors = detections.anchors()
 
-    def step(self, state: Optional[Followed], picture: Pixels, t_ns: int) -> tuple[Followed, People2D]:
-        """The most prominent person in `picture`; K is 0 or 1. See `models.detection.detector.PoseDetector2D`.
-
-        Raises ValueError where `t_ns` does not come after the last one: ids rest on that.
-        """
-        height_px, width_px = picture.shape[:2]
-        state = (state or Followed(t_ns - 1)).on(width_px, height_px)
-        if t_ns <= state.t_ns:
-            raise ValueError(f"a picture of {t_ns} ns came after one of {state.t_ns} ns; times must grow")
-        state = state.before(scene_of(picture))
-
-        sight = None if state.region is None else self._look(picture, state.region)
-        if sight is not None:
-            region, alignment = _next_region(sight, state.alignment, (t_ns - state.t_ns) / 1e9)
-            return _one(state, t_ns, state.identity.followed(region), alignment, sight)
+    def step(self, state: Optional[Followed], picture: Pixels, t_ns: int) -> tuple[Optional[Followed], Detections]:
+        """The most prominent person in `picture`; K is 0 or 1. See `poselift.models.detection.detector.PoseDetector2D`."""
+        sight = state and self._look(picture, state.region)
+        if state and sight:
+            return _one(sight, t_ns, state)
         sight = self._find(picture)
-        if sight is not None:
-            region, alignment = _next_region(sight, None, 0)
-            return _one(state, t_ns, state.identity.found(region, t_ns, self._keep_frames), alignment, sight)
-        return state._replace(t_ns=t_ns, identity=state.identity.missed(), region=None, alignment=None), NOBODY
+        return _one(sight, t_ns, None) if sight else (None, NOBODY)
 
     def _find(self, picture: Pixels) -> Optional[Sight]:
         """The most prominent person in the whole picture whom the landmark network confirms."""
@@ -141,17 +102,15 @@ class BlazePose:
         return Sight(np.column_stack([points_px[:17], confidence]).astype(np.float32), points_px[17:])
 
 
-def _next_region(sight: Sight, before: Optional[Smoothed], elapsed_s: float) -> tuple[Region, Smoothed]:
-    """Where to look in the next picture, `elapsed_s` after the one `before`; smoothed, so that the region does not tremble."""
+def _one(sight: Sight, t_ns: int, before: Optional[Followed]) -> tuple[Followed, Detections]:
+    """The person, and where to look in the next picture; smoothed, so that the region does not tremble. `before`: as they were followed."""
     hip, circle = sight.alignment
     diameter_px = 2 * float(np.linalg.norm(circle - hip))
-    alignment = SMOOTHER.step(before, sight.alignment, elapsed_s, unit=diameter_px)
-    return around_body(*alignment.smooth), alignment
-
-
-def _one(before: Followed, t_ns: int, identity: Identity, alignment: Smoothed, sight: Sight) -> tuple[Followed, People2D]:
-    state = before._replace(t_ns=t_ns, identity=identity, region=identity.region, alignment=alignment)
-    return state, People2D(np.array([identity.person], np.int64), sight.keypoints[np.newaxis])
+    elapsed_s = (t_ns - before.t_ns) / 1e9 if before else 0.0
+    alignment = SMOOTHER.step(before and before.alignment, sight.alignment, elapsed_s, unit=diameter_px)
+    region = around_body(*alignment.smooth)
+    box = np.array([[region.x_px, region.y_px, region.side_px, region.side_px]])
+    return Followed(t_ns, region, alignment), Detections(box, sight.keypoints[np.newaxis], (0 if before else -1,))
 
 
 def _require(model: Model, what: str, size: int, outputs: set[str]) -> None:

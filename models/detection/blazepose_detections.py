@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poselift.common.arrays import Floats
-from poselift.models.backends.backend import Array
+from poselift.common.arrays import Array, Floats
 from poselift.models.detection.blazepose_landmarks import sigmoid
 
 INPUT_SIZE = 224

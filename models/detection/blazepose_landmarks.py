@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from poselift.common.arrays import Floats
-from poselift.models.backends.backend import Array
+from poselift.common.arrays import Array, Floats
 
 INPUT_SIZE = 256
 COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)

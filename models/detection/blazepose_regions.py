@@ -28,7 +28,7 @@ class Region(NamedTuple):
         """Length of a side."""
         return 2 * hypot(self.up_x_px, self.up_y_px)
 
-    def times(self, factor: float) -> Region:
+    def scaled(self, factor: float) -> Region:
         """The same in a picture so many times as large; (0, 0) is the middle of a pixel in both."""
         shift_px = (factor - 1) / 2
         return Region(factor * self.x_px + shift_px, factor * self.y_px + shift_px, factor * self.up_x_px, factor * self.up_y_px)

@@ -1,45 +1,45 @@
-"""What every 2D pose detector is: pictures go in one by one, people's keypoints come out."""
+"""What every 2D pose detector is: pictures go in one by one, people's boxes and keypoints come out. It knows no ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Optional, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from poselift.common.arrays import Pixels
-
-State = TypeVar("State")
+from poselift.common.arrays import Doubles, Floats, Pixels
 
 
-class People2D(NamedTuple):
-    """The people of one picture; K is 0 where there is nobody.
+class Detections(NamedTuple):
+    """The people in one picture, K of them, the most prominent first; K is 0 where there is nobody."""
 
-    `person` is int64[K], the ids: the same person keeps one, and none is ever used again within a stream.
-    `keypoints` is float32[K, 17, 3]: x and y in pixels of the picture (which they may leave), confidence 0..1; COCO order
-    (`poselift.common.skeleton.COCO_KEYPOINTS`).
-    """
+    boxes: Doubles
+    """float64[K, 4]: centre x, centre y, width, height; px."""
+    keypoints: Floats
+    """float32[K, 17, 3]: COCO order; x px, y px (which may leave the picture), confidence 0 to 1."""
+    followed: tuple[int, ...]
+    """K numbers: which of the Detections of the picture before this is, where the detector has followed the person from there; else -1."""
 
-    person: npt.NDArray[np.int64]
-    keypoints: npt.NDArray[np.float32]
+
+NOBODY = Detections(np.empty((0, 4)), np.empty((0, 17, 3), np.float32), ())
+
+
+class DetectorState(Protocol):
+    """What a detector knows of the pictures so far; a value that nobody changes."""
+
+    def scaled(self: State, factor: float) -> State:
+        """The same where the pictures become so many times as large; (0, 0) is the middle of a pixel in both."""
+
+
+State = TypeVar("State", bound=DetectorState)
 
 
 class PoseDetector2D(Protocol[State]):
-    """Finds and follows people in a stream of pictures. What it knows of the stream is a value that the caller keeps."""
+    """Finds people in a stream of pictures. What it knows of the stream is a value that the caller keeps."""
 
-    def step(self, state: Optional[State], picture: Pixels, t_ns: int) -> tuple[State, People2D]:
+    def step(self, state: Optional[State], picture: Pixels, t_ns: int) -> tuple[Optional[State], Detections]:
         """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream, and the state for the next one.
 
-        `state` is that of the picture before (None: there was none), and stays as it is: a picture that proves bad is forgotten
-        with the state that came of it. Times grow; live, some pictures are left out. What is returned depends on nothing but
-        `state`, `picture` and `t_ns`.
+        `state` is that of the picture before, which showed the same scene at an earlier time in the same size; None where there was none,
+        or nothing is known of it. It stays as it is: a picture that proves bad is forgotten with the state that came of it. What is
+        returned depends on nothing but `state`, `picture` and `t_ns`.
         """
-
-
-def follow(detector: PoseDetector2D[State], stream: Iterable[tuple[Pixels, int]]) -> Iterator[People2D]:
-    """The people in each picture of a stream of pictures and times, as `PoseDetector2D.step` takes them."""
-    state: Optional[State] = None
-    for picture, t_ns in stream:
-        state, people = detector.step(state, picture, t_ns)
-        yield people

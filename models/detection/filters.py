@@ -19,7 +19,7 @@ class Smoothed(NamedTuple):
     speed: Values
     """In units of the signal's object a second, whatever the values' own unit."""
 
-    def times(self, factor: float, shift: float) -> Smoothed:
+    def scaled(self, factor: float, shift: float) -> Smoothed:
         """The same of a signal that is so many times as large, and shifted."""
         return Smoothed(factor * self.raw + shift, factor * self.smooth + shift, self.speed)
 

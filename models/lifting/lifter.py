@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
+from poselift.common.people import People2D, People3D
 from poselift.common.sizes import Size, fitted, same_shape
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import Model
@@ -39,36 +40,8 @@ CONFIDENCE_OF_KEYPOINTS: Floats = np.array([[(name in of) / len(of) for of in _S
 """[17, 17]: each joint's confidence is the mean of those of its keypoints."""
 
 
-class LiftedPeople(NamedTuple):
-    """Poses of one moment, `M` people: first those of the measurement, in its order, then those who are held."""
-
-    person: npt.NDArray[np.int64]
-    """[M]"""
-    keypoints: Floats
-    """[M, 17, 3]: x px, y px, confidence; COCO order. Where confidence is 0, the place where it probably is
-    (`hidden.py`), or was known last. Sides that the detector exchanged are put right (`sides.py`)."""
-    joints_m: Floats
-    """[M, 17, 3]: Human3.6M order; camera axes x right, y down, z forward; metres from the root."""
-    sigma_m: Floats
-    """[M, 17, 3]: standard deviation of the joint relative to the root, per camera axis, metres, the body height taken for right; 0 at
-    the root; NaN where the network does not tell it."""
-    root_m: Floats
-    """[M, 3]: the root in camera axes, metres, by the pinhole model (`root.py`): as wrong in depth as the focal length, and in all
-    as the body height. Of who is held, where it was seen last. NaN where too little is seen, and with a network that answers late, whose
-    joints are of another moment than the keypoints."""
-    confidence: Floats
-    """[M, 17]: of each joint, 0 to 1; the mean of its keypoints' confidences."""
-    warming: npt.NDArray[np.bool_]
-    """[M]: the history is still shorter than the receptive field."""
-    held: npt.NDArray[np.bool_]
-    """[M]: not seen at this moment; the pose goes on from where they were seen last."""
-    delay_ns: int
-    """How long before this moment the people were as `joints_m` and `sigma_m` show them: 0 with a causal network. Keypoints,
-    confidence and all else are of this moment. So a person who leaves takes the last `delay_ns` of their motion along."""
-
-
 class _Joints(NamedTuple):
-    """One person's, as in LiftedPeople."""
+    """One person's, as in People3D."""
 
     joints_m: Floats
     sigma_m: Floats
@@ -123,17 +96,16 @@ class Lifter:
         """Forget everybody; the network itself stays open."""
         self._network.close()
 
-    def step(self, t_ns: int, person: npt.ArrayLike, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> LiftedPeople:
+    def step(self, t_ns: int, people: People2D, size_px: Size) -> People3D:
         """The poses at the measurement's own time `t_ns`, or with a symmetric network `delay_ns` before it.
 
-        `person` int64 [K] are stable ids, never used again for someone else; `keypoints` float32 [K, 17, 3] x px, y px,
-        confidence in a picture of that size. Values that are not finite count as missing.
+        `size_px` is the picture's. Keypoints that are not finite, or far outside of it, count as missing. Raises ValueError where there are
+        more ids or fewer than people.
         """
-        ids: list[int] = np.asarray(person, np.int64).tolist()
-        points = plausible(keypoints, width_px, height_px)
+        ids: list[int] = np.asarray(people.person, np.int64).tolist()
+        points = plausible(people.keypoints, *size_px)
         if len(ids) != len(points):
             raise ValueError(f"{len(ids)} ids for the keypoints of {len(points)} people")
-        size_px = width_px, height_px
         if not same_shape(self._size_px, size_px):  # another view: nothing to interpolate from
             self._size_px = size_px
             self._grid.restart()
@@ -151,7 +123,7 @@ class Lifter:
         if self._steady:
             joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
         lifted = self._lifted(ids, joints, peeked=not advance.on_tick)
-        return lifted._replace(keypoints=fitted(lifted.keypoints, self._size_px, size_px))
+        return replace(lifted, keypoints=fitted(lifted.keypoints, self._size_px, size_px))
 
     def _steadied(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
         known = self._slots.people[person]
@@ -209,7 +181,7 @@ class Lifter:
             sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
         return dict(zip(persons, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
 
-    def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> LiftedPeople:
+    def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> People3D:
         people = self._slots.people
         seen = [person for person in dict.fromkeys(measured) if person in known_joints and not people[person].held]
         order = seen + [person for person in known_joints if people[person].held]
@@ -217,7 +189,7 @@ class Lifter:
         keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
         joints = [known_joints[person] for person in order]
         joints_m = np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3)
-        return LiftedPeople(
+        return People3D(
             person=np.array(order, np.int64),
             keypoints=keypoints,
             joints_m=joints_m,

@@ -18,10 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
+from poselift.common.camera import focal_length_px
 from poselift.common.skeleton import COCO_KEYPOINTS
-
-FOCAL_OF_LONGER_SIDE = 1.1
-"""Focal length where none is known, in lengths of the picture's longer side: between a phone's 0.8 and a zoomed lens's 1.8."""
 
 BONES = ((5, 7), (6, 8), (7, 9), (8, 10), (11, 13), (12, 14), (13, 15), (14, 16), (5, 6), (11, 12), (5, 11), (6, 12))
 """Pairs of COCO keypoints whose distances are features: arms, legs, shoulders, hips, the trunk's sides."""
@@ -45,15 +43,14 @@ _ENDS_A, _ENDS_B = (np.array(ends) for ends in zip(*BONES))
 def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:
     """Features [..., FEATURES] and view [..., 3, 3] of keypoints [..., 17, 3] (x px, y px, confidence 0 to 1; COCO order).
 
-    `focal_px` is the picture's focal length in pixels, FOCAL_OF_LONGER_SIDE times its longer side where it is None; the
+    `focal_px` is the picture's focal length in pixels, one that is assumed where it is None (`poselift.common.camera`); the
     principal point is the picture's centre. The rows of a view are the axes of the virtual camera in the real one's axes.
 
     A keypoint of confidence 0, or with anything not finite, is missing: its features are 0 and it takes no part in the box.
     Where all are missing, the box is that of the finite ones (a person who is held where they were seen last); where
     none is finite, the view is straight ahead. What goes out is always finite.
     """
-    if focal_px is None:
-        focal_px = FOCAL_OF_LONGER_SIDE * max(width_px, height_px)
+    focal_px = focal_length_px(focal_px, width_px, height_px)
     points = np.asarray(keypoints, np.float32)
     finite = np.isfinite(points).all(-1, keepdims=True)
     points = np.where(finite, points, np.float32(0))

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
+from poselift.common.camera import focal_length_px
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 
 PLACES = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
@@ -55,11 +55,10 @@ def locate_roots(
 
     `joints_m` [..., 17, 3]: Human3.6M order, camera axes, metres from the root. `keypoints` [..., 17, 3]: COCO order, x px, y px and
     confidence at the same moment, all finite; the confidence is the weight, and at 0 a keypoint takes no part. Where `focal_px` is None,
-    one is assumed, as by `person_camera.py`. It cannot be told from fewer than `MIN_KEYPOINTS` keypoints of the arms, the legs and
+    one is assumed (`poselift.common.camera`). It cannot be told from fewer than `MIN_KEYPOINTS` keypoints of the arms, the legs and
     the trunk's corners, from rays that hardly differ (`MIN_SPREAD`), or where the best place is behind the camera.
     """
-    if focal_px is None:
-        focal_px = FOCAL_OF_LONGER_SIDE * max(width_px, height_px)
+    focal_px = focal_length_px(focal_px, width_px, height_px)
     points = np.asarray(keypoints, np.float64)[..., _KEYPOINTS, :]
     joints = np.asarray(joints_m, np.float64)[..., _JOINTS, :]
     confidence = points[..., 2:]

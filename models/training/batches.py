@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
-from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE, observe, to_virtual
+from poselift.common.camera import FOCAL_OF_LONGER_SIDE
+from poselift.models.lifting.person_camera import observe, to_virtual
 from poselift.models.training.bodies import BONE_GROUPS, body_scale, coco_points, mirror, mix, random_likeness, reshape, turn
 from poselift.models.training.cameras import project, random_cameras, to_camera_axes
 from poselift.models.training.detector import detect

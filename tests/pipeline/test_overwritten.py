@@ -18,7 +18,7 @@ from poselift.app.dataflow.streams import links
 from poselift.app.processes.loop import Loop
 from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Model
-from poselift.workers.detect import _answer, detecting
+from poselift.workers.detect import PersonIds, _answer, detecting
 
 FRAMES = 40
 BEFORE_LOOKING, WHILE_THINKING = {5, 6, 17}, {0, 9, 23, 24, 25}
@@ -65,13 +65,14 @@ def detected(folder: Path, clip: list[Pixels], numbers: list[int], fast_writer: 
 
     reader.happens = happens
     height_px, width_px = clip[0].shape[:2]
-    with detecting(Config(), lambda network: Slow(network, happens)) as detect:
+    config = Config(runtime_folder=str(folder))
+    with detecting(config, lambda network: Slow(network, happens)) as detect:
         for number in numbers:
             slot = number % ring.slots
             generation = ring.write(slot, clip[number], Position())
             trace = (Stamp("capture", 1, 1),)
             frame = Frame(number, number * FRAME_NS, width_px, height_px, 30.0, 0, slot, generation, "ring", b"", 1, trace)
-            _answer(frame, detect, reader, loop)
+            _answer(frame, detect, reader, PersonIds(config), loop)
     return [pose for pose in hub.taken("lift", Pose2D) if isinstance(pose, Pose2D)], loop.meter.drops
 
 

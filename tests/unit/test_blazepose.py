@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 
 from poselift.common.errors import ModelError
+from poselift.common.people import People2D
 from poselift.models.backends.backend import Tensor
 from poselift.models.detection.blazepose import BlazePose, Followed
 from poselift.models.detection.blazepose_detections import anchors
-from poselift.models.detection.detector import People2D
+from poselift.models.detection.pose_tracker import PoseTracker, Tracked
+from poselift.models.detection.tracks import Tracks
 
 FLOAT = np.dtype(np.float32)
 SIZE = (480, 640)
@@ -107,26 +109,28 @@ def world() -> World:
 
 
 class Watching:
-    """A BlazePose that looks at one stream of pictures."""
+    """A BlazePose that looks at one stream of pictures, in which people are told apart; the first of them has the id `first`."""
 
-    def __init__(self, detector: Fake, landmarks: Fake, **settings: int) -> None:
-        self.blazepose = BlazePose(detector, landmarks, **settings)
-        self.state: Optional[Followed] = None
+    def __init__(self, detector: Fake, landmarks: Fake, first: int = 0, **settings: int) -> None:
+        self.tracker = PoseTracker(BlazePose(detector, landmarks), **settings)
+        self.state: Tracked[Followed] = Tracked(Tracks(first))
+        self.begun: dict[int, int] = {}
+        """The frame in which each id was given."""
 
     def step(self, picture: np.ndarray, t_ns: int) -> People2D:
-        self.state, people = self.blazepose.step(self.state, picture, t_ns)
+        self.state, people = self.tracker.step(self.state, picture, t_ns)
         return people
 
 
 @pytest.fixture
 def blazepose(world: World) -> Watching:
-    return Watching(world.detector, world.landmarks, keep_frames=3)
+    return Watching(world.detector, world.landmarks, keep_pictures=3)
 
 
 def see(world: World, blazepose: Watching, frame: int, *people: Person) -> list[int]:
     """Who is seen in one more frame of the world with these people; each by the frame that the id was taken from."""
     world.people = people
-    return [person // FRAME_MS for person in blazepose.step(world.picture(), at_ns(frame)).person.tolist()]
+    return [blazepose.begun.setdefault(person, frame) for person in blazepose.step(world.picture(), at_ns(frame)).person.tolist()]
 
 
 def at_ns(frame: int) -> int:
@@ -246,8 +250,9 @@ def test_whom_the_landmark_network_refuses_gives_way_to_the_next(world, blazepos
 
 def test_ids_after_a_restart_are_new(world, blazepose):
     assert see(world, blazepose, 7, HERE) == [7]
-    restarted = Watching(world.detector, world.landmarks)
-    assert see(world, restarted, 8, HERE) == [8]
+    restarted = Watching(world.detector, world.landmarks, first=blazepose.state.tracks.next_person)
+    world.people = [HERE]
+    assert restarted.step(world.picture(), at_ns(8)).person.tolist() == [1]
 
 
 def test_same_pictures_give_the_same_bits(world):
@@ -297,7 +302,7 @@ def test_the_smoothing_knows_of_no_change_of_size(world):
         all_large.step(large, 33_000_000 * frame)
         mixed.step(small if frame % 2 else large, 33_000_000 * frame)
     assert mixed.state.size_px == (320, 240)
-    np.testing.assert_allclose(np.array(mixed.state.region) * 2, all_large.state.region, atol=3)
+    np.testing.assert_allclose(np.array(mixed.state.detector.region) * 2, all_large.state.detector.region, atol=3)
 
 
 def test_nobody_is_followed_into_a_picture_of_another_shape(world, blazepose):

@@ -12,8 +12,9 @@ import pytest
 from demo_clip import FRAME_NS, blazepose, moments, pictures, pulled
 
 import poselift.models
+from poselift.common.people import People2D
 from poselift.models.backends.backend import open_model
-from poselift.models.detection.detector import People2D, follow
+from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.models.lifting.lifter import Lifter
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
@@ -21,7 +22,7 @@ WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 
 def test_the_person_is_seen_in_nearly_every_frame():
     confidence, ids = [], set()
-    for people in follow(blazepose(), islice(moments(pulled("demo_clip")), 0, None, 2)):
+    for people in PoseTracker(blazepose()).follow(islice(moments(pulled("demo_clip")), 0, None, 2)):
         confidence.append(people.keypoints[0, :, 2].mean() if len(people.person) else 0.0)
         ids.update(people.person.tolist())
     assert len(confidence) == 115
@@ -32,8 +33,8 @@ def test_the_person_is_seen_in_nearly_every_frame():
 def test_pictures_of_two_sizes_in_turn_are_as_good_as_one():
     stream = list(islice(moments(pulled("demo_clip")), 10, 50))
     resized = [(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), t_ns) for picture, t_ns in stream]
-    plain = list(follow(blazepose(), stream))
-    mixed = list(follow(blazepose(), [pair[n % 2] for n, pair in enumerate(zip(stream, resized))]))
+    plain = list(PoseTracker(blazepose()).follow(stream))
+    mixed = list(PoseTracker(blazepose()).follow([pair[n % 2] for n, pair in enumerate(zip(stream, resized))]))
     assert [len(people.person) for people in mixed] == [len(people.person) for people in plain]
     away = []
     for number, (one, other) in enumerate(zip(plain, mixed)):
@@ -46,7 +47,7 @@ def test_pictures_of_two_sizes_in_turn_are_as_good_as_one():
 
 
 def people_of(film: Sequence[np.ndarray], first: int = 0) -> list[People2D]:
-    return list(follow(blazepose(), ((picture, frame * FRAME_NS) for frame, picture in enumerate(film, first))))
+    return list(PoseTracker(blazepose()).follow(((picture, frame * FRAME_NS) for frame, picture in enumerate(film, first))))
 
 
 def ids_of(people: Sequence[People2D]) -> list[int]:
@@ -69,14 +70,14 @@ def test_after_a_cut_another_person_in_the_same_place_is_another_person(scenes, 
     pause = [] if between == "nothing" else [np.full_like(first[0], 255 * (between == "white"))] * 8
     people = people_of([*first, *pause, *second])
     ids, begin = ids_of(people), len(first) + len(pause)
-    assert set(ids[: len(first)]) == {0} and set(ids[begin:]) == {begin * FRAME_NS // 10**6}, ids
+    assert set(ids[: len(first)]) == {0} and set(ids[begin:]) == {1}, ids
     fresh = people_of(second, begin)
     assert [of.keypoints.tobytes() for of in people[begin:]] == [of.keypoints.tobytes() for of in fresh]
 
 
 def test_each_cut_gives_a_new_person_and_none_comes_back(scenes):
     ids = ids_of(people_of([scenes[number // 3 % 2][number] for number in range(18)]))
-    assert ids == [3 * (number // 3) * FRAME_NS // 10**6 for number in range(18)]
+    assert ids == [number // 3 for number in range(18)]
 
 
 def test_the_lifter_knows_nothing_of_before_a_cut(scenes):
@@ -85,9 +86,9 @@ def test_the_lifter_knows_nothing_of_before_a_cut(scenes):
     after = []
     for lifter, begin in zip(lifters, (0, 20)):
         people = people_of([*scenes[0], *scenes[1]][begin:], begin)
-        lifted = [lifter.step(frame * FRAME_NS, *of, width_px, height_px) for frame, of in enumerate(people, begin)]
+        lifted = [lifter.step(frame * FRAME_NS, of, (width_px, height_px)) for frame, of in enumerate(people, begin)]
         after.append(lifted[20 - begin :])
     for one, other in zip(*after):
-        np.testing.assert_array_equal(one.person, other.person)
+        assert len(one.person) == len(other.person)
         np.testing.assert_array_equal(one.warming, other.warming)
         np.testing.assert_allclose(one.joints_m, other.joints_m, atol=1e-5)

@@ -9,6 +9,7 @@ from random_lifter import random_lifter, weights_for_judge
 from temporal_judge import judge
 
 from poselift.common.errors import ModelError
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
@@ -99,7 +100,7 @@ def test_any_camera_is_resampled_to_the_network_s_rate(open_lifter, weights, fps
     expected, warming = naive(weights, times, keypoints)
     lifter = open_lifter()
     for frame, time in enumerate(times):
-        lifted = lifter.step(time, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         assert np.abs(lifted.joints_m[0] - expected[frame]).max() < TOLERANCE
         assert (lifted.person.tolist(), lifted.held.tolist(), lifted.warming.tolist()) == ([7], [False], [warming[frame]])
         np.testing.assert_array_equal(lifted.keypoints[0], keypoints[frame])
@@ -112,7 +113,7 @@ def test_time_that_stands_still_or_goes_back_is_defined(open_lifter, weights, ti
     expected, _ = naive(weights, times, keypoints)
     lifter = open_lifter()
     for frame, time in enumerate(times):
-        lifted = lifter.step(time, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         assert np.abs(lifted.joints_m[0] - expected[frame]).max() < TOLERANCE
 
 
@@ -131,7 +132,7 @@ def test_everyone_has_a_history_of_their_own(open_lifter, weights):
     columns = {0: [], 1: [], 2: []}
     for frame, time in enumerate(times):
         here = [person for person in (2, 0, 1) if frame >= first_frame[person]]
-        lifted = lifter.step(time, here, [walks[person][frame] for person in here], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D(here, [walks[person][frame] for person in here]), (WIDTH, HEIGHT))
         assert lifted.person.tolist() == here
         if frame == 11:
             columns[0].append(tick_11)
@@ -149,7 +150,9 @@ def test_who_is_not_seen_is_held_at_confidence_zero_then_gone(open_lifter, weigh
     columns = []
     for frame, time in enumerate(frames_ns(40)):
         seen = frame < 12
-        lifted = lifter.step(time, [3] if seen else [], keypoints[frame : frame + 1] if seen else np.zeros((0, 17, 3)), WIDTH, HEIGHT)
+        lifted = lifter.step(
+            time, People2D([3] if seen else [], keypoints[frame : frame + 1] if seen else np.zeros((0, 17, 3))), (WIDTH, HEIGHT)
+        )
         columns.append(keypoints[frame] if seen else keypoints[11] * (1, 1, 0))
         if frame > 11 + 15:
             assert len(lifted.person) == 0 and lifted.joints_m.shape == (0, 17, 3)
@@ -167,7 +170,7 @@ def test_who_returns_soon_keeps_the_history(open_lifter, weights, away_frames, h
     columns = []
     for frame, time in enumerate(frames_ns(30 + away_frames)):
         seen = not 14 < frame <= 14 + away_frames
-        lifted = lifter.step(time, [3] if seen else [], keypoints[frame : frame + 1] if seen else [], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D([3] if seen else [], keypoints[frame : frame + 1] if seen else []), (WIDTH, HEIGHT))
         if frame == 15 + away_frames - 1 and not history_is_kept:
             assert len(lifted.person) == 0
             columns = []
@@ -180,7 +183,7 @@ def test_who_returns_soon_keeps_the_history(open_lifter, weights, away_frames, h
 def test_more_people_than_slots_are_left_out_and_counted(open_lifter):
     lifter = open_lifter(slots=2)
     for time in frames_ns(5):
-        lifted = lifter.step(time, [5, 9, 4], walk(3), WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D([5, 9, 4], walk(3)), (WIDTH, HEIGHT))
         assert lifted.person.tolist() == [5, 9]
     assert lifter.left_out == {"no free slot": 5}
 
@@ -189,10 +192,10 @@ def test_a_new_person_takes_the_slot_of_who_has_been_away_longest(open_lifter, w
     keypoints = walk(3)
     lifter = open_lifter(slots=2)
     times = frames_ns(5)
-    lifter.step(times[0], [1, 2], keypoints[:2], WIDTH, HEIGHT)
-    lifter.step(times[1], [2], keypoints[1:2], WIDTH, HEIGHT)
-    lifter.step(times[2], [], [], WIDTH, HEIGHT)
-    lifted = lifter.step(times[3], [8], keypoints[2:], WIDTH, HEIGHT)
+    lifter.step(times[0], People2D([1, 2], keypoints[:2]), (WIDTH, HEIGHT))
+    lifter.step(times[1], People2D([2], keypoints[1:2]), (WIDTH, HEIGHT))
+    lifter.step(times[2], People2D([], []), (WIDTH, HEIGHT))
+    lifted = lifter.step(times[3], People2D([8], keypoints[2:]), (WIDTH, HEIGHT))
     assert (lifted.person.tolist(), lifted.held.tolist()) == ([8, 2], [False, True])
     assert np.abs(lifted.joints_m[0] - judged(weights, keypoints[2:])).max() < TOLERANCE
     assert lifter.left_out == {}
@@ -200,14 +203,14 @@ def test_a_new_person_takes_the_slot_of_who_has_been_away_longest(open_lifter, w
 
 def test_an_id_given_twice_counts_once(open_lifter):
     lifter = open_lifter(slots=2)
-    lifted = lifter.step(0, [5, 5], walk(2), WIDTH, HEIGHT)
+    lifted = lifter.step(0, People2D([5, 5], walk(2)), (WIDTH, HEIGHT))
     assert lifted.person.tolist() == [5]
     assert lifter.left_out == {"the same id twice": 1}
 
 
 def test_every_person_has_keypoints(open_lifter):
     with pytest.raises(ValueError, match="2 ids for the keypoints of 1 people"):
-        open_lifter().step(0, [1, 2], walk(1), WIDTH, HEIGHT)
+        open_lifter().step(0, People2D([1, 2], walk(1)), (WIDTH, HEIGHT))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
@@ -224,7 +227,7 @@ def test_what_is_not_a_number_is_missing(open_lifter, weights, bad, column):
     expected = np.array([hidden.guess(time, points) for time, points in zip(frames_ns(10), missing)])
     lifter = open_lifter()
     for frame, time in enumerate(frames_ns(10)):
-        lifted = lifter.step(time, [7], spoilt[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D([7], spoilt[frame : frame + 1]), (WIDTH, HEIGHT))
         np.testing.assert_array_equal(lifted.keypoints[0, :, :2], expected[frame, :, :2])
         np.testing.assert_array_equal(lifted.keypoints[0, :, 2], missing[frame, :, 2])
         assert np.abs(lifted.joints_m[0] - judged(weights, expected[: frame + 1])).max() < TOLERANCE
@@ -234,7 +237,7 @@ def test_a_keypoint_never_known_stands_in_the_middle_of_the_others(open_lifter):
     keypoints = walk(1)
     keypoints[0, 9] = np.nan
     others = np.delete(keypoints[0], 9, axis=0)[:, :2]
-    lifted = open_lifter().step(0, [7], keypoints, WIDTH, HEIGHT)
+    lifted = open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT))
     assert lifted.keypoints[0, 9] == pytest.approx([*(others.min(0) + others.max(0)) / 2, 0])
     assert np.isfinite(lifted.joints_m).all()
 
@@ -246,8 +249,8 @@ def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):
     lost = keypoints.copy()
     lost[0, 4] = np.nan
     lifter = open_lifter()
-    lifter.step(0, [7], lost[:1], WIDTH, HEIGHT)
-    lifted = lifter.step(round(2 * PERIOD_NS), [7], lost[1:], WIDTH, HEIGHT)
+    lifter.step(0, People2D([7], lost[:1]), (WIDTH, HEIGHT))
+    lifted = lifter.step(round(2 * PERIOD_NS), People2D([7], lost[1:]), (WIDTH, HEIGHT))
     others = np.delete(keypoints[0], 4, axis=0)[:, :2]
     unknown, halfway = keypoints[0].copy(), keypoints[1].copy()
     unknown[4] = (*(others.min(0) + others.max(0)) / 2, 0)
@@ -257,16 +260,16 @@ def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):
 
 def test_a_person_of_whom_all_is_missing_is_not_seen(open_lifter):
     lifter = open_lifter(slots=2)
-    lifter.step(0, [1], walk(1), WIDTH, HEIGHT)
-    lifted = lifter.step(33_333_333, [1, 2], np.full((2, 17, 3), np.nan), WIDTH, HEIGHT)
+    lifter.step(0, People2D([1], walk(1)), (WIDTH, HEIGHT))
+    lifted = lifter.step(33_333_333, People2D([1, 2], np.full((2, 17, 3), np.nan)), (WIDTH, HEIGHT))
     assert (lifted.person.tolist(), lifted.held.tolist()) == ([1], [True])
     assert np.isfinite(lifted.joints_m).all() and np.isfinite(lifted.keypoints).all()
     assert lifter.left_out == {"no keypoints": 1}
 
 
 def test_nobody_is_an_answer(open_lifter):
-    lifted = open_lifter().step(0, [], [], WIDTH, HEIGHT)
-    *arrays, delay_ns = lifted
+    lifted = open_lifter().step(0, People2D([], []), (WIDTH, HEIGHT))
+    *arrays, delay_ns = vars(lifted).values()
     assert delay_ns == 0
     shapes = [array.shape for array in arrays]
     assert shapes == [(0,), (0, 17, 3), (0, 17, 3), (0, 17, 3), (0, 3), (0, 17), (0,), (0,)]
@@ -282,8 +285,8 @@ def test_pictures_of_other_sizes_with_the_same_view_go_on(open_lifter, focal_px)
         factor = 2 if frame % 3 == 2 else 0.5 if frame % 4 == 3 else 1
         given = keypoints[frame : frame + 1].copy()
         given[..., :2] = (given[..., :2] + 0.5) * factor - 0.5
-        one = plain.step(t_ns, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
-        other = mixed.step(t_ns, [7], given, round(factor * WIDTH), round(factor * HEIGHT))
+        one = plain.step(t_ns, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
+        other = mixed.step(t_ns, People2D([7], given), (round(factor * WIDTH), round(factor * HEIGHT)))
         assert np.abs(one.joints_m - other.joints_m).max() < TOLERANCE
         np.testing.assert_allclose(other.root_m, one.root_m, rtol=1e-3)
         np.testing.assert_allclose(other.keypoints, given, rtol=0, atol=1e-3)
@@ -293,15 +296,15 @@ def test_pictures_of_other_sizes_with_the_same_view_go_on(open_lifter, focal_px)
 def test_a_picture_of_another_shape_starts_anew(open_lifter, weights):
     keypoints = walk(3)
     lifter = open_lifter()
-    lifter.step(0, [7], keypoints[:1], WIDTH, HEIGHT)
-    lifted = lifter.step(33_333_333, [7], keypoints[1:2], WIDTH, HEIGHT + 2)
+    lifter.step(0, People2D([7], keypoints[:1]), (WIDTH, HEIGHT))
+    lifted = lifter.step(33_333_333, People2D([7], keypoints[1:2]), (WIDTH, HEIGHT + 2))
     assert np.abs(lifted.joints_m[0] - judged(weights, keypoints[1:2])).max() < TOLERANCE
 
 
 def test_a_joint_is_as_sure_as_its_keypoints(open_lifter):
     keypoints = walk(1)
     confidence = dict(zip(COCO_KEYPOINTS, keypoints[0, :, 2]))
-    joints = dict(zip(H36M_JOINTS, open_lifter().step(0, [7], keypoints, WIDTH, HEIGHT).confidence[0]))
+    joints = dict(zip(H36M_JOINTS, open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT)).confidence[0]))
     assert joints["left_wrist"] == pytest.approx(confidence["left_wrist"])
     assert joints["hip"] == pytest.approx((confidence["left_hip"] + confidence["right_hip"]) / 2)
     assert joints["thorax"] == pytest.approx((confidence["left_shoulder"] + confidence["right_shoulder"]) / 2)
@@ -313,7 +316,7 @@ def test_the_same_stream_gives_the_same_bits(open_lifter):
 
     def run():
         lifter = open_lifter(slots=3)
-        return [lifter.step(time, [1, 2, 3], keypoints[frame], WIDTH, HEIGHT).joints_m for frame, time in enumerate(times)]
+        return [lifter.step(time, People2D([1, 2, 3], keypoints[frame]), (WIDTH, HEIGHT)).joints_m for frame, time in enumerate(times)]
 
     np.testing.assert_array_equal(run(), run())
 
@@ -373,15 +376,15 @@ def test_who_is_lifted_to_no_numbers_has_no_pose_and_begins_anew(tmp_path, monke
         now = [walks[0][frame], walks[1][frame]]
         broken.rows = [1] if 10 <= frame < 14 else []
         seen = [8] if frame == 18 else [8, 9]
-        lifted = lifter.step(time, seen, now[: len(seen)], WIDTH, HEIGHT)
-        other = healthy.step(time, seen, now[: len(seen)], WIDTH, HEIGHT)
+        lifted = lifter.step(time, People2D(seen, now[: len(seen)]), (WIDTH, HEIGHT))
+        other = healthy.step(time, People2D(seen, now[: len(seen)]), (WIDTH, HEIGHT))
         assert lifted.person.tolist() == ([8] if broken.rows else [8, 9])
         for told in (lifted.joints_m, lifted.sigma_m, lifted.keypoints, lifted.confidence):
             assert np.isfinite(told).all()
         assert lifted.joints_m[0].tobytes() == other.joints_m[0].tobytes()
         if frame >= 14:
             np.testing.assert_allclose(
-                lifted.joints_m[1], anew.step(time, seen[1:], now[1 : len(seen)], WIDTH, HEIGHT).joints_m[0], atol=TOLERANCE
+                lifted.joints_m[1], anew.step(time, People2D(seen[1:], now[1 : len(seen)]), (WIDTH, HEIGHT)).joints_m[0], atol=TOLERANCE
             )
             assert lifted.warming.tolist() == [False, frame < 22]
     assert lifter.left_out == {"no numbers from the network": 4}

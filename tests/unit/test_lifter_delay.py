@@ -14,6 +14,7 @@ from torch_files import checkpoint, random_model, write
 
 from poselift.app.dataflow.messages import Pose2D
 from poselift.common.errors import ModelError
+from poselift.common.people import People2D
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.convert.videopose3d import convert, to_weights
@@ -55,7 +56,7 @@ def test_on_ticks_each_pose_is_the_whole_video_s_so_many_frames_before(lifter: L
     keypoints = walk(40)
     expected = network(keypoints)
     for frame in range(40):
-        lifted = lifter.step(frame * 20_000_000, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(frame * 20_000_000, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         assert lifted.delay_ns == DELAY * 20_000_000
         np.testing.assert_array_equal(lifted.keypoints[0], keypoints[frame])
         if frame >= DELAY:
@@ -79,7 +80,7 @@ def test_between_ticks_the_pose_lies_between_those_of_the_ticks_around(lifter: L
             ticks.append(keypoints[frame - 1] * (1 - part) + keypoints[frame] * part)
         if on_tick:
             ticks.append(keypoints[frame])
-        lifted = lifter.step(round(time * 1e9), [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(round(time * 1e9), People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         if len(ticks) <= DELAY + 1:
             continue
         start, end = network([*ticks, keypoints[frame]])[-DELAY - 2 : -DELAY]
@@ -100,7 +101,7 @@ def test_a_steady_motion_is_shown_as_it_was_at_the_time_that_the_message_says(li
     change = np.abs(np.diff(dense, axis=0)).max()
     for frame in range(40):
         time_s = frame / 30
-        lifted = lifter.step(round(time_s * 1e9), [7], at(time_s)[None], WIDTH, HEIGHT)
+        lifted = lifter.step(round(time_s * 1e9), People2D([7], at(time_s)[None]), (WIDTH, HEIGHT))
         position = (time_s - lifted.delay_ns / 1e9) * RATE_HZ
         if 5 < position < 60:
             before = int(position)
@@ -113,7 +114,7 @@ def test_a_causal_one_has_no_delay(tmp_path: Path) -> None:
     keypoints = walk(30)
     expected = network(keypoints, causal=True)
     for frame in range(30):
-        lifted = lifter.step(frame * 20_000_000, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(frame * 20_000_000, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         assert lifted.delay_ns == 0
         assert np.abs(lifted.joints_m[0] - expected[frame]).max() < TOLERANCE  # metres as they are, whatever the height
 
@@ -126,7 +127,7 @@ def test_a_missing_keypoint_is_where_it_is_guessed(lifter: Lifter) -> None:
     hidden = Hidden()
     expected = network(np.array([hidden.guess(frame * 20_000_000, points) for frame, points in enumerate(missing)]))
     for frame in range(30):
-        lifted = lifter.step(frame * 20_000_000, [7], keypoints[frame : frame + 1], WIDTH, HEIGHT)
+        lifted = lifter.step(frame * 20_000_000, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         if frame >= DELAY:
             assert np.abs(lifted.joints_m[0] - expected[frame - DELAY]).max() < TOLERANCE
 

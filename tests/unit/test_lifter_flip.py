@@ -10,6 +10,7 @@ import pytest
 from random_lifter import random_lifter
 
 from poselift.common.errors import ModelError
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_MIRROR, H36M_MIRROR
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
@@ -36,7 +37,9 @@ def walk(frames: int = 40, people: int = 2) -> np.ndarray:
 
 
 def lifted(lifter: Lifter, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    people = [lifter.step(round(t * 1e9 / 30), range(frames.shape[1]), keypoints, WIDTH, HEIGHT) for t, keypoints in enumerate(frames)]
+    people = [
+        lifter.step(round(t * 1e9 / 30), People2D(range(frames.shape[1]), keypoints), (WIDTH, HEIGHT)) for t, keypoints in enumerate(frames)
+    ]
     return np.array([of.joints_m for of in people]), np.array([of.sigma_m for of in people])
 
 

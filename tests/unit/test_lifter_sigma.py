@@ -8,6 +8,7 @@ import onnx
 import pytest
 from random_lifter import random_lifter
 
+from poselift.common.people import People2D
 from poselift.common.skeleton import H36M_PARENTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
@@ -29,7 +30,7 @@ def keypoints(people, seed=0):
 def lift(weights, points, folder):
     onnx.save(build(weights, {"rate_hz": "30", "normalisation": "person_camera"}), folder / "lifter.onnx")
     lifter = Lifter(open_model(folder / "lifter.onnx"), slots=4, body_height_m=HEIGHT_M)
-    return lifter.step(0, range(len(points)), points, 640, 480)
+    return lifter.step(0, People2D(range(len(points)), points), (640, 480))
 
 
 def test_errors_drawn_along_the_virtual_axes_scatter_like_that_along_the_camera_s():

@@ -22,7 +22,7 @@ import pytest
 from demo_clip import blazepose, moments, pulled
 
 from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
-from poselift.models.detection.detector import follow
+from poselift.models.detection.pose_tracker import PoseTracker
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES = 100
@@ -45,7 +45,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> np.lib.npyio.NpzFile:
 def ours() -> np.ndarray:
     """What this project sees: float32[FRAMES, 17, 2], NaN where nobody was found."""
     keypoints = np.full((FRAMES, 17, 2), np.nan, np.float32)
-    for frame, people in enumerate(follow(blazepose(), islice(moments(pulled("demo_clip")), FRAMES))):
+    for frame, people in enumerate(PoseTracker(blazepose()).follow(islice(moments(pulled("demo_clip")), FRAMES))):
         if len(people.person):
             keypoints[frame] = people.keypoints[0, :, :2]
     return keypoints

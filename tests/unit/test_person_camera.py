@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from poselift.models.lifting import person_camera
+from poselift.common.camera import FOCAL_OF_LONGER_SIDE
 from poselift.models.lifting.person_camera import FEATURES, body_scale_m, observe, to_camera, to_virtual
 
 WIDTH, HEIGHT, FOCAL = 1920, 1080, 1500.0
@@ -154,9 +154,9 @@ def test_an_unknown_focal_length_is_the_stated_multiple_of_the_longer_side() -> 
     keypoints = pixels(person((0.7, 0.2, 4)))
     for width, height in [(1920, 1080), (1080, 1920)]:
         assumed, _ = observe(keypoints, width, height)
-        stated, _ = observe(keypoints, width, height, person_camera.FOCAL_OF_LONGER_SIDE * 1920)
+        stated, _ = observe(keypoints, width, height, FOCAL_OF_LONGER_SIDE * 1920)
         np.testing.assert_array_equal(assumed, stated)
-        longer, _ = observe(keypoints, width, height, 2 * person_camera.FOCAL_OF_LONGER_SIDE * 1920)
+        longer, _ = observe(keypoints, width, height, 2 * FOCAL_OF_LONGER_SIDE * 1920)
         assert longer[SIZE] == pytest.approx(stated[SIZE] / 2, rel=0.2)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_recording import MONDAY, TUESDAY, a_pose2d, session
+from test_recording import a_pose2d, session
 
 from poselift.app.config import Config
 from poselift.app.dataflow.memory_bus import MemoryBus, MemoryHub
@@ -18,7 +18,6 @@ from poselift.app.processes.loop import Loop
 from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import read
-from poselift.app.recording.state import RecordingState
 from poselift.app.recording.writer import RecordingFull
 from poselift.common.errors import UserError
 from poselift.workers.record import DISK_FAILED, DISK_FULL, Record, run
@@ -123,16 +122,6 @@ def test_what_was_ordered_counts_no_longer_when_the_work_is_done_or_the_settings
     assert a_record(settings(pictures="none")).note == OFF
     record.forget()
     assert a_record(settings()).note == OFF
-
-
-@pytest.mark.parametrize("text", ["", "]", "name: 3", "name: x", "name: x\nsettings: {}", "- x"])
-def test_a_state_that_is_damaged_is_none(settings: Any, tmp_path: Path, text: str) -> None:
-    state = RecordingState(settings(), MONDAY)
-    state.write("x")
-    assert state.read() == "x"
-    assert RecordingState(settings(), TUESDAY).read() is None, "another session is told anew"
-    (tmp_path / "run" / "recording.yaml").write_text(text)
-    assert state.read() is None
 
 
 def test_a_folder_that_cannot_be_is_said_at_the_start_and_in_the_answer(settings: Any, a_record: Any, tmp_path: Path) -> None:

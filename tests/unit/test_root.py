@@ -13,11 +13,12 @@ from random_lifter import random_lifter
 import poselift.models
 from poselift.app.cli.whole import lift_whole
 from poselift.app.dataflow.messages import Pose2D
+from poselift.common.camera import FOCAL_OF_LONGER_SIDE
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.lifter import Lifter
-from poselift.models.lifting.person_camera import FOCAL_OF_LONGER_SIDE
 from poselift.models.lifting.root import MIN_SPREAD, locate_roots
 from poselift.models.lifting.whole_sequence import WholeSequence
 
@@ -197,12 +198,12 @@ def test_the_lifter_tells_where_everyone_is_and_where_who_is_held_was(tmp_path: 
     ways = {7: [(0.01 * i, 0.1, 4 + 0.05 * i) for i in range(6)], 3: [(-0.5, 0.02 * i, 3) for i in range(6)]}
     for frame, here in enumerate([[7, 3], [3, 7], [3], [3], [7, 3], [3]]):
         keypoints = [seen(standing(), ways[person][frame]) for person in here]
-        lifted = lifter.step(frame * 33_333_333, here, keypoints, WIDTH, HEIGHT)
+        lifted = lifter.step(frame * 33_333_333, People2D(here, keypoints), (WIDTH, HEIGHT))
         for person, root_m, held in zip(lifted.person.tolist(), lifted.root_m, lifted.held):
             assert held == (person not in here)
             expected = ways[person][{2: 1, 3: 1, 5: 4}[frame] if held else frame]
             np.testing.assert_allclose(root_m, expected, rtol=1e-4, atol=1e-4)
-    assert len(lifter.step(10**9, [], np.zeros((0, 17, 3)), WIDTH, HEIGHT).root_m) == 0
+    assert len(lifter.step(10**9, People2D([], np.zeros((0, 17, 3))), (WIDTH, HEIGHT)).root_m) == 0
 
 
 def test_a_lifter_that_answers_late_tells_no_place_live_but_in_whole_files(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_a_lifter_that_answers_late_tells_no_place_live_but_in_whole_files(tmp_p
     live = Lifter(model, focal_px=FOCAL_PX)
     assert live.delay_ns
     for frame in range(9):
-        assert np.isnan(live.step(frame * 33_333_333, [1], keypoints[frame : frame + 1], WIDTH, HEIGHT).root_m).all()
+        assert np.isnan(live.step(frame * 33_333_333, People2D([1], keypoints[frame : frame + 1]), (WIDTH, HEIGHT)).root_m).all()
     poses = [
         Pose2D(i, i * 33_333_333, WIDTH, HEIGHT, np.array([1] * (i not in away)), np.array([keypoints[i]] * (i not in away)))
         for i in range(9)
@@ -229,6 +230,6 @@ def test_our_own_lifter_finds_a_standing_person(root_m: tuple[float, float, floa
     keypoints[:5, :2] = face
     lifters = [Lifter(open_model(WEIGHTS), body_height_m=height_m, focal_px=FOCAL_PX) for height_m in (1.7, 3.4)]
     for frame in range(40):
-        one, twice = (lifter.step(frame * 33_333_333, [1], keypoints[None], WIDTH, HEIGHT).root_m[0] for lifter in lifters)
+        one, twice = (lifter.step(frame * 33_333_333, People2D([1], keypoints[None]), (WIDTH, HEIGHT)).root_m[0] for lifter in lifters)
     assert np.linalg.norm(one - root_m) < 0.1 * np.linalg.norm(root_m)
     np.testing.assert_allclose(twice, 2 * one, rtol=1e-4)

@@ -8,9 +8,10 @@ import pytest
 from demo_clip import FRAME_NS, blazepose, moments, pulled
 
 import poselift.models
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import open_model
-from poselift.models.detection.detector import follow
+from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
 
@@ -187,7 +188,7 @@ def test_looking_twice_is_no_matter():
 def test_what_blazepose_exchanges_on_the_demo_clip_is_put_right():
     """The man who jumps faces the camera; for a few pictures in mid-air, BlazePose has it that he faces away."""
     sides, seen, righted = Sides(), [], []
-    for frame, people in enumerate(follow(blazepose(), islice(moments(pulled("demo_clip")), 35, 80)), 35):
+    for frame, people in enumerate(PoseTracker(blazepose()).follow(islice(moments(pulled("demo_clip")), 35, 80)), 35):
         for keypoints in people.keypoints:
             seen.append(keypoints)
             righted.append(sides.undo(frame * FRAME_NS, keypoints))
@@ -203,7 +204,7 @@ def test_the_lifter_and_its_keypoints_do_not_see_the_exchange():
     streams = [keypoints, exchange(keypoints, BODY, slice(60, 65)), exchange(keypoints, ARMS, slice(50, 80))]
     lifter = Lifter(open_model(WEIGHTS), slots=3)
     for frame, time in enumerate(times):
-        lifted = lifter.step(round(time * 1e9), [0, 1, 2], [stream[frame] for stream in streams], 1280, 720)
+        lifted = lifter.step(round(time * 1e9), People2D([0, 1, 2], [stream[frame] for stream in streams]), (1280, 720))
         for swapped in (1, 2):
             np.testing.assert_array_equal(lifted.keypoints[swapped], keypoints[frame])
             np.testing.assert_allclose(lifted.joints_m[swapped], lifted.joints_m[0], atol=1e-5)

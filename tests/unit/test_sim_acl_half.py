@@ -11,6 +11,7 @@ from sim_acl.half import to_half
 from sim_acl.tiny import halved
 
 import poselift.models
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
@@ -50,7 +51,9 @@ def lifted(graph, folder):
     """Joints [FRAMES, 17, 3] in metres."""
     onnx.save(graph, folder / "graph.onnx")
     lifter = Lifter(open_model(folder / "graph.onnx"))
-    return np.array([lifter.step(frame * 33_333_333, [1], [points], 1920, 1080).joints_m[0] for frame, points in enumerate(walking())])
+    return np.array(
+        [lifter.step(frame * 33_333_333, People2D([1], [points]), (1920, 1080)).joints_m[0] for frame, points in enumerate(walking())]
+    )
 
 
 def test_our_weights_in_half_precision_stay_within_a_millimetre(tmp_path):
