@@ -38,13 +38,13 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-models_cli = typer.Typer(no_args_is_help=True, help="The networks: what is there, and fetching what is not.")
+models_cli = typer.Typer(no_args_is_help=True, help="The networks: list them, fetch them, convert others.")
 cli.add_typer(models_cli, name="models")
-service_cli = typer.Typer(no_args_is_help=True, help="The workers as services of systemd.")
+service_cli = typer.Typer(no_args_is_help=True, help="Run the workers as systemd services.")
 cli.add_typer(service_cli, name="service")
-keys_cli = typer.Typer(no_args_is_help=True, help="Who may look from elsewhere: this machine's key pair, and the keys that it admits.")
+keys_cli = typer.Typer(no_args_is_help=True, help="Who may look from elsewhere: this machine's key pair and the keys that it admits.")
 cli.add_typer(keys_cli, name="keys")
-record_cli = typer.Typer(no_args_is_help=True, help="The recording on this machine: begin one, end it.")
+record_cli = typer.Typer(no_args_is_help=True, help="Start and stop a recording on this machine.")
 cli.add_typer(record_cli, name="record")
 
 SOURCE_HELP = (
@@ -60,15 +60,17 @@ FpsOption = Annotated[
         "--fps",
         min=0.001,
         max=1000.0,
-        help="Frames per second of what does not state it: pictures, a raw .h264, .hevc or .mjpeg, keypoints. Default: 30.",
+        help="Frames per second of a source that does not state it: pictures, a raw .h264, .hevc or .mjpeg, keypoints. Default: 30.",
         show_default=False,
     ),
 ]
-OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made where it is missing.")]
-UserOption = Annotated[bool, typer.Option("--user", help="Services of your own, not of the system.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, and change nothing.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what was made from another source, too. Never what is read.")]
-RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Whether to draw the video too.")]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results; made if it is missing.")]
+UserOption = Annotated[bool, typer.Option("--user", help="Services of your user, not of the system.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print every file and command, change nothing.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results of another source, too, and files that are no results. Never what is read.")
+]
+RenderOption = Annotated[bool, typer.Option("--render/--no-render", help="Draw the video, too.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -94,7 +96,8 @@ def up(
     record: Annotated[Optional[Path], typer.Option("--record", metavar="DIR", help="Record everything to DIR/session.mcap.")] = None,
     seconds: Annotated[Optional[float], typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after this time.")] = None,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Serve viewers: at the config's serve.address, or at 127.0.0.1:5570, for this machine alone.")
+        bool,
+        typer.Option("--serve", help="Serve viewers at the config's serve.address, without one at 127.0.0.1:5570, for this machine alone."),
     ] = False,
     serve_at: Annotated[
         Optional[str], typer.Option("--serve-at", metavar="HOST:PORT", help="Serve viewers there, such as at 0.0.0.0:5570.")
@@ -104,8 +107,8 @@ def up(
 ) -> None:
     """Run every worker on this machine, live, until the source ends or Ctrl-C.
 
-    The newest frame wins; what is skipped is counted. Programs read the poses with `poselift.connect()`, elsewhere with
-    `poselift.connect("HOST")` where viewers are served.
+    The newest frame wins; what is skipped is counted. Programs on this machine read the poses with `poselift.connect()`, programs elsewhere
+    with `poselift.connect("HOST")` if viewers are served.
     """
     from poselift.app.cli.up import up
 
@@ -132,14 +135,14 @@ def lift(
     render: RenderOption = True,
     fps: FpsOption = None,
     lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image's poses; symmetric lifters only.")] = False,
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """From a file to DIR/poses.npz, as fast as it goes, nothing lost; and DIR/poses.mp4.
+    """Lift every frame of a file, as fast as it goes, to DIR/poses.npz, and draw DIR/poses.mp4.
 
-    KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format: each of its videos gives DIR/NAME/poses.npz. A causal lifter lifts a file
-    as it does live; a symmetric one looks ahead, as published: every frame is one column, and no pose is late.
+    KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format; each of its videos gives DIR/NAME/poses.npz. A causal lifter works on a
+    file as it does live. A symmetric one looks ahead, as published, so no pose is late.
     """
     from poselift.app.cli.lift import lift
 
@@ -154,7 +157,7 @@ def detect(
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """From a video to 2D keypoints, as a custom 2D dataset in VideoPose3D's format."""
+    """Find the 2D keypoints in a video, and write them as a custom 2D dataset in VideoPose3D's format."""
     from poselift.app.cli.detect import detect
 
     detect(source, out, fps, overwrite, config)
@@ -166,13 +169,13 @@ def evaluate(
     positions: Annotated[Path, typer.Option("--positions", metavar="FILE", help="The truth: data_3d_h36m.npz.")],
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="h36m: Human3.6M as VideoPose3D prepares it.")] = "h36m",
     lifter: Annotated[Optional[Path], typer.Option("--lifter", metavar="FILE.onnx", help="The lifter. Default: the config's.")] = None,
-    subjects: Annotated[str, typer.Option("--subjects", metavar="S1,S5,...", help="Whom to evaluate.")] = "S9,S11",
-    flip: Annotated[bool, typer.Option("--flip", help="Lift the mirror image too, and average; symmetric lifters only.")] = False,
-    json_path: Annotated[Optional[Path], typer.Option("--json", metavar="FILE", help="File for the same figures.")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", metavar="S1,S5,...", help="The subjects.")] = "S9,S11",
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image's poses; symmetric lifters only.")] = False,
+    json_path: Annotated[Optional[Path], typer.Option("--json", metavar="FILE", help="Write the figures to this file, too.")] = None,
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Measure a lifter by the published protocols, by action, on a dataset that you have."""
+    """Measure a lifter by the published protocols, action by action, on a dataset that you have."""
     from poselift.app.cli.evaluate import evaluate
 
     evaluate(dataset, keypoints, positions, subjects, lifter, flip, json_path, overwrite, config)
@@ -180,13 +183,13 @@ def evaluate(
 
 @cli.command()
 def export(
-    recording: Annotated[Path, typer.Argument(metavar="SESSION.mcap", help="A recording, closed or not.")],
+    recording: Annotated[Path, typer.Argument(metavar="SESSION.mcap", help="A recording, also one that was never closed.")],
     out: OutOption,
     render: RenderOption = True,
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """From a recording to DIR/poses.npz and DIR/poses.mp4."""
+    """Write the poses of a recording to DIR/poses.npz, and draw DIR/poses.mp4."""
     from poselift.app.cli.export import export
 
     export(recording, out, render, overwrite, config)
@@ -198,8 +201,8 @@ def view(
         Optional[str],
         typer.Argument(metavar="HOST|FILE.mcap", help="A board that serves, or a recording. Default: this machine.", show_default=False),
     ] = None,
-    full: Annotated[bool, typer.Option("--full-screen", help="Begin with the whole screen.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Where nothing runs on this machine yet: wait for it.")] = False,
+    full: Annotated[bool, typer.Option("--full-screen", help="Begin in full screen.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="If nothing runs on this machine yet, wait for it.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Open a window: the picture with its keypoints, the people in 3D. Press ? in it for its keys.
@@ -255,7 +258,7 @@ def acl_probe(device: int, files: Annotated[Optional[list[Path]], typer.Argument
 
 @cli.command()
 def demo(out: OutOption = Path("out/demo"), overwrite: OverwriteOption = False, config: ConfigOption = None) -> None:
-    """Run the live pipeline on a real video at its own pace, and show what came out."""
+    """Run the live pipeline on a real video at its own pace; write a recording, the poses and a video of them."""
     from poselift.app.cli.demo import demo
 
     demo(out, overwrite, config)
@@ -280,17 +283,19 @@ def models_pull(config: ConfigOption = None) -> None:
 @models_cli.command("convert")
 def models_convert(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.bin", help="A PyTorch file with model_pos, zip or the older form.")],
-    architecture: Annotated[str, typer.Option("--architecture", metavar="3,3,3,3,3", help="Its filters' widths, the first layer's first.")],
+    architecture: Annotated[
+        str, typer.Option("--architecture", metavar="3,3,3,3,3", help="Filter width of each layer, first layer first.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="File for the lifter.")],
-    causal: Annotated[bool, typer.Option("--causal", help="It was trained as a causal network; the file does not say.")] = False,
-    rate: Annotated[str, typer.Option("--rate", metavar="HZ", help="Frames a second of what it was trained on; Human3.6M has 50.")] = "50",
+    causal: Annotated[bool, typer.Option("--causal", help="The network was trained as a causal one; the file does not say.")] = False,
+    rate: Annotated[str, typer.Option("--rate", metavar="HZ", help="Frame rate that it was trained on; Human3.6M has 50.")] = "50",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """From a VideoPose3D checkpoint to a lifter, for `poselift lift --lifter` and `lift.model`.
+    """Convert a VideoPose3D checkpoint to a lifter, for `poselift lift --lifter` and `lift.model`.
 
-    It has to be one that takes 17 keypoints in COCO order, such as pretrained_h36m_detectron_coco.bin. The weights published with
-    VideoPose3D are licensed CC BY-NC 4.0: not for commercial use. Nothing in the file is ever run. A causal network runs live without
-    delay; a symmetric one runs on files as published, and live half its receptive field late.
+    It must take 17 keypoints in COCO order, as pretrained_h36m_detectron_coco.bin does. The weights published with VideoPose3D are licensed
+    CC BY-NC 4.0: not for commercial use. No code in the file is ever run. A causal network runs live without delay; a symmetric one runs on
+    files as published, and live half its receptive field late.
     """
     from poselift.app.cli.models import convert_model
 
@@ -307,15 +312,15 @@ def models_atc(
         Optional[int], typer.Option("--slots", min=1, max=16, help="People lifted at a time. Default: the config's.", show_default=False)
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option("-o", "--out", metavar="DIR", help="Folder for all of it. Default: om/CHIP.", show_default=False)
+        Optional[Path], typer.Option("-o", "--out", metavar="DIR", help="Folder for the results. Default: om/CHIP.", show_default=False)
     ] = None,
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Prepare every network in use for an Ascend NPU, and convert it where CANN's `atc` is.
+    """Prepare every network in use for an Ascend NPU, and convert it if CANN's `atc` is on the path.
 
-    DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh, which holds the exact commands. They are run where atc
-    is on the path. A board needs the .om and .json files, and in its config npu.folder.
+    DIR gets each network as ATC takes it (.onnx), its card (.json), and convert.sh with the exact commands. A board needs the .om and .json
+    files, and npu.folder in its config.
     """
     from poselift.app.cli.atc import atc
 
@@ -324,9 +329,10 @@ def models_atc(
 
 @service_cli.command("install")
 def service_install(user: UserOption = False, dry_run: DryRunOption = False, config: ConfigOption = None) -> None:
-    """Have systemd know every worker that the config runs; then `systemctl enable --now poselift.target` runs them, at every boot too.
+    """Make a systemd service of every worker that the config runs.
 
-    CANN's environment goes with the services where its set_env.sh was sourced before.
+    `systemctl enable --now poselift.target` then starts them, at every boot too. If CANN's set_env.sh was sourced before, the
+    services get its environment.
     """
     from poselift.app.cli.service import install
 
@@ -360,11 +366,11 @@ def record_stop(config: ConfigOption = None) -> None:
 @keys_cli.command("new")
 def keys_new(
     name: Annotated[
-        Optional[str], typer.Option("--name", help="What others shall call this machine. Default: its host name.", show_default=False)
+        Optional[str], typer.Option("--name", help="What others are to call this machine. Default: its host name.", show_default=False)
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make this machine's key pair, for looking at boards and for being looked at, and print what to type on the other machine."""
+    """Make this machine's key pair, to look at boards and to serve viewers, and print what to type on the other machine."""
     from poselift.app.cli.keys import new
 
     new(name, config)
@@ -372,7 +378,7 @@ def keys_new(
 
 @keys_cli.command("show")
 def keys_show(config: ConfigOption = None) -> None:
-    """Print what to type on the other machine, and who is admitted here, since when and to do what."""
+    """Print what to type on the other machine, and who is admitted here, since when and for what."""
     from poselift.app.cli.keys import show
 
     show(config)
@@ -380,14 +386,16 @@ def keys_show(config: ConfigOption = None) -> None:
 
 @keys_cli.command("admit")
 def keys_admit(
-    word: Annotated[str, typer.Argument(metavar="viewer:NAME:KEY|board:NAME:KEY", help="As `poselift keys show` prints it there.")],
-    control: Annotated[bool, typer.Option("--control", help="A viewer that may begin and end recordings, too.")] = False,
+    word: Annotated[
+        str, typer.Argument(metavar="viewer:NAME:KEY|board:NAME:KEY", help="As `poselift keys show` prints it on the other machine.")
+    ],
+    control: Annotated[bool, typer.Option("--control", help="Let this viewer start and stop recordings, too.")] = False,
     name: Annotated[
-        Optional[str], typer.Option("--name", help="What to call it here, such as the address it has. Default: NAME.", show_default=False)
+        Optional[str], typer.Option("--name", help="What to call it here, such as its address. Default: NAME.", show_default=False)
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let a viewer look at what this machine serves, or trust a board to be the one to look at. A running `serve` hears of it at once."""
+    """Let a viewer look at what this machine serves, or trust a board that it looks at. A running `serve` hears of it at once."""
     from poselift.app.cli.keys import admit
 
     admit(word, control, name, config)
@@ -398,7 +406,7 @@ def keys_revoke(
     who: Annotated[str, typer.Argument(metavar="NAME|KEY", help="As it was admitted.")],
     config: ConfigOption = None,
 ) -> None:
-    """Trust a viewer or a board no longer. One that is connected is cut off within a second."""
+    """Stop trusting a viewer or a board. One that is connected is cut off within a second."""
     from poselift.app.cli.keys import revoke
 
     revoke(who, config)
