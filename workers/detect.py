@@ -97,7 +97,7 @@ class PersonIds:
     def __init__(self, config: Config) -> None:
         folder = config.runtime_path()
         self._saved = SavedValue(folder, "next_person", int, join(folder))
-        self.next_person = self._saved.read() or 0
+        self.next_person = self._saved.read() or Tracks().next_person
 
     def count(self, next_person: int) -> None:
         """The id of whoever is new; to be told before anybody hears of the one before."""

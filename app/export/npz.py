@@ -20,17 +20,11 @@ _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.
 def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_m: float, source: str = "") -> int:
     """Write the poses of one stream to `path`; how many rows.
 
-    With K rows, one per (frame, person) in the order of `poses`:
+    The file has K rows, one per (frame, person) in the order of `poses`:
 
-    - `frame` int64 [K], `t_s` float64 [K] (time of the picture, seconds), `person` int64 [K];
-    - `keypoints` float32 [K, 17, 3]: COCO order (`keypoint_names`); x px, y px, confidence;
-    - `joints_m` float32 [K, 17, 3]: Human3.6M order (`joint_names`); camera axes (x right, y down, z forward), root-relative, metres;
-    - `sigma_m` float32 [K, 17, 3]: standard deviation per axis, metres, the body height taken for right; NaN where the lifter
-      does not tell it;
-    - `root_m` float32 [K, 3]: the root in camera axes, metres; its depth as right as the focal length that is set or assumed, all of it
-      as the body height; NaN where it is not known;
-    - `delay_s` float64 [K]: how long before `t_s` the people were as `joints_m` shows them; 0 unless a symmetric lifter ran live;
-    - `confidence` float32 [K, 17]; `warming` bool [K]; `held` bool [K] (not seen in this frame);
+    - `person`, `keypoints` (joints in the order of `keypoint_names`), `joints_m` (of `joint_names`), `sigma_m`, `root_m`, `confidence`,
+      `warming` and `held`: as in `poselift.common.people.People3D`, a row each;
+    - `frame` int64 [K], `t_s` float64 [K]: the picture's number, and its time, seconds; `delay_s` float64 [K]: `delay_ns`, in seconds;
     - `size_px` int64 [K, 2]: width and height of the row's picture, in whose pixels `keypoints` are;
     - `fps` (0 where the source has none), `width`, `height` (of the first picture, px; 0 where there was none), `body_height_m`, `schema`;
     - `source`: the file or the folder that the poses were made from.

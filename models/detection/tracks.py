@@ -44,7 +44,7 @@ class Track(NamedTuple):
 class Tracks(NamedTuple):
     """Everybody with an id: first those of the picture before, in its order, then those who were missed and may come back."""
 
-    next_person: int = 0
+    next_person: int = 1
     """The id of whoever is new: one counts on, so none comes back."""
     tracks: tuple[Track, ...] = ()
 

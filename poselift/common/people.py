@@ -19,7 +19,7 @@ def rows(dtype: Any, *shape: int) -> Any:
 class People2D:
     """The people of one picture. K people, 0 where there is nobody.
 
-    person: int64 [K]: ids, counted from 0. The same person keeps one; none is used again in a session.
+    person: int64 [K]: ids: 1, 2, 3... The same person keeps one; none is used again in a session.
     keypoints: float32 [K, 17, 3]: COCO order; x px, y px from the picture's top left corner (which they may leave), confidence 0 to 1.
     """
 

@@ -111,7 +111,7 @@ def world() -> World:
 class Watching:
     """A BlazePose that looks at one stream of pictures, in which people are told apart; the first of them has the id `first`."""
 
-    def __init__(self, detector: Fake, landmarks: Fake, first: int = 0, **settings: int) -> None:
+    def __init__(self, detector: Fake, landmarks: Fake, first: int = 1, **settings: int) -> None:
         self.tracker = PoseTracker(BlazePose(detector, landmarks), **settings)
         self.state: Tracked[Followed] = Tracked(Tracks(first))
         self.begun: dict[int, int] = {}
@@ -252,7 +252,7 @@ def test_ids_after_a_restart_are_new(world, blazepose):
     assert see(world, blazepose, 7, HERE) == [7]
     restarted = Watching(world.detector, world.landmarks, first=blazepose.state.tracks.next_person)
     world.people = [HERE]
-    assert restarted.step(world.picture(), at_ns(8)).person.tolist() == [1]
+    assert restarted.step(world.picture(), at_ns(8)).person.tolist() == [2]
 
 
 def test_same_pictures_give_the_same_bits(world):

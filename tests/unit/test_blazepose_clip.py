@@ -70,14 +70,14 @@ def test_after_a_cut_another_person_in_the_same_place_is_another_person(scenes, 
     pause = [] if between == "nothing" else [np.full_like(first[0], 255 * (between == "white"))] * 8
     people = people_of([*first, *pause, *second])
     ids, begin = ids_of(people), len(first) + len(pause)
-    assert set(ids[: len(first)]) == {0} and set(ids[begin:]) == {1}, ids
+    assert set(ids[: len(first)]) == {1} and set(ids[begin:]) == {2}, ids
     fresh = people_of(second, begin)
     assert [of.keypoints.tobytes() for of in people[begin:]] == [of.keypoints.tobytes() for of in fresh]
 
 
 def test_each_cut_gives_a_new_person_and_none_comes_back(scenes):
     ids = ids_of(people_of([scenes[number // 3 % 2][number] for number in range(18)]))
-    assert ids == [number // 3 for number in range(18)]
+    assert ids == [1 + number // 3 for number in range(18)]
 
 
 def test_the_lifter_knows_nothing_of_before_a_cut(scenes):

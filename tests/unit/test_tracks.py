@@ -32,38 +32,38 @@ def after(*pictures: Detections) -> list[list[int]]:
     return known
 
 
-def test_ids_are_counted_from_zero() -> None:
+def test_ids_are_counted_from_one() -> None:
     """Also of those who come in one picture."""
-    assert after(found(LEFT, RIGHT), found(), found(LEFT, RIGHT, FAR)) == [[0, 1], [], [0, 1, 2]]
+    assert after(found(LEFT, RIGHT), found(), found(LEFT, RIGHT, FAR)) == [[1, 2], [], [1, 2, 3]]
 
 
 def test_whoever_is_followed_keeps_the_id_wherever_they_are() -> None:
-    assert after(found(LEFT, RIGHT), found(LEFT, RIGHT, followed=(1, 0)), found(FAR, followed=(0,))) == [[0, 1], [1, 0], [1]]
+    assert after(found(LEFT, RIGHT), found(LEFT, RIGHT, followed=(1, 0)), found(FAR, followed=(0,))) == [[1, 2], [2, 1], [2]]
 
 
 def test_who_is_found_again_is_the_nearest_one_who_was_alike() -> None:
-    assert after(found(LEFT, (260, 200, 80, 200)), found((190, 200, 80, 200))) == [[0, 1], [1]], "may be either"
-    assert after(found(LEFT), found((100, 200, 20, 50))) == [[0], [1]], "a much smaller one is another"
+    assert after(found(LEFT, (260, 200, 80, 200)), found((190, 200, 80, 200))) == [[1, 2], [2]], "may be either"
+    assert after(found(LEFT), found((100, 200, 20, 50))) == [[1], [2]], "a much smaller one is another"
 
 
 def test_one_person_is_not_two() -> None:
-    assert after(found(LEFT), found(LEFT, (110, 200, 80, 200))) == [[0], [0, 1]]
+    assert after(found(LEFT), found(LEFT, (110, 200, 80, 200))) == [[1], [1, 2]]
 
 
 @pytest.mark.parametrize(("pictures", "same"), [(KEEP, True), (KEEP + 1, False)])
 def test_who_is_missed_for_too_long_comes_back_as_another(pictures: int, same: bool) -> None:
-    assert after(found(LEFT), *[found()] * pictures, found(LEFT))[-1] == [0 if same else 1]
+    assert after(found(LEFT), *[found()] * pictures, found(LEFT))[-1] == [1 if same else 2]
 
 
 def test_after_a_cut_nobody_is_known_and_ids_count_on() -> None:
     tracks = Tracks().update(found(LEFT, RIGHT), KEEP).forgotten().update(found(LEFT), KEEP)
-    assert ids(tracks, 1) == [2]
+    assert ids(tracks, 1) == [3]
 
 
 def test_in_a_picture_of_half_the_size_people_are_where_they_were() -> None:
     tracks = Tracks().update(found((100, 200, 80, 200)), KEEP).scaled(0.5)
     assert tracks.tracks[0].box == (49.75, 99.75, 40, 100)
-    assert ids(tracks.update(found((50, 100, 40, 100)), KEEP), 1) == [0]
+    assert ids(tracks.update(found((50, 100, 40, 100)), KEEP), 1) == [1]
 
 
 def test_a_restarted_tracker_counts_on() -> None:
