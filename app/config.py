@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import tempfile
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from poselift.app.dataflow.streams import WORKERS
@@ -119,13 +120,21 @@ class SupervisorConfig(Section):
     stop_timeout_s: float = Field(10.0, gt=0)
 
 
+def _known_worker(name: str) -> str:
+    if name not in WORKERS:
+        *most, last = (f"'{worker}'" for worker in WORKERS)
+        raise PydanticCustomError("worker", "input should be {known}", {"known": f"{', '.join(most)} or {last}"})
+    return name
+
+
+WorkerName = Annotated[str, AfterValidator(_known_worker)]
+
+
 class Config(Section):
     """The whole tree. The defaults here are those of `config.yaml`; a test keeps the two equal."""
 
     mode: Literal["live", "file"] = "live"
-    workers: list[Literal["capture", "detect", "lift", "record", "serve", "metrics"]] = Field(
-        ["capture", "detect", "lift", "record", "serve", "metrics"], min_length=1
-    )
+    workers: Optional[list[WorkerName]] = Field(None, min_length=1)
     runtime_folder: Optional[str] = None
     models_folder: Optional[str] = None
     npu: NpuConfig = NpuConfig()
@@ -146,8 +155,20 @@ class Config(Section):
     @property
     def running(self) -> tuple[str, ...]:
         """The workers that run, senders before takers."""
-        wants = {"record": self.record.folder, "serve": self.live and self.serve.address, "metrics": self.live and self.metrics.address}
-        return tuple(worker for worker in WORKERS if worker in self.workers and wants.get(worker, True))
+        return tuple(worker for worker in WORKERS if not self.lacks(worker))
+
+    def lacks(self, worker: str) -> str:
+        """What a worker of the table still needs to run with these settings, in words; empty where it runs."""
+        if worker not in (self.workers or WORKERS):
+            return "a place in workers"
+        row = WORKERS[worker]
+        unset = [row.needs] if row.needs and not attrgetter(row.needs)(self) else []
+        return " and ".join(unset + ["mode: live"] * (row.live_only and not self.live))
+
+    def nothing_runs(self) -> str:
+        """Why no worker runs, in words; empty where one does."""
+        lacks = (f"{worker} needs {self.lacks(worker)}" for worker in self.workers or WORKERS)
+        return "" if self.running else f"nothing to run: {'; '.join(lacks)}"
 
     def runtime_path(self) -> Path:
         """The folder of the sockets, the ring of frames and the lock; it may not exist yet."""

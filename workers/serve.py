@@ -17,7 +17,7 @@ from poselift.app.dataflow.ledger import add
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
 from poselift.app.dataflow.outside import Orders
 from poselift.app.dataflow.session import join
-from poselift.app.dataflow.streams import answer_to_a_frame
+from poselift.app.dataflow.streams import RECORDER, answer_to_a_frame
 from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from poselift.app.remote import wire
@@ -160,7 +160,7 @@ class Serve:
         elif control.command not in (RECORD_START, RECORD_STOP):
             known = ", ".join((RECORD_START, RECORD_STOP, "status"))
             self._board.answer(peer, Answer(False, f"a viewer cannot order {control.command!r:.80}; it can: {known}"))
-        elif "record" not in self._config.running:
+        elif RECORDER not in self._config.running:
             self._board.answer(peer, Answer(False, NO_RECORDER))
         elif self._order:
             self._board.answer(peer, Answer(False, "the recorder is busy with another order; try again"))
@@ -201,7 +201,7 @@ class Sockets:
 
     def order(self, command: str) -> None:
         """Give the recorder an order."""
-        self._orders.give("record", command)
+        self._orders.give(RECORDER, command)
 
     def forget_order(self) -> None:
         """Hear no answer to what was ordered until now."""

@@ -8,7 +8,7 @@ from typing import Optional
 from poselift.app.cli.screen import say
 from poselift.app.config import load
 from poselift.app.dataflow.outside import order
-from poselift.app.dataflow.streams import WORKERS
+from poselift.app.dataflow.streams import RECORDER, WORKERS
 from poselift.app.processes.process import running
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from poselift.common.errors import UserError
@@ -30,9 +30,9 @@ def _order(command: str, config_path: Optional[Path]) -> None:
     folder = load(config_path).runtime_path()
     if not any(running(folder, worker) for worker in WORKERS):
         raise UserError(f"no poselift is running here (runtime folder {folder}); type: poselift up SOURCE")
-    if not running(folder, "record"):
+    if not running(folder, RECORDER):
         raise UserError(NO_RECORDER)
-    answer = order(folder, "record", command, ANSWER_S)
+    answer = order(folder, RECORDER, command, ANSWER_S)
     if answer is None:
         raise UserError(f"the recorder does not answer (runtime folder {folder}); poselift status tells how it is")
     if not answer.ok:

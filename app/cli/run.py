@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from poselift.app.config import load
-from poselift.app.dataflow.streams import WORKERS, only_takes
+from poselift.app.dataflow.streams import WORKERS
 from poselift.app.processes.heap import keep_freed_memory
 from poselift.app.processes.process import connect, end_with_supervisor, lock, log_to_stderr, make_folder, stand_back
 from poselift.common.errors import DeviceError, UserError
@@ -23,11 +23,10 @@ def run(worker: str, config_path: Optional[Path]) -> None:
     keep_freed_memory()
     log_to_stderr(worker)
     config = load(config_path)
-    if worker not in config.running:
-        needs = {"record": "record.folder", "serve": "serve.address, in live mode", "metrics": "metrics.address, in live mode"}
-        raise UserError(f"{worker} does not run with this config: it needs {needs.get(worker, 'a place in workers')}")
+    if config.lacks(worker):
+        raise UserError(f"{worker} does not run with this config: it needs {config.lacks(worker)}")
     lock(make_folder(config), worker)
-    if only_takes(worker):
+    if not WORKERS[worker].sends:
         stand_back()
     try:
         bus = connect(config, worker)

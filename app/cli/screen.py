@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from poselift.app.cli.workers import Changes, page
-from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import Health, Message
+from poselift.app.dataflow.streams import answer_to_a_frame
 from poselift.app.processes.standing import Standing
 from poselift.app.processes.supervisor import Supervisor
 from poselift.app.redact import printable
@@ -93,7 +94,7 @@ class ProgressBar:
 
     def show(self, messages: list[Message], supervisor: Supervisor) -> None:
         """Take the workers' news into the bar: frames that left the last worker."""
-        kind = Pose3D if "lift" in supervisor.children else Pose2D
+        kind = answer_to_a_frame(supervisor.children)
         self.advance(sum(isinstance(message, kind) for message in messages))
 
     def advance(self, frames: int) -> None:

@@ -18,6 +18,7 @@ import poselift
 from poselift.app.cli.screen import say
 from poselift.app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
 from poselift.app.config import Config, load
+from poselift.app.dataflow.streams import RECORDER
 from poselift.common.atomic import naming
 from poselift.common.errors import UserError
 
@@ -164,7 +165,7 @@ def _check_config(config: Config, path: Optional[Path], system: bool) -> None:
     if not config.live:
         raise UserError(f"{where}: mode is file; services run live: set mode to live, or use 'poselift lift'")
     if not config.running:
-        raise UserError(f"{where}: nothing to run: workers is {', '.join(config.workers)}, and record.folder not set")
+        raise UserError(f"{where}: {config.nothing_runs()}")
     for key, value in _paths(config).items():
         if value and not Path(value).is_absolute():
             raise UserError(f"{where}: {key}: {value} is relative, and a service has no folder of its own; write {Path(value).absolute()}")
@@ -203,7 +204,7 @@ def _check_access(config: Config, path: Optional[Path], script: Path) -> None:
     read += [Path(value) for key, value in paths.items() if value and key in ("models_folder", "npu.folder", "lift.model")]
     for item in filter(None, read):
         _check_open(item, stat.S_IROTH)
-    folder = Path(config.record.folder) if config.record.folder and "record" in config.running else None
+    folder = Path(config.record.folder) if config.record.folder and RECORDER in config.running else None
     if folder and not within(folder, STATE_FOLDER):
         _check_open(folder, stat.S_IWOTH)
 

@@ -8,6 +8,7 @@ from typing import Optional
 from poselift.app.cli.screen import say
 from poselift.app.config import load
 from poselift.app.dataflow.outside import order
+from poselift.app.dataflow.streams import SOURCE
 from poselift.app.processes.process import running
 from poselift.common.errors import UserError
 
@@ -17,9 +18,9 @@ ANSWER_S = 5.0
 def stop(config_path: Optional[Path]) -> None:
     """Ask capture to end its stream: the others end behind it. Raises UserError where nothing runs, or does not answer."""
     folder = load(config_path).runtime_path()
-    if not running(folder, "capture"):
+    if not running(folder, SOURCE):
         raise UserError(f"no poselift is running here (runtime folder {folder})")
-    answer = order(folder, "capture", "stop", ANSWER_S)
+    answer = order(folder, SOURCE, "stop", ANSWER_S)
     if answer is None:
-        raise UserError(f"capture does not answer (runtime folder {folder}); press Ctrl-C where poselift up runs")
-    say(f"capture: {answer.text}")
+        raise UserError(f"{SOURCE} does not answer (runtime folder {folder}); press Ctrl-C where poselift up runs")
+    say(f"{SOURCE}: {answer.text}")

@@ -9,7 +9,7 @@ from typing import Optional
 import poselift.app
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Health
-from poselift.app.dataflow.streams import WORKERS, links, only_takes
+from poselift.app.dataflow.streams import RECORDER, SOURCE, WORKERS, links
 
 TEMPLATES = Path(poselift.app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""
@@ -82,7 +82,7 @@ def unit_files(
 
 def opens_npu(config: Config, worker: str) -> bool:
     """Whether a worker opens the NPU under this config: its networks are .om files, or its camera is the board's own."""
-    if worker == "capture":
+    if worker == SOURCE:
         return config.capture.source.startswith("csi:")
     if worker == "lift" and config.lift.model:
         return config.lift.model.lower().endswith(".om")
@@ -123,10 +123,10 @@ def _particular(config: Config, worker: str, system: bool) -> list[str]:
         link.taker for link in links(config.mode, config.running) if link.sender == worker and link.message is not Health
     )
     unit = [f"After=poselift@{taker}.service" for taker in takers if taker in WORKERS]
-    service = [f"CPUWeight={LIGHT}"] if only_takes(worker) else []
+    service = [f"CPUWeight={LIGHT}"] if not WORKERS[worker].sends else []
     if system and opens_npu(config, worker):
         service += [f"DeviceAllow=/dev/{name} rw" for name in (f"davinci{config.npu.device}", *NPU_DEVICES)]
     folder = Path(config.record.folder or STATE_FOLDER)
-    if system and worker == "record" and not within(folder, STATE_FOLDER):
+    if system and worker == RECORDER and not within(folder, STATE_FOLDER):
         service.append(f"ReadWritePaths={quoted(str(folder))}")
     return [*(["[Unit]", *unit] if unit else []), *(["[Service]", *service] if service else [])]

@@ -35,11 +35,11 @@ import numpy.typing as npt
 
 from poselift.app.dataflow.ledger import OVERWRITTEN, RING_GONE
 from poselift.app.dataflow.messages import Frame
-from poselift.app.dataflow.streams import STREAMS
+from poselift.app.dataflow.streams import WORKERS
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
-TAKERS = next(tuple(stream.live) for stream in STREAMS if stream.message is Frame)
+TAKERS = tuple(name for name, worker in WORKERS.items() if Frame in worker.takes)
 PAGE = mmap.PAGESIZE
 MIN_SLOTS = 4
 DRAFT = "draft.ring"

@@ -1,12 +1,13 @@
-"""THE dataflow, as one table: message, sender, who takes the newest, who takes every one.
+"""THE dataflow, as one table: the workers, what each takes and how, what it sends, and what it needs to run.
 
-The bus, the recorder, the health check, the tests and the drawing in docs/architecture.md are derived from it.
+Config, command line, bus, supervisor, services, recorder, health check, tests and the drawing in docs/architecture.md are derived from it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from poselift.app.dataflow.messages import End, Frame, Health, Message, Pose2D, Pose3D
 
@@ -15,57 +16,56 @@ class Take(Enum):
     """How a taker gets a stream."""
 
     NEWEST = "newest"
-    """Only the latest message; older ones that wait are skipped and counted."""
+    """Only the latest message; older ones that wait are skipped and counted. From a file, where every frame counts: every one."""
     EVERY = "every"
     """Every one, through a queue of its own: full, it blocks the sender (file) or the message is dropped and counted (live)."""
     FEED = "feed"
     """As they come, as far as the taker keeps up; the sender never waits."""
 
 
-class Stream(NamedTuple):
-    """One line of the table."""
+class Worker(NamedTuple):
+    """One line of the table. A worker that takes nothing is a source; one that sends nothing only takes."""
 
-    message: type[Message]
-    senders: tuple[str, ...]
-    live: dict[str, Take]
-    """Taker -> how it takes, in live mode."""
-    file: dict[str, Take]
-    """The same where every frame counts: from a file. Nobody serves one, or measures it."""
+    takes: Mapping[type[Message], Take]
+    sends: tuple[type[Union[Frame, Pose2D, Pose3D]], ...] = ()
+    """Beside `Health`, which every worker sends."""
+    needs: str = ""
+    """The setting without which it does not run, such as `record.folder`."""
+    live_only: bool = False
+    """Whether it does not run where the source is a file: nobody serves one, or measures it."""
+
+    def taking(self, mode: str) -> Mapping[type[Message], Take]:
+        """What it takes in a mode ('live' or 'file'), and how."""
+        if mode == "live":
+            return self.takes
+        every = {message: Take.EVERY if take is Take.NEWEST else take for message, take in self.takes.items()}
+        return {} if self.live_only else every
+
+    @property
+    def only_looks_on(self) -> bool:
+        """Whether nobody misses anything where it is not there: nobody takes anything from it but how it is, or waits for it."""
+        return not self.sends and set(self.takes.values()) <= {Take.FEED}
 
 
-WORKERS = ("capture", "detect", "lift", "record", "serve", "metrics")
-"""Senders before their takers."""
+_LOOKS_ON: Mapping[type[Message], Take] = {Pose2D: Take.FEED, Pose3D: Take.FEED, Health: Take.FEED}
+
+WORKERS = {
+    "capture": Worker({}, sends=(Frame,)),
+    "detect": Worker({Frame: Take.NEWEST}, sends=(Pose2D,)),
+    "lift": Worker({Pose2D: Take.EVERY}, sends=(Pose3D,)),
+    "record": Worker({Frame: Take.EVERY, Pose2D: Take.EVERY, Pose3D: Take.EVERY, Health: Take.FEED}, needs="record.folder"),
+    "serve": Worker({Frame: Take.FEED, **_LOOKS_ON}, needs="serve.address", live_only=True),
+    "metrics": Worker(_LOOKS_ON, needs="metrics.address", live_only=True),
+}
+"""Name -> worker, senders before their takers; `run` in `workers/NAME.py` is its loop. `End` follows the last message of a stream on the
+same way; `Control` and its `Answer` go to one named worker."""
 
 WATCH = "watch"
 """Whoever looks on from outside the workers: the supervisor's table, `poselift status`, `poselift.connect`."""
-
-STREAMS = (
-    Stream(
-        Frame,
-        ("capture",),
-        live={"detect": Take.NEWEST, "record": Take.EVERY, "serve": Take.FEED},
-        file={"detect": Take.EVERY, "record": Take.EVERY},
-    ),
-    Stream(
-        Pose2D,
-        ("detect",),
-        live={"lift": Take.EVERY, "record": Take.EVERY, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
-        file={"lift": Take.EVERY, "record": Take.EVERY, WATCH: Take.FEED},
-    ),
-    Stream(
-        Pose3D,
-        ("lift",),
-        live={"record": Take.EVERY, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
-        file={"record": Take.EVERY, WATCH: Take.FEED},
-    ),
-    Stream(
-        Health,
-        WORKERS,
-        live={"record": Take.FEED, "serve": Take.FEED, "metrics": Take.FEED, WATCH: Take.FEED},
-        file={"record": Take.FEED, WATCH: Take.FEED},
-    ),
-)
-"""`End` follows the last message of a stream on the same way; `Control` and its `Answer` go to one named worker."""
+SOURCE, RECORDER, SERVER = "capture", "record", "serve"
+"""Who is told to stop, so that the others end behind it; who makes recordings; who has viewers."""
+STAGES = tuple(name for name, worker in WORKERS.items() if worker.sends)
+"""Those by which a frame gets its answer."""
 
 
 class Link(NamedTuple):
@@ -77,48 +77,46 @@ class Link(NamedTuple):
     take: Take
 
 
-def links(mode: str, workers: tuple[str, ...]) -> tuple[Link, ...]:
+def links(mode: str, workers: Collection[str]) -> tuple[Link, ...]:
     """All ways between the given workers, and from them to whoever watches, in a mode ('live' or 'file')."""
-    present = {*workers, WATCH}
+    present = {name: worker for name, worker in WORKERS.items() if name in workers}
+    takers = {**{name: worker.taking(mode) for name, worker in present.items()}, WATCH: _LOOKS_ON}
     return tuple(
-        Link(stream.message, sender, taker, take)
-        for stream in STREAMS
-        for sender in stream.senders
-        for taker, take in getattr(stream, mode).items()
-        if sender in present and taker in present and sender != taker
+        Link(message, sender, taker, taking[message])
+        for message in sent()
+        for sender, worker in present.items()
+        if message in (*worker.sends, Health)
+        for taker, taking in takers.items()
+        if message in taking and taker != sender
     )
 
 
-def only_takes(worker: str) -> bool:
-    """Whether nobody takes anything from this worker but how it is."""
-    return not any(worker in stream.senders for stream in STREAMS if stream.message is not Health)
+def sent() -> tuple[type[Message], ...]:
+    """The message types that workers send to one another."""
+    return (*dict.fromkeys(message for worker in WORKERS.values() for message in worker.sends), Health)
 
 
-def is_onlooker(worker: str) -> bool:
-    """Whether nobody misses anything where this worker is not there: nobody takes anything from it but how it is, or waits for it."""
-    waited_for = any(take.get(worker, Take.FEED) is not Take.FEED for stream in STREAMS for take in (stream.live, stream.file))
-    return only_takes(worker) and not waited_for
+def sender_of(message: type[Message]) -> str:
+    """The worker that sends messages of this type."""
+    return next(name for name, worker in WORKERS.items() if message in worker.sends)
 
 
-def answer_to_a_frame(workers: tuple[str, ...]) -> type[Pose2D] | type[Pose3D]:
+def answer_to_a_frame(workers: Collection[str]) -> type[Union[Frame, Pose2D, Pose3D]]:
     """The last that comes of a frame where these workers run."""
-    return Pose3D if "lift" in workers else Pose2D
+    return [Frame, *(message for name, worker in WORKERS.items() if name in workers for message in worker.sends)][-1]
 
 
 def recorded() -> tuple[type[Message], ...]:
     """The message types a recording holds."""
-    return (*(stream.message for stream in STREAMS if "record" in stream.live), End)
+    return (*WORKERS[RECORDER].takes, End)
 
 
 def drawing() -> str:
     """The table as a Mermaid flow chart: what docs/architecture.md shows."""
     arrows = {Take.EVERY: "==>", Take.NEWEST: "-->", Take.FEED: "-.->"}
     lines = ["flowchart LR"]
-    for stream in STREAMS:
-        for sender in stream.senders if stream.message is not Health else ("every worker",):
-            for taker, take in stream.live.items():
-                from_file = stream.file.get(taker, take)
-                also = "" if from_file is take else f" ({from_file.value} from a file)"
-                start = sender if " " not in sender else f'workers["{sender}"]'
-                lines.append(f'    {start} {arrows[take]}|"{stream.message.__name__}: {take.value}{also}"| {taker}')
-    return "\n".join(lines)
+    for message, sender, taker, take in links("live", WORKERS):
+        start = 'workers["every worker"]' if message is Health else sender
+        also = f" ({Take.EVERY.value} from a file)" if take is Take.NEWEST else ""
+        lines.append(f'    {start} {arrows[take]}|"{message.__name__}: {take.value}{also}"| {taker}')
+    return "\n".join(dict.fromkeys(lines))

@@ -7,15 +7,12 @@ from collections import deque
 from poselift.app.dataflow.health import percentiles_ms
 from poselift.app.dataflow.ledger import QUEUE_FULL, WORKER_DIED, Ledger, add
 from poselift.app.dataflow.messages import End, Health, Message, Pose3D
-from poselift.app.dataflow.streams import STREAMS
+from poselift.app.dataflow.streams import RECORDER, sender_of
 
 KEPT = 36_000
 """Ages are kept of the last 20 minutes at 30 frames a second."""
-_LAST = next(stream.senders for stream in STREAMS if stream.message is Pose3D)
+_LAST = sender_of(Pose3D)
 """Whose End tells of the frames after the last pose."""
-
-
-RECORDER = "record"
 
 
 class Tally:
@@ -44,7 +41,7 @@ class Tally:
             self._add_pose(message)
         elif isinstance(message, End):
             self.captured = max(self.captured, message.frames)
-            if message.sender in _LAST:
+            if message.sender == _LAST:
                 add(self.dropped, message.skipped)
                 self._skipped_at_end += sum(message.skipped.values())
             self.notes += [message.note] if message.note and message.note not in self.notes else []

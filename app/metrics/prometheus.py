@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from poselift.app.dataflow.ledger import QUEUE_FULL, Ledger
 from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D, Stamp
+from poselift.app.dataflow.streams import RECORDER, SERVER
 
 AGE_BUCKETS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 WORK_BUCKETS_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -96,8 +97,8 @@ class Metrics:
         for quantile, took_ms in (("0.5", health.network_p50_ms), ("0.95", health.network_p95_ms)):
             if not math.isnan(took_ms):
                 self._network.labels(worker, health.device, quantile).set(took_ms / 1e3)
-        if worker == "record":
+        if worker == RECORDER:
             self._recording.set(bool(health.recording))
-        if worker == "serve":
+        if worker == SERVER:
             self._viewers.set(health.viewers)
         self._last[worker] = health

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from poselift.app.config import Config, save
-from poselift.app.dataflow.messages import Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import Health, Message
 from poselift.app.dataflow.outside import Orders, Watch
 from poselift.app.dataflow.session import join
-from poselift.app.dataflow.streams import WATCH, is_onlooker, links
+from poselift.app.dataflow.streams import WATCH, WORKERS, answer_to_a_frame, links
 from poselift.app.processes.loop import EXIT_WITHIN_S
 from poselift.app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
 from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
@@ -128,16 +128,14 @@ class Supervisor:
         self.folder = config.runtime_path()
         self.children = {worker: Child(worker) for worker in config.running}
         if not self.children:
-            raise UserError(
-                f"nothing to run: workers is {', '.join(config.workers)}, and record.folder {config.record.folder or 'not set'}"
-            )
+            raise UserError(config.nothing_runs())
         self.failure: str | None = None
         self.user_error = False
         self._say_line = say
         self.standings: dict[str, Standing] = {}
         """How each worker's process stands."""
         self._links = links(config.mode, config.running)
-        self._watched = (Health, Pose3D if "lift" in self.children else Pose2D)
+        self._watched = (Health, answer_to_a_frame(config.running))
         self._draining = False
         self._stop_asked_s: float | None = None
         self._lock = -1
@@ -262,7 +260,7 @@ class Supervisor:
     def _died_at_the_end(self, child: Child) -> None:
         """What it had in hand is lost, and it is not worth while to bring it back."""
         why = f"{child.worker} died ({child.cause()}) while the run ended"
-        if is_onlooker(child.worker):
+        if WORKERS[child.worker].only_looks_on:
             self._say(why)
         else:
             self.failure = self.failure or why
@@ -285,7 +283,7 @@ class Supervisor:
         if len(child.restarts) > settings.max_restarts:
             times = f"{child.worker} died {len(child.restarts)} times in {settings.restart_window_s:g} s"
             last = f"its last words: {child.reason or child.last_line or child.cause()}"
-            if is_onlooker(child.worker):
+            if WORKERS[child.worker].only_looks_on:
                 self._say(f"{times}; the others go on without it for as long; {last}")
                 child.again_s = now_s + settings.restart_window_s
             else:

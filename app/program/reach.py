@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from poselift.app.config import Config, ServeConfig
+from poselift.app.dataflow.streams import SERVER
 from poselift.app.processes.process import running, supervised
 from poselift.app.remote.address import parse_address
 from poselift.app.remote.client import Remote, remote, remote_here
@@ -13,7 +14,7 @@ from poselift.app.remote.client import Remote, remote, remote_here
 def serves_here(config: Config) -> Optional[ServeConfig]:
     """What this machine serves, None where it serves nothing: what runs here is not always as the config says."""
     folder = config.runtime_path()
-    run = supervised(folder) or (config if running(folder, "serve") else None)
+    run = supervised(folder) or (config if running(folder, SERVER) else None)
     return run.serve if run and run.serve.address else None
 
 

@@ -10,13 +10,14 @@ from typing import Any, Optional, Protocol
 from poselift.app.dataflow.messages import Health, Pose3D
 from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.session import Session, known
-from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.dataflow.streams import WATCH, links, sender_of
 from poselift.app.processes.process import running, supervised
 from poselift.app.remote.client import Remote
 from poselift.common.errors import UserError
 
 GONE_S = 10.0
 """A pipeline that is away for so long does not come back by itself: a worker that died is started again within a few seconds."""
+LIFTER = sender_of(Pose3D)
 LIFTER_GONE_S = 40.0
 """A board's lifter that says nothing for so long is not there: one that hangs is killed and started again in less (silent_timeout_s)."""
 
@@ -42,7 +43,7 @@ class Here:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._watch = Watch(folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH and link.message is Pose3D))
+        self._watch = Watch(folder, tuple(link for link in links("live", (LIFTER,)) if link.taker == WATCH and link.message is Pose3D))
         self._here_s = time.monotonic()
 
     def receive(self, timeout_s: float) -> Sequence[Any]:
@@ -80,7 +81,7 @@ class Board:
     def receive(self, timeout_s: float) -> Sequence[Any]:
         """What has come. Raises UserError where the board refuses us."""
         messages = self._remote.receive(timeout_s)
-        if any(isinstance(it, Pose3D) or (isinstance(it, Health) and it.worker == "lift") for it in messages):
+        if any(isinstance(it, Pose3D) or (isinstance(it, Health) and it.worker == LIFTER) for it in messages):
             self._lifter_s = time.monotonic()
         link = self._remote.link
         if link.refused:
@@ -106,7 +107,7 @@ class Board:
 
 def lifts(folder: Path) -> bool:
     """Whether a lifter runs here, or a supervisor that starts one."""
-    if running(folder, "lift"):
+    if running(folder, LIFTER):
         return True
     run = supervised(folder)
-    return run is not None and "lift" in run.running
+    return run is not None and LIFTER in run.running

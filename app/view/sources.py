@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from poselift.app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
 from poselift.app.dataflow.session import Session
+from poselift.app.dataflow.streams import RECORDER, STAGES
 from poselift.app.remote.wire import Picture, Welcome
 from poselift.app.view.buffer import Buffer
 from poselift.app.view.feed import Feed
@@ -109,7 +110,7 @@ class Live:
                 self._ended = False
             elif isinstance(message, Health):
                 self._buffer.add(message)
-                if message.worker == "record":
+                if message.worker == RECORDER:
                     self._recording = message.recording
             elif isinstance(message, Welcome):
                 self.name, self._may_control = message.board or self.name, message.may_control
@@ -147,7 +148,7 @@ class Live:
     def _trouble(self) -> str:
         """Why no pose may come, as the workers say."""
         health = self._buffer.at(0).health
-        notes = (f"{worker}: {health[worker].note}" for worker in ("capture", "detect", "lift") if worker in health and health[worker].note)
+        notes = (f"{worker}: {health[worker].note}" for worker in STAGES if worker in health and health[worker].note)
         return next(notes, "")
 
     def freeze(self, frozen: bool) -> None:

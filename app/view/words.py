@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.dataflow.streams import STAGES
 from poselift.app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
 
 STALE_S = 1.0
@@ -118,7 +119,7 @@ def tracked(pose: Optional[Pose3D], followed: Optional[int], stale: bool) -> lis
     return found
 
 
-def dropped(health: Mapping[str, Health], workers: Sequence[str] = ("capture", "detect", "lift")) -> Optional[int]:
+def dropped(health: Mapping[str, Health], workers: Sequence[str] = STAGES) -> Optional[int]:
     """Pictures that got no pose, so far; None where no worker told."""
     told = [health[worker] for worker in workers if worker in health]
     return sum(sum(report.drops.values()) for report in told) if told else None

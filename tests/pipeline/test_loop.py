@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +60,7 @@ def a_pose3d(number: int) -> Pose3D:
     return Pose3D(number, 1000 + number, 64, 48, flags, joints, joints, joints, np.zeros((0, 3)), np.zeros((0, 17)), flags, flags)
 
 
-def a_hub(mode: str = "live", workers: tuple[str, ...] = WORKERS) -> MemoryHub:
+def a_hub(mode: str = "live", workers: Collection[str] = WORKERS) -> MemoryHub:
     return MemoryHub(links(mode, workers))
 
 

@@ -20,12 +20,14 @@ from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
 from poselift.app.dataflow.outside import Watch, order
 from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
-from poselift.app.dataflow.streams import WATCH, WORKERS, links
+from poselift.app.dataflow.streams import WATCH, links
+from poselift.app.dataflow.streams import WORKERS as TABLE
 from poselift.app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
 from poselift.app.processes.loop import Loop
 from poselift.common.errors import UserError
 
 ROOT = Path(__file__).parents[2]
+WORKERS = tuple(TABLE)
 PATIENCE_S = 30.0
 MANY = 2000
 """More messages than all buffers on the way hold."""

@@ -207,4 +207,4 @@ def test_nobody_serves_unless_asked(configure: Any) -> None:
     path, config = configure()
     assert "serve" not in config.running
     done = poselift("run", "serve", "--config", path)
-    assert (done.returncode, done.stderr) == (2, "poselift: serve does not run with this config: it needs serve.address, in live mode\n")
+    assert (done.returncode, done.stderr) == (2, "poselift: serve does not run with this config: it needs serve.address\n")

@@ -1,40 +1,38 @@
-"""The table of streams holds together, and says what the design says."""
+"""The table of workers holds together, and says what the design says."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from importlib.util import find_spec
 
 import pytest
 
 from poselift.app.dataflow.messages import TYPES, Answer, Control, End, Frame, Health, Pose2D, Pose3D
-from poselift.app.dataflow.streams import STREAMS, WATCH, WORKERS, Link, Take, is_onlooker, links, only_takes, recorded
+from poselift.app.dataflow.streams import STAGES, WATCH, WORKERS, Link, Take, answer_to_a_frame, links, recorded, sender_of, sent
 
 MODES = ("live", "file")
+LIVE_ONLY = ("serve", "metrics")
+FILE_WORKERS = tuple(worker for worker in WORKERS if worker not in LIVE_ONLY)
 
 
-def ways(mode: str, workers: tuple[str, ...] = WORKERS) -> dict[tuple[str, str, str], Take]:
+def ways(mode: str, workers: Collection[str] = WORKERS) -> dict[tuple[str, str, str], Take]:
     found = links(mode, workers)
     table = {(link.message.__name__, link.sender, link.taker): link.take for link in found}
     assert len(table) == len(found), "a way is there twice"
     return table
 
 
-def test_each_message_has_one_line() -> None:
-    assert len({stream.message for stream in STREAMS}) == len(STREAMS)
-    assert {stream.message for stream in STREAMS} | {End, Control, Answer} == set(TYPES.values())
-
-
-LIVE_ONLY = ("serve", "metrics")
-FILE_WORKERS = tuple(worker for worker in WORKERS if worker not in LIVE_ONLY)
+def test_each_worker_has_a_file_and_each_message_one_sender() -> None:
+    assert [worker for worker in WORKERS if find_spec(f"poselift.workers.{worker}") is None] == []
+    assert len([message for worker in WORKERS.values() for message in worker.sends]) == len(sent()) - 1
+    assert {*sent(), End, Control, Answer} == set(TYPES.values())
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_senders_and_takers_exist_and_senders_come_first(mode: str) -> None:
-    for stream in STREAMS:
-        assert set(stream.senders) <= set(WORKERS)
-        assert set(getattr(stream, mode)) <= {*WORKERS, WATCH}
-        if stream.message is not Health:
-            for link in links(mode, WORKERS):
-                if link.message is stream.message and link.taker != WATCH:
-                    assert WORKERS.index(link.sender) < WORKERS.index(link.taker), link
+def test_senders_come_before_their_takers(mode: str) -> None:
+    order = (*WORKERS, WATCH)
+    for link in links(mode, WORKERS):
+        assert link.message is Health or order.index(link.sender) < order.index(link.taker), link
 
 
 def test_both_modes_have_the_same_ways_but_that_nobody_serves_or_measures_a_file() -> None:
@@ -97,16 +95,27 @@ def test_a_frame_comes_to_the_recording_by_every_stage(mode: str) -> None:
 
 
 def test_everything_that_is_said_is_recorded() -> None:
-    assert set(recorded()) == {Frame, Pose2D, Pose3D, Health, End}
-    assert {stream.message for stream in STREAMS if "record" not in stream.file} == set()
+    assert {*recorded()} == {*sent(), End}
 
 
 def test_who_gives_nothing_stands_back_and_who_is_not_waited_for_either_only_looks_on() -> None:
-    assert {worker for worker in WORKERS if only_takes(worker)} == {"record", "serve", "metrics"}
-    assert {worker for worker in WORKERS if is_onlooker(worker)} == {"serve", "metrics"}
+    assert {worker for worker, row in WORKERS.items() if not row.sends} == {"record", "serve", "metrics"}
+    assert {worker for worker, row in WORKERS.items() if row.only_looks_on} == {"serve", "metrics"}
 
 
 def test_a_link_says_who_sends_what_to_whom() -> None:
     assert Link(Frame, "capture", "detect", Take.NEWEST) in links("live", WORKERS)
     assert not any(link.message is Pose3D and link.sender == "detect" for link in links("live", WORKERS))
     assert [link.sender for link in links("live", WORKERS) if link.message is Pose2D] == ["detect"] * 5
+
+
+def test_who_sends_what() -> None:
+    assert STAGES == ("capture", "detect", "lift")
+    assert [sender_of(message) for message in (Frame, Pose2D, Pose3D)] == [*STAGES]
+
+
+@pytest.mark.parametrize(
+    ("workers", "last"), [(WORKERS, Pose3D), (("capture", "detect", "record"), Pose2D), (("capture", "record"), Frame), ((), Frame)]
+)
+def test_the_last_that_comes_of_a_frame(workers: Collection[str], last: type) -> None:
+    assert answer_to_a_frame(workers) is last

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from poselift.app.cli.doctor.finding import Finding, trouble
 from poselift.app.config import Config
+from poselift.app.dataflow.streams import SERVER
 from poselift.app.processes.process import running
 from poselift.app.remote.address import Address, parse_address
 from poselift.app.remote.gate import check_curve
@@ -26,7 +27,7 @@ def look(config: Config) -> Iterator[Finding]:
     except UserError as error:
         yield trouble("viewers", error)
         return
-    if not running(config.runtime_path(), "serve"):
+    if not running(config.runtime_path(), SERVER):
         yield from _taken(address)
 
 
