@@ -168,7 +168,7 @@ def run(config: Config, bus: Bus) -> None:
     every = [link.taker for link in bus.links if link.message is Frame and link.take is Take.EVERY]
     writer = FrameWriter(config.runtime_path(), settings.ring_slots, config.live, every, identity(settings))
     loop.frames_captured = writer.position.next_frame
-    camera = is_live(settings)
+    camera = is_live(settings.source)
     timeline, paced = writer.timeline(camera), config.live and not camera
     with closing(Capture(settings, writer, timeline, paced, lambda: open_source(settings), time.monotonic_ns)) as capture:
         capture.begin(source) if source else capture.wait_for_it(why_not)
@@ -205,6 +205,6 @@ def _first(settings: CaptureConfig, loop: Loop) -> tuple[Optional[Source], str]:
     try:
         return open_source(settings), ""
     except UserError as error:
-        if not (loop.manager.here and is_live(settings)):
+        if not (loop.manager.here and is_live(settings.source)):
             raise
         return None, f"{error}; waiting for it"

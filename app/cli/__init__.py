@@ -14,6 +14,7 @@ from poselift.app.cli.stopping import Stopped, stop_on_signals
 from poselift.app.dataflow.streams import WORKERS
 from poselift.app.redact import printable
 from poselift.common.errors import DeviceError, UserError
+from poselift.workers.sources import kinds
 
 
 class Commands(TyperGroup):
@@ -47,10 +48,7 @@ cli.add_typer(keys_cli, name="keys")
 record_cli = typer.Typer(no_args_is_help=True, help="Start and stop a recording on this machine.")
 cli.add_typer(record_cli, name="record")
 
-SOURCE_HELP = (
-    "Camera index (0) or device (/dev/video0), csi:0 on an Atlas 200 DK, rtsp://..., a video file, a folder of pictures, "
-    "a recording (.mcap), or test:WIDTHxHEIGHT@FPS for generated pictures."
-)
+SOURCE_HELP = f"{kinds()[0].upper()}{kinds()[1:]}."
 ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
 ]

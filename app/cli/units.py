@@ -10,6 +10,7 @@ import poselift.app
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Health
 from poselift.app.dataflow.streams import RECORDER, SOURCE, WORKERS, links
+from poselift.workers.sources import kind_of
 
 TEMPLATES = Path(poselift.app.__file__).parent / "units"
 """The repository's folder `systemd/`, as a package's data."""
@@ -83,7 +84,8 @@ def unit_files(
 def opens_npu(config: Config, worker: str) -> bool:
     """Whether a worker opens the NPU under this config: its networks are .om files, or its camera is the board's own."""
     if worker == SOURCE:
-        return config.capture.source.startswith("csi:")
+        kind = kind_of(config.capture.source)
+        return kind is not None and kind.npu
     if worker == "lift" and config.lift.model:
         return config.lift.model.lower().endswith(".om")
     return worker in ("detect", "lift") and bool(config.npu.folder)

@@ -5,22 +5,24 @@ from made_video import numbered, write_video
 
 from poselift.app.config import CaptureConfig
 from poselift.common.errors import UserError
-from poselift.workers.sources import KINDS, file_source, identity, open_source
+from poselift.workers.sources import KINDS, file_source, identity, kind_of, open_source
 from poselift.workers.sources.pictures import PictureFolder
 from poselift.workers.sources.video import VideoFile
 
 
-def kind_of(source: str) -> str:
-    return next(kind.what for kind in KINDS if kind.claims(source))
-
-
 def test_each_source_is_opened_by_its_kind(tmp_path):
-    assert kind_of("test:640x480@30") == "test:WIDTHxHEIGHT@FPS"
-    assert kind_of("rtsp://cam/live") == kind_of("RTSPS://cam/live") == "rtsp://HOST/PATH"
-    assert kind_of("0") == kind_of("/dev/video2") == "a camera's index or /dev path"
-    assert kind_of(str(tmp_path)) == "a folder of pictures"
-    assert kind_of("session.mcap") == kind_of("SESSION.MCAP") == "a recording (.mcap)"
-    assert kind_of(str(tmp_path / "a.mp4")) == kind_of("concat:a.mp4") == "a video file"
+    kinds = {
+        "v4l2": ("0", "/dev/video2"),
+        "csi": ("csi:0",),
+        "rtsp": ("rtsp://cam/live", "RTSPS://cam/live"),
+        "pattern": ("test:640x480@30",),
+        "pictures": (str(tmp_path),),
+        "replay": ("session.mcap", "SESSION.MCAP"),
+        "video": (str(tmp_path / "a.mp4"), "concat:a.mp4"),
+    }
+    for file, sources in kinds.items():
+        assert {kind_of(source).named.split(":")[0] for source in sources} == {file}
+    assert [kind.named.split(":")[0] for kind in KINDS] == [*kinds]
 
 
 def test_the_users_home(tmp_path, monkeypatch):
@@ -36,7 +38,7 @@ def test_an_unknown_kind_names_those_there_are_and_no_password():
     with pytest.raises(UserError) as error:
         open_source(CaptureConfig(source="http://me:secret@cam/video.mjpg"))
     text = str(error.value)
-    assert text.startswith("http://***@cam/video.mjpg: no such kind of source; give one of: ")
+    assert text.startswith("http://***@cam/video.mjpg: no such kind of source; give ")
     assert all(kind.what in text for kind in KINDS)
     assert "secret" not in text
 
@@ -55,7 +57,7 @@ def test_for_commands_that_take_no_camera_what_is_there_is_meant(tmp_path, monke
     place.touch() if place.suffix else place.mkdir()
     source = file_source(name)
     assert source == str(place)
-    assert kind_of(source) in ("a folder of pictures", "a video file")
+    assert kind_of(source).named in ("pictures:PictureFolder", "video:VideoFile")
 
 
 def test_for_commands_that_take_no_camera_a_home_is_one(tmp_path, monkeypatch):

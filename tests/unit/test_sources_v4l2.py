@@ -22,8 +22,9 @@ from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from poselift.common.errors import UserError
 from poselift.workers.sources import Lost, Picture, SourceLost, open_source
 from poselift.workers.sources import videodev2 as v4l2
+from poselift.workers.sources.paths import is_camera
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
-from poselift.workers.sources.v4l2 import V4l2Source, is_camera
+from poselift.workers.sources.v4l2 import V4l2Source
 
 
 @pytest.fixture

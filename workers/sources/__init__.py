@@ -4,64 +4,88 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pkgutil
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-import cv2
-
-from poselift.app.config import CaptureConfig
 from poselift.app.redact import display_name
 from poselift.common.errors import UserError
-from poselift.workers.sources.csi import CsiSource
-from poselift.workers.sources.paths import mode_of, path_of
-from poselift.workers.sources.pattern import PatternSource
+from poselift.workers.sources.paths import is_camera, mode_of, path_of
 from poselift.workers.sources.picture import Lost, Picture, Source, SourceLost
-from poselift.workers.sources.pictures import PictureFolder
-from poselift.workers.sources.replay import Replay
-from poselift.workers.sources.rtsp import RtspSource
-from poselift.workers.sources.v4l2 import V4l2Source, is_camera
-from poselift.workers.sources.video import VideoFile
+
+if TYPE_CHECKING:  # the command line reads the table, and must start quickly
+    from poselift.app.config import CaptureConfig
 
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""
 
-__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "file_source", "is_live", "open_source"]
+__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "file_source", "is_live", "kind_of", "kinds", "open_source"]
 
 
 class Kind(NamedTuple):
     """One line of the table."""
 
     what: str
-    """For people."""
+    """For people, in messages and in the command line's help."""
     claims: Callable[[str], bool]
     """Whether a source, as the user wrote it, is of this kind."""
-    open: Callable[[CaptureConfig], Source]
-    """Raises UserError."""
+    named: str
+    """FILE:CLASS here; the file is imported when such a source is wanted."""
+    npu: bool = False
+    """Whether it opens the NPU."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a camera, which may be away for a while; else it is a file, and has an end."""
+        return bool(self._class().live)
+
+    def open(self, settings: CaptureConfig) -> Source:
+        """The source, with its first picture at hand. Raises UserError."""
+        kind = self._class()
+        _quiet_opencv()
+        source: Source = kind(settings)
+        return source
+
+    def _class(self) -> Any:
+        return pkgutil.resolve_name(f"{__name__}.{self.named}")
 
 
 KINDS = (
-    Kind("test:WIDTHxHEIGHT@FPS", lambda source: source.startswith("test:"), PatternSource),
-    Kind("rtsp://HOST/PATH", lambda source: source.lower().startswith(("rtsp://", "rtsps://")), RtspSource),
-    Kind("a camera's index or /dev path", is_camera, V4l2Source),
-    Kind("csi:0 or csi:1", lambda source: source.startswith("csi:"), CsiSource),
-    Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), PictureFolder),
-    Kind("a recording (.mcap)", lambda source: source.lower().endswith(".mcap"), Replay),
-    Kind("a video file", lambda source: "://" not in source, VideoFile),
+    Kind("a camera's index (0) or device (/dev/video0)", is_camera, "v4l2:V4l2Source"),
+    Kind("csi:0 or csi:1 on an Atlas 200 DK", lambda source: source.startswith("csi:"), "csi:CsiSource", npu=True),
+    Kind("rtsp://HOST/PATH", lambda source: source.lower().startswith(("rtsp://", "rtsps://")), "rtsp:RtspSource"),
+    Kind("test:WIDTHxHEIGHT@FPS for generated pictures", lambda source: source.startswith("test:"), "pattern:PatternSource"),
+    Kind("a folder of pictures", lambda source: stat.S_ISDIR(mode_of(source)), "pictures:PictureFolder"),
+    Kind("a recording (.mcap)", lambda source: source.lower().endswith(".mcap"), "replay:Replay"),
+    Kind("a video file", lambda source: "://" not in source, "video:VideoFile"),
 )
 """The first kind that claims a source opens it."""
 
 
-def is_live(settings: CaptureConfig) -> bool:
-    """Whether `settings.source` names a camera, of whatever kind: it may be away for a while."""
-    return next((kind.open in (RtspSource, V4l2Source, CsiSource) for kind in KINDS if kind.claims(settings.source)), False)
+def kinds() -> str:
+    """All of them, for people."""
+    *most, last = (kind.what for kind in KINDS)
+    return f"{', '.join(most)}, or {last}"
+
+
+def kind_of(source: str) -> Optional[Kind]:
+    """The kind of what the user wrote; None where it is none."""
+    return next((kind for kind in KINDS if kind.claims(source)), None)
+
+
+def is_live(source: str) -> bool:
+    """Whether `source` names a camera, of whatever kind: it may be away for a while."""
+    kind = kind_of(source)
+    return kind is not None and kind.live
 
 
 def identity(settings: CaptureConfig) -> int:
     """A number, not 0, for what `settings.source` names now: another one for another file in its place, or at another rate."""
     parts: list[object] = [settings.source]
-    if not is_live(settings):
+    if not is_live(settings.source):
         parts.append(settings.fps)
         with suppress(OSError, ValueError):
             status = path_of(settings.source).stat()
@@ -72,12 +96,10 @@ def identity(settings: CaptureConfig) -> int:
 def open_source(settings: CaptureConfig) -> Source:
     """The source that `settings.source` names, with its first picture at hand. Raises UserError: one line that says why not."""
     _refuse_nothing(settings.source)
-    _quiet_opencv()
-    for kind in KINDS:
-        if kind.claims(settings.source):
-            return kind.open(settings)
-    known = ", ".join(kind.what for kind in KINDS)
-    raise UserError(f"{display_name(settings.source)}: no such kind of source; give one of: {known}")
+    kind = kind_of(settings.source)
+    if kind is None:
+        raise UserError(f"{display_name(settings.source)}: no such kind of source; give {kinds()}")
+    return kind.open(settings)
 
 
 def file_source(source: str) -> str:
@@ -89,7 +111,7 @@ def file_source(source: str) -> str:
     for path in (str(Path(source).absolute()), str(path_of(source).absolute())):
         if (mode := mode_of(path)) and not stat.S_ISCHR(mode):
             return path
-    if is_live(CaptureConfig(source=source)):
+    if is_live(source):
         name = display_name(source)
         raise UserError(f"{name}: this is a camera, and has no end; type: poselift up {name}")
     return source
@@ -101,9 +123,7 @@ def _refuse_nothing(source: str) -> None:
 
 
 def _quiet_opencv() -> None:
-    """Errors only: OpenCV's warnings would stand before the one line that says why not."""
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        if hasattr(cv2, "setLogLevel"):  # OpenCV 4
-            cv2.setLogLevel(_ERRORS)
-        else:
-            cv2.utils.logging.setLogLevel(_ERRORS)
+    """Errors only, where it is used: OpenCV's warnings would stand before the one line that says why not."""
+    cv2 = sys.modules.get("cv2")
+    if cv2 and "OPENCV_LOG_LEVEL" not in os.environ:
+        (cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging).setLogLevel(_ERRORS)  # OpenCV 4, OpenCV 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -17,3 +18,8 @@ def mode_of(source: str) -> int:
         return path_of(source).stat().st_mode if source else 0
     except (OSError, ValueError):
         return 0
+
+
+def is_camera(source: str) -> bool:
+    """Whether `source` names a V4L2 device: an index, or a path of a device."""
+    return (source.isascii() and source.isdigit()) or source.startswith(("/dev/video", "/dev/v4l/")) or stat.S_ISCHR(mode_of(source))

@@ -7,7 +7,6 @@ that refuses as it says the kernel does.
 from __future__ import annotations
 
 import errno
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +20,6 @@ from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources import devices, videodev2
-from poselift.workers.sources.paths import mode_of
 from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
 
@@ -42,11 +40,6 @@ _PASSING = (errno.EAGAIN, errno.EIO)
 """Nothing is there after all; a fault of the signal, for one, that may pass."""
 _NEVER_BACK = 2**31
 """Sequence numbers are 32 bits wide; a step of more than half of that is a number that was begun anew."""
-
-
-def is_camera(source: str) -> bool:
-    """Whether `source` names a V4L2 device: an index, or a path of a device."""
-    return (source.isascii() and source.isdigit()) or source.startswith(("/dev/video", "/dev/v4l/")) or stat.S_ISCHR(mode_of(source))
 
 
 class V4l2Source:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from poselift.app.cli.doctor.finding import Finding
+from poselift.app.redact import display_name
+from poselift.workers.sources import kind_of, kinds
 
 DEV = Path("/dev")
 
@@ -21,7 +23,10 @@ def look(source: str, dev: Path = DEV) -> Iterator[Finding]:
         yield Finding("cameras", f"no permission for {', '.join(map(str, devices))}", False, remedy)
     else:
         yield Finding("cameras", ", ".join(open_to_us) or "none (videos and rtsp:// work without)", bool(open_to_us))
-    if source.startswith("csi:"):
+    kind = kind_of(source)
+    if kind is None:
+        yield Finding("source", f"{display_name(source)} is no kind of source", False, f"set capture.source to {kinds()}")
+    elif kind.npu:
         place = _acllite()
         remedy = "" if place else "copy acllite to the board, build its library, add its folder to PYTHONPATH: docs/board.md"
         yield Finding(f"camera {source}", f"acllite in {place}" if place else "acllite is not on PYTHONPATH", bool(place), remedy)
