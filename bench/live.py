@@ -17,11 +17,11 @@ TURNS = 8
 GOAL_MS = 2.0, 5.0
 """What the pipeline may add to its stages' compute: median and 95th percentile."""
 METHOD = (
-    f"The demo clip, {TURNS} times in a row, live at its own {FPS} pictures a second, through `poselift up`; a program that takes the "
-    "poses as `poselift.connect` does. Age: from when the picture was due until the pose is in the program's hand. Compute: what each "
-    "of the three stages takes from having its input to its output, which for capture is the copy into shared memory. Added: the age "
-    "less this compute, for each pose: messages, queues, waking up. Checked: every picture is lifted or counted as dropped, poses come "
-    "in order, and somebody is seen in 95 % of them."
+    f"The demo clip, {TURNS} times in a row, runs live at its own {FPS} pictures a second through `poselift up`. A program takes the poses "
+    "as `poselift.connect` does. Age: from when the picture was due until the pose is in the program's hand. Compute: what each of the "
+    "three stages takes from its input to its output; for capture that is the copy into shared memory. Added: the age of each pose less "
+    "this compute, so messages, queues and waking up. Checked: every picture is lifted or counted as dropped, poses come in order, and "
+    "somebody is seen in 95 % of them."
 )
 PERCENTS = 50, 95, 99
 AGE, COMPUTE, ADDED = "age of the pose", "compute of the stages", "added by the pipeline"

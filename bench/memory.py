@@ -19,10 +19,10 @@ WINDOW = 0.05
 """Values are medians over this part of the run."""
 GOAL_BYTES, GOAL_SHARE = 2e6, 0.01
 METHOD = (
-    "The demo clip in a row for {minutes:g} minutes, live under `poselift up --record` (JPEG pictures, as by default). Each worker "
-    "says once a second how much memory is its own (resident, not shared); from the median {settled:.0f} s after the start to the "
-    "median at the end. Checked: no worker was restarted, every picture is lifted or counted as dropped, somebody is seen in 95 % of "
-    "the poses."
+    "The demo clip runs again and again for {minutes:g} minutes, live under `poselift up --record` (JPEG pictures, the default). Each "
+    "worker says once a second how much memory is its own (resident, not shared). Growth is from the median {settled:.0f} s after the "
+    "start to the median at the end. Checked: no worker was restarted, every picture is lifted or counted as dropped, somebody is seen in "
+    "95 % of the poses."
 )
 
 

@@ -38,12 +38,12 @@ SAME_PX = 0.01
 WIDTH_PX, HEIGHT_PX = 1768, 994
 PERCENTS = (50, 90, 95, 99, 100)
 METHOD = (
-    f"The demo clip ({FRAMES} pictures of 1768x994). The networks as `poselift models atc` prepares them, on the simulated NPU of the "
-    "tests: weights and the result of every operator rounded to float16. Against the same on ONNX Runtime in float32. Landmarks: both "
-    f"networks look at the regions that the float32 one chose; keypoints of confidence {SEEN:g} and more. Lifter: both lifters answer the "
-    "same keypoints. Whole detection: each follows the person by itself, which magnifies the least difference; beside it, as a measure of "
-    "that, the same networks on the simulated NPU in float32, which differ from ONNX Runtime's in the order of additions at most. "
-    f"Checked: in float32 and on the same regions all keypoints agree to {SAME_PX:g} px."
+    f"The demo clip ({FRAMES} pictures of 1768x994), with the networks as `poselift models atc` prepares them, on the simulated NPU of the "
+    "tests: weights and the result of every operator are rounded to float16. They are compared with the same networks on ONNX Runtime in "
+    f"float32. Landmarks: both networks look at the regions that the float32 one chose; keypoints of confidence {SEEN:g} and more. Lifter: "
+    "both lifters answer the same keypoints. Whole detection: each follows the person by itself, which magnifies the least difference. "
+    "How much, the last row shows: there the simulated NPU runs in float32, and differs from ONNX Runtime at most in the order of "
+    f"additions. Checked: in float32 and on the same regions all keypoints agree to {SAME_PX:g} px."
 )
 
 

@@ -27,11 +27,11 @@ CALM_S = 2.0
 PATIENCE_S = 15.0
 GOAL_S = 2.0
 METHOD = (
-    f"kill -9 for each worker in turn, {ROUNDS} rounds, under `poselift up --record` on the demo clip, live. Back: from the kill until "
-    "the new process says on the bus that it runs. Next pose: until a 3D pose arrives whose picture was taken after the kill. (A "
-    "capture that reads a file must decode its way back to where it was; a camera needs not.) Checked: the other workers' processes "
-    "stay the same, frame numbers only grow, every captured picture is lifted or counted as dropped with its reason, and the "
-    "recording can be read to the last pose."
+    f"kill -9 for each worker in turn, {ROUNDS} rounds, under `poselift up --record` on the demo clip, live. Back: from the kill until the "
+    "new process says on the bus that it runs. Next pose: until a 3D pose arrives whose picture was taken after the kill. (A capture that "
+    "reads a file must decode up to where it was; with a camera it need not.) Checked: the other workers' processes stay the same, frame "
+    "numbers only grow, every captured picture is lifted or counted as dropped with its reason, and the recording can be read to the last "
+    "pose."
 )
 
 

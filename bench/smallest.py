@@ -38,10 +38,10 @@ MARGIN = 0.3
 EYES, ANKLES = (COCO_KEYPOINTS.index("left_eye"), COCO_KEYPOINTS.index("right_eye")), slice(-2, None)
 
 METHOD = (
-    f"{PICTURES} pictures of each of the demo clip's people: what is around them is cut out, resized and put into an even grey picture of "
-    f"{WIDTH_PX}x{HEIGHT_PX}, at {len(PLACES)} places. Each picture is looked at by itself, as when nobody is followed yet. Found: the "
-    f"median keypoint lies within {NEAR:.0%} of the height of where it is in the clip's own picture. The height is from the eyes to the "
-    "ankles."
+    f"{PICTURES} pictures of each of the demo clip's people: the person is cut out with some surroundings, resized, and put into an even "
+    f"grey picture of {WIDTH_PX}x{HEIGHT_PX}, at {len(PLACES)} places. Each picture is looked at by itself, as when nobody is followed "
+    f"yet. Found means that the median keypoint lies within {NEAR:.0%} of the height of where it is in the clip's own picture. The height "
+    "is from the eyes to the ankles."
 )
 
 

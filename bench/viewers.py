@@ -33,15 +33,14 @@ GOAL = 0.10
 GOAL_BYTES = 10e6
 NONE, ALONE, VIEWERS = "no viewer", "decoding alone", f"{FREE + FROZEN + SLOW} viewers"
 METHOD = (
-    f"The demo clip live, in a row, through `poselift up` with serve; {ROUNDS} times in turn {PHASE_S:.1f} s (the clip twice) with no "
-    f"viewer, as long with {FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with "
-    f"{FREE + FROZEN + SLOW} viewers: each a process of its own that takes all poses and pictures of {WIDTH_PX} px (quality {QUALITY}, "
-    f"{RATE_HZ:g}/s) and decodes them; {FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a link of "
-    f"{LINK_BITS_PER_S // 1000} kbit/s. They and the link "
-    "stand for what is elsewhere, so they run when nobody else here wants to (SCHED_IDLE); "
-    "what their decoding costs this machine all the same, the second row shows. Age of a pose: from the picture in capture's hand until "
-    "lift sends it. Checked: somebody is seen in 95 % of the poses, every viewer that is neither frozen nor slow receives 90 % of them, "
-    "the slow one receives poses and pictures, and what the frozen ones miss is counted."
+    f"The demo clip runs live, again and again, through `poselift up` with serve. {ROUNDS} times in turn it runs {PHASE_S:.1f} s (the clip "
+    f"twice) with no viewer, as long with {FREE + SLOW} processes that decode as much as a viewer but see nothing, and as long with "
+    f"{FREE + FROZEN + SLOW} viewers. Each viewer is a process of its own that takes all poses, and pictures of {WIDTH_PX} px (quality "
+    f"{QUALITY}, {RATE_HZ:g}/s), and decodes them. {FROZEN} are stopped by SIGSTOP once they have received both, and {SLOW} is behind a "
+    f"link of {LINK_BITS_PER_S // 1000} kbit/s. Viewers and link stand for other machines, so here they run only when nothing else wants "
+    "to (SCHED_IDLE). What their decoding costs this machine all the same, the second row shows. Age of a pose: from the picture in "
+    "capture's hand until lift sends it. Checked: somebody is seen in 95 % of the poses, every viewer that is neither frozen nor slow "
+    "receives 90 % of them, the slow one receives poses and pictures, and what the frozen ones miss is counted."
 )
 
 

@@ -26,11 +26,11 @@ PARTS = 10
 SETTLED, WINDOW = 0.15, 0.1
 """The buffer of the last 30 s fills first. Memory is the median over a part of the run this long."""
 METHOD = (
-    "`poselift view`'s window of 1280x720 on a virtual display, drawn by {renderer}, for {minutes:g} minutes, while `poselift up` runs the "
-    "demo clip in a row at its own pace on the same cores. It shows four made-up people at 30 poses and 15 pictures a second, with trails, "
-    "and draws at every tick of its clock (60 a second at most), whether anything changed or not. Memory is its process's own, from the "
-    "median {settled:.0f} s after the start to the median at the end. Checked: the last picture shows all four people; the pipeline "
-    "accounts for every picture."
+    "The window of `poselift view`, 1280x720 on a virtual display, drawn by {renderer}, for {minutes:g} minutes, while `poselift up` runs "
+    "the demo clip again and again, at its own pace, on the same cores. The window shows four made-up people at 30 poses and 15 pictures "
+    "a second, with trails. It draws at every tick of its clock (60 a second at most), whether anything changed or not. Memory is that of "
+    "its own process, from the median {settled:.0f} s after the start to the median at the end. Checked: the last picture shows all four "
+    "people; the pipeline accounts for every picture."
 )
 
 

@@ -32,13 +32,14 @@ PROBED = ("left_elbow", "right_wrist", "left_knee", "right_ankle")
 SEED = 7
 METHOD = (
     "`sigma_m` is the standard deviation that the lifter states for every joint and axis. If it is right, 68 % of all coordinates lie "
-    "within one of it and 95 % within two. On the judge's datasets, counted as the judge does (every joint but the root)."
+    "within one of it and 95 % within two. Measured on the judge's datasets and counted as the judge does (every joint but the root)."
 )
 NONE = "This lifter states no standard deviations (`sigma_m` is NaN), so there is nothing to show."
 GROWTH = (
-    "Sigma of a joint (root mean square over stretches of a second, all axes together) and its error, on the noisy set: as it is, and "
-    f"in multiples of that while its keypoint is missing (for a second), jumps by {percent(JUMP, 0)} of the body's size (in the one "
-    f"frame of the jump), or is unsure (where it is, with confidence {UNSURE:g}, for a second):"
+    "How sigma and error of a joint change when its keypoint is bad, on the noisy set (root mean square over stretches of a second, all "
+    "axes together). First both as they are, then as multiples of that: while the keypoint is missing (for a second), while it jumps by "
+    f"{percent(JUMP, 0)} of the body's size (in the one frame of the jump), and while it is unsure (in its place, with confidence "
+    f"{UNSURE:g}, for a second):"
 )
 
 Coordinates = Mapping[str, tuple[Floats, Floats]]

@@ -26,9 +26,9 @@ GOALS = {"N-MPJPE": 0.55, "PA-MPJPE": 0.60, "MPJVE": 0.50}
 EXTREMES = 5
 SAME_M = 1e-4
 METHOD = (
-    "`poselift lift` runs on the judge's two datasets, and the judge scores what it wrote. Ridge is the judge's baseline: one linear "
-    "map from the keypoints of a single frame. The mean pose is the mean of the training people before the judge's cameras, the same "
-    "in every frame. In millimetres, MPJVE in millimetres a frame (at 30 fps). The judge's words:"
+    "`poselift lift` runs on the judge's two datasets, and the judge scores what it wrote. Ridge is the judge's baseline: one linear map "
+    "from the keypoints of a single frame. The mean pose is the mean of the training people before the judge's cameras, the same in every "
+    "frame. Errors are in millimetres, MPJVE in millimetres a frame (at 30 fps). The judge's own output:"
 )
 
 
@@ -52,10 +52,10 @@ def measure(study: Study) -> Finding:
         parts = {name: our / its for name, our, its in zip(MEASURES, our_row, ridge_row)}  # those of the last, noisy, stay
         rows.append((f"{kind}: the lifter", *_texts(our_row)))
         rows.append((f"{kind}: ridge, one frame", *_texts(ridge_row)))
-        rows.append((f"{kind}: the lifter, in parts of ridge", *(f"{part:.2f}" for part in parts.values())))
+        rows.append((f"{kind}: the lifter, divided by ridge", *(f"{part:.2f}" for part in parts.values())))
     rows.append(("the mean pose", *_texts(mean_row)))
     goals = [
-        Goal(f"{name}, noisy, in parts of the ridge regression's", f"{parts[name]:.3f}", f"at most {goal:.2f}", parts[name] <= goal)
+        Goal(f"{name}, noisy, divided by the ridge regression's", f"{parts[name]:.3f}", f"at most {goal:.2f}", parts[name] <= goal)
         for name, goal in GOALS.items()
     ]
     joints = {f"lifter, {kind}": _by_joint(truths, ours[kind]) for kind in SETS} | {"ridge, noisy": _by_joint(truths, ridge["noisy"])}

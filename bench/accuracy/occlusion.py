@@ -26,10 +26,10 @@ GOAL_GROWTH = 0.10
 LEGS = {"both legs (knees, ankles)": ("knee", "ankle"), "both legs and hips": ("hip", "knee", "ankle")}
 ARMS_AND_HEAD = indices(("neck", "head", "shoulder", "elbow", "wrist"), H36M_JOINTS)
 METHOD = (
-    "On the judge's noisy keypoints: hide each keypoint in turn for one second (it is missing: confidence 0), in a stretch of each "
-    f"clip drawn at random after its first second, {REPEATS} times. The error is that of the same frames with and without hiding, "
-    "MPJPE: root-relative as the judge's, without a scale, since the best scale of a frame would spread a hidden joint's error over "
-    "the others. The others are all joints that are not derived from the hidden keypoint; of both legs, arms and head (neck, head, "
+    "On the judge's noisy keypoints, each keypoint in turn is hidden for one second (it is missing: confidence 0), in a stretch of each "
+    f"clip drawn at random after its first second, {REPEATS} times. The error is that of the same frames with and without hiding. It is "
+    "MPJPE, root-relative as the judge's but without a best scale, which would spread a hidden joint's error over the others. The others "
+    "are all joints that are not derived from the hidden keypoint; when both legs are hidden, they are arms and head (neck, head, "
     "shoulders, elbows, wrists)."
 )
 

@@ -28,13 +28,12 @@ GOAL_CHANGE, GOAL_DELAY_S = 0.05, 0.5 / FPS
 SEED = 4
 STEADY = f"{FPS} fps"
 METHOD = (
-    "The held-out motion at other rates: joints linear between the clip's own frames, the judge's camera, and for each frame the "
-    "judge's noise as it gives it (its slow part changes with every frame, whatever the rate). Jittered: every picture is taken up to "
-    f"{percent(JITTER, 0)} of a period early or late, and its true time is stated. Dropped: the judge's own noisy frames, a tenth of "
-    f"them left out at random. Each measurement is compared with the steady {FPS} fps run at the same moments (its error linear "
-    "between its frames); another draw of the noise shows what chance alone does. Delay: by how much the truth has to be taken "
-    "earlier for the error to be least, in steps of 10 ms, refined by a parabola; above 0 the poses come late. What there is at 30 "
-    "fps is the network's own smoothing."
+    "The held-out motion at other rates. Joints move linearly between the clip's own frames, before the judge's camera. Each frame has "
+    "the judge's noise as it comes (its slow part changes with every frame, whatever the rate). Jittered: every picture is taken up to "
+    f"{percent(JITTER, 0)} of a period early or late, and its true time is stated. Dropped: the judge's own noisy frames, a tenth of them "
+    f"left out at random. Each measurement is compared with the steady {FPS} fps run at the same moments (its error linear between its "
+    "frames). Another draw of the noise shows what chance alone does. Delay: how much earlier the truth has to be taken for the error to "
+    "be least, in steps of 10 ms, refined by a parabola; above 0 the poses come late. The delay at 30 fps is the network's own smoothing."
 )
 
 

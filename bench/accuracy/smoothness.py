@@ -25,8 +25,8 @@ POSES = 8
 GOAL_MM = 5.0
 SEED = 8
 METHOD = (
-    f"{POSES} poses of each held-out clip, drawn at random, are held for {STILL_FRAMES / FPS:.0f} seconds before the clip's camera, "
-    "seen with the judge's noise. Trembling: the root mean square distance of a joint from its mean place, in the last "
+    f"{POSES} poses of each held-out clip, drawn at random, are held still for {STILL_FRAMES / FPS:.0f} seconds before the clip's camera, "
+    "and seen with the judge's noise. Trembling is the root mean square distance of a joint from its mean place in the last "
     f"{MEASURED_FRAMES / FPS:.0f} seconds, root-relative, in 3D (the root itself, which cannot move, is left out)."
 )
 

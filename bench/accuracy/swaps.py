@@ -35,15 +35,15 @@ GROUPS = {
     "ankles": ("ankle",),
 }
 METHOD = (
-    f"On the judge's noisy keypoints: left and right are exchanged for {LENGTHS[0]} frames or for {LENGTHS[1]}, in a stretch of each "
-    f"clip drawn at random after its first second, {REPEATS} times. The error (MPJPE over all joints, and over the exchanged ones "
-    f"alone) is divided by that of the same frames without the swap: while it lasts, and 1 to {AFTER} frames after its end. Back: "
-    f"after so many frames it is within {percent(BACK - 1, 0)} of the unswapped one for good (as far as {AFTER} frames tell)."
+    f"On the judge's noisy keypoints, left and right are exchanged for {LENGTHS[0]} frames or for {LENGTHS[1]}, in a stretch of each clip "
+    f"drawn at random after its first second, {REPEATS} times. The error (MPJPE over all joints, and over the exchanged ones alone) is "
+    f"divided by that of the same frames without the swap: while the swap lasts, and 1 to {AFTER} frames after its end. Back after: the "
+    f"number of frames after which the error stays within {percent(BACK - 1, 0)} of the unswapped one (as far as {AFTER} frames tell)."
 )
 
 
 class Ratios(NamedTuple):
-    """The error with a swap, in parts of the error without."""
+    """The error with a swap, divided by the error without."""
 
     during: float
     during_exchanged: float
@@ -82,7 +82,7 @@ def measure(study: Study) -> Finding:
         (f"For {length} frames from the first frame of each clip on, where nothing before tells left from right:", _grid(at_first[length]))
         for length in LENGTHS
     ]
-    shows = "the error with a swap in parts of the error without, from the swap's beginning on"
+    shows = "the error with a swap, divided by the error without, from the swap's beginning on"
     return Finding(METHOD, goals, grids, [("accuracy-swaps.png", shows)])
 
 
@@ -117,7 +117,7 @@ def _goals(length: int, found: Mapping[str, Ratios]) -> list[Goal]:
     slowest = max(found, key=lambda name: _or_never(found[name]))
     return [
         Goal(
-            f"error during a swap of {length} frames in parts of the unswapped: the worst ({worst})",
+            f"error during a swap of {length} frames, divided by the unswapped: the worst ({worst})",
             f"{found[worst].during:.2f}",
             f"at most {GOAL_DURING:g}",
             found[worst].during <= GOAL_DURING,
