@@ -1,4 +1,4 @@
-"""poselift: live 3D human pose. The public face for programs.
+"""poselift: 3D human pose, live and from files. The public face for programs.
 
 for poses in poselift.connect():            # live, from the pipeline on this machine: the newest, however slow this loop is
     print(poses.t_ns, poses.joints_m)       # [people, 17, 3]: metres from the hip; x right, y down, z forward
@@ -6,7 +6,8 @@ for poses in poselift.connect():            # live, from the pipeline on this ma
 for poses in poselift.connect("192.168.1.20"):  # the same, from a board that serves viewers
     ...
 
-for poses in poselift.open("session.mcap"): # the same, from a recording
+result = poselift.lift("video.mp4", "out")  # a file, as fast as it goes, nothing lost
+for poses in poselift.open(result.recording):   # the same, from a recording
     ...
 """
 
@@ -16,22 +17,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from poselift.app.dataflow.messages import Pose3D
-    from poselift.app.program.face import connect, open
-    from poselift.app.program.poses import Poses
-    from poselift.common.errors import UserError
-    from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
-
-__all__ = ["COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS", "Pose3D", "Poses", "UserError", "connect", "open"]
+    from poselift.app.dataflow.messages import Pose3D as Pose3D
+    from poselift.app.offline.job import Progress as Progress
+    from poselift.app.offline.job import Result as Result
+    from poselift.app.offline.lift import lift as lift
+    from poselift.app.program.face import connect as connect
+    from poselift.app.program.face import open as open
+    from poselift.app.program.poses import Poses as Poses
+    from poselift.common.errors import DeviceError as DeviceError
+    from poselift.common.errors import UserError as UserError
+    from poselift.common.skeleton import COCO_BONES as COCO_BONES
+    from poselift.common.skeleton import COCO_KEYPOINTS as COCO_KEYPOINTS
+    from poselift.common.skeleton import H36M_JOINTS as H36M_JOINTS
+    from poselift.common.skeleton import H36M_PARENTS as H36M_PARENTS
 
 _MODULES = {
     "poselift.app.dataflow.messages": ("Pose3D",),
-    "poselift.common.errors": ("UserError",),
+    "poselift.app.offline.job": ("Progress", "Result"),
+    "poselift.app.offline.lift": ("lift",),
     "poselift.app.program.face": ("connect", "open"),
     "poselift.app.program.poses": ("Poses",),
+    "poselift.common.errors": ("DeviceError", "UserError"),
     "poselift.common.skeleton": ("COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS"),
 }
 """Where the names are. They are imported when they are asked for: each worker imports `poselift`, and few need its face."""
+
+__all__ = sorted(name for names in _MODULES.values() for name in names)  # type checkers read the imports above; a test compares the two
 
 
 def __getattr__(name: str) -> object:

@@ -142,9 +142,14 @@ def lift(
     KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format; each of its videos gives DIR/NAME/poses.npz. A causal lifter works on a
     file as it does live. A symmetric one looks ahead, as published, so no pose is late.
     """
-    from poselift.app.cli.lift import lift
+    from poselift.app.cli.reporting import report
+    from poselift.app.offline.lift import lift
 
-    lift(source, out, render, fps, lifter, flip, overwrite, config)
+    report(
+        lambda progress: lift(
+            source, out, render=render, fps=fps, lifter=lifter, flip=flip, overwrite=overwrite, config=config, progress=progress
+        )
+    )
 
 
 @cli.command()
@@ -156,9 +161,10 @@ def detect(
     config: ConfigOption = None,
 ) -> None:
     """Find the 2D keypoints in a video, and write them as a custom 2D dataset in VideoPose3D's format."""
-    from poselift.app.cli.detect import detect
+    from poselift.app.cli.reporting import report
+    from poselift.app.offline.detect import detect
 
-    detect(source, out, fps, overwrite, config)
+    report(lambda progress: detect(source, out, fps=fps, overwrite=overwrite, config=config, progress=progress))
 
 
 @cli.command()
@@ -188,9 +194,10 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write the poses of a recording to DIR/poses.npz, and draw DIR/poses.mp4."""
-    from poselift.app.cli.export import export
+    from poselift.app.cli.reporting import report
+    from poselift.app.offline.export import export
 
-    export(recording, out, render, overwrite, config)
+    report(lambda progress: export(recording, out, render=render, overwrite=overwrite, config=config, progress=progress))
 
 
 @cli.command()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.lift import finish
-from poselift.app.cli.outputs import claim, set_aside
-from poselift.app.cli.results import shots_of, write_results
+from poselift.app.cli.reporting import fail, reporting
 from poselift.app.cli.screen import console
-from poselift.app.cli.stopping import ended
 from poselift.app.cli.up import live, say_recordings
 from poselift.app.config import load
+from poselift.app.offline.job import Job
+from poselift.app.offline.outputs import claim
+from poselift.app.offline.results import pictures_of, write_results
 from poselift.app.recording.parts import prepare
 from poselift.app.recording.reader import Recording
 from poselift.models import store
@@ -30,13 +30,19 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     made_from = str(recording.absolute())
     others = claim([recording], str(clip), config_path, overwrite=overwrite)
     others += claim([out / "poses.npz", video], made_from, overwrite=overwrite)
-    set_aside(others)
-    prepare(recording)
-    run = live(config)
-    ended(None if recording.exists() else run.stopped, "")
-    recorded = Recording(recording)
-    write_results(recorded, out, config, made_from, video.name if run.stopped is None else None, shots_of(recorded))
-    say_recordings(run.tally, config)
-    for line in run.tally.lines():
-        print(line)
-    finish(run, "what was done until then")
+    with reporting() as bar:
+        job = Job(made_from, out, config, video=video.name, others=others, report=bar)
+        bar.result = job.result
+        job.begin()
+        prepare(recording)
+        run = live(config)
+        if run.interrupted and not recording.exists():
+            raise run.interrupted
+        recorded = Recording(recording)
+        write_results(job, recorded, () if run.interrupted else pictures_of(job, recorded))
+        say_recordings(run.tally, config)
+        for line in run.tally.lines():
+            print(line)
+        job.result.kept = "what was done until then"
+        job.end(run)
+    fail(job.result)

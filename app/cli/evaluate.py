@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, nullcontext
+from itertools import count
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 from rich.table import Table
 
-from poselift.app.cli.outputs import claim, set_aside
-from poselift.app.cli.results import make_folder
-from poselift.app.cli.screen import ProgressBar, console, say
+from poselift.app.cli.reporting import ProgressBar
+from poselift.app.cli.screen import console, say
 from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.evaluation.h36m import ACTIONS, Trial, read
 from poselift.app.evaluation.h36m_cameras import RATE_HZ
 from poselift.app.evaluation.protocols import Errors, Scored, average, by_action
+from poselift.app.offline.job import Progress
+from poselift.app.offline.outputs import claim, make_folder, set_aside
 from poselift.common.arrays import Floats
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
@@ -62,8 +64,10 @@ def evaluate(
                 raise UserError(f"{keypoints}: holds Human3.6M's own joints, but lifters here take COCO's keypoints; give a file of those")
             if json_path:
                 make_folder(json_path.parent)
-            with ProgressBar("lifting", sum(len(trial.world_m) for trial in found.trials)) as bar:
-                table = by_action((_scored(trial, _lifted(trial, config, network, whole), bar) for trial in found.trials), ACTIONS)
+            frames, total = count(1), sum(len(trial.world_m) for trial in found.trials)
+            with ProgressBar() as bar:
+                advance = lambda: bar(Progress("lifting", next(frames), total, bar.result))  # noqa: E731
+                table = by_action((_scored(trial, _lifted(trial, config, network, whole), advance) for trial in found.trials), ACTIONS)
     facts = {
         "dataset": dataset,
         "subjects": chosen,
@@ -75,7 +79,8 @@ def evaluate(
     }
     _show(table, facts)
     if json_path:
-        set_aside(others)
+        for line in set_aside(others):
+            say(line)
         _write(json_path, table, facts)
 
 
@@ -85,11 +90,11 @@ def errors(truth_m: Floats, lifted_m: Floats) -> Errors:
     return Errors(*(1000 * measure(truth_m, lifted_m) for measure in measures))
 
 
-def _scored(trial: Trial, poses: Iterable[Floats], bar: ProgressBar) -> Scored:
+def _scored(trial: Trial, poses: Iterable[Floats], advance: Callable[[], None]) -> Scored:
     joints_m = np.empty_like(trial.world_m)
     for frame, of_frame in enumerate(poses):
         joints_m[frame] = of_frame
-        bar.advance(1)
+        advance()
     return Scored(trial.action, len(joints_m), errors(trial.joints_m(), joints_m))
 
 

@@ -9,9 +9,9 @@ from typing import Optional
 
 from rich.table import Table
 
-from poselift.app.cli.outputs import checkpoint_source, claim, set_aside
 from poselift.app.cli.screen import console, say
 from poselift.app.config import load
+from poselift.app.offline.outputs import checkpoint_source, claim, set_aside
 from poselift.common.atomic import replacing
 from poselift.common.errors import ModelError, UserError
 from poselift.models import store
@@ -45,7 +45,8 @@ def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, 
     model = convert(checkpoint, widths, causal, rate_hz)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        set_aside(others)
+        for line in set_aside(others):
+            say(line)
         with replacing(out) as part:
             part.write_bytes(model.SerializeToString(deterministic=True))
     except OSError as error:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Optional
+import time
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+TWICE_S = 0.2
+"""Some send a signal to a process and then to its group: what comes so soon is the same one."""
 
 
 class Stopped(SystemExit):
     """This command was told to stop, by a signal. A SystemExit, so that nothing takes it for an error."""
 
-    def __init__(self, number: int, kept: str = "") -> None:
+    def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.number = number
-        self.kept = kept
+        self.kept = ""
         """What there is of its work, for people."""
 
     def __str__(self) -> str:
@@ -25,26 +25,18 @@ class Stopped(SystemExit):
 
 
 def stop_on_signals() -> None:
-    """From now on these signals raise Stopped, wherever this process is; a second one also in what the first left to do."""
-    for number in STOPS:
-        signal.signal(number, _stop)
+    """From now on Ctrl-C, SIGTERM and a closed terminal raise Stopped, wherever this process is; a second one does so once more.
 
+    nohup's wish is respected.
+    """
+    last_s = -math.inf
 
-def _stop(number: int, _frame: object) -> None:
-    raise Stopped(number)
+    def stop(number: int, _frame: object) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s > TWICE_S:
+            last_s = time.monotonic()
+            raise Stopped(number)
 
-
-@contextmanager
-def keeping(kept: Callable[[], str]) -> Iterator[None]:
-    """Who is told to stop inside the block says that this is there then."""
-    try:
-        yield
-    except Stopped as stopped:
-        stopped.kept = stopped.kept or kept()
-        raise
-
-
-def ended(stopped: Optional[int], kept: str) -> None:
-    """Raise Stopped where a run was told to stop, by a signal of this number."""
-    if stopped is not None:
-        raise Stopped(stopped, kept)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)

@@ -7,11 +7,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.drive import Run, drive
 from poselift.app.cli.screen import LiveTable, say
+from poselift.app.cli.stopping import Stopped
 from poselift.app.cli.view import window
 from poselift.app.config import Config, load
 from poselift.app.dataflow.tally import Tally
+from poselift.app.processes.pipeline import Run, run_pipeline
 from poselift.app.recording.orders import OFF
 from poselift.app.recording.parts import parts
 from poselift.app.redact import display_name
@@ -68,6 +69,9 @@ def say_recordings(tally: Tally, config: Config) -> None:
 
 
 def live(config: Config, seconds: Optional[float] = None) -> Run:
-    """Drive the live pipeline under its table."""
-    with LiveTable(f"poselift · {display_name(config.capture.source)}") as screen:
-        return drive(config, screen, seconds)
+    """Run the live pipeline under its table; to be told to stop is one of its ends."""
+    with LiveTable(f"poselift · {display_name(config.capture.source)}") as table:
+        run = run_pipeline(config, table.show, table.say, seconds)
+    if run.interrupted and not isinstance(run.interrupted, Stopped):
+        raise run.interrupted
+    return run

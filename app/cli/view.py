@@ -12,10 +12,10 @@ from typing import Optional
 
 import psutil
 
-from poselift.app.cli.command import COMMAND
 from poselift.app.cli.screen import say
 from poselift.app.config import Config, load, save
 from poselift.app.dataflow.streams import WORKERS
+from poselift.app.processes.command import COMMAND
 from poselift.app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
 from poselift.app.program.reach import reach, serves_here
 from poselift.app.recording.parts import parts

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Optional
 
@@ -36,6 +37,8 @@ NICENESS = 10
 LOCK_PATIENCE_S = 0.2
 """Whoever only asks whether a lock is held has it for a moment."""
 PR_SET_PDEATHSIG = 1
+
+_RUNS = count()
 
 log = logging.getLogger("process")
 
@@ -73,14 +76,14 @@ def make_folder(config: Config) -> Path:
 
 @contextmanager
 def run_folder(config: Config) -> Iterator[Path]:
-    """A runtime folder for one run of its own, inside the config's; those of runs that were killed are removed."""
+    """A runtime folder of its own for one run of this process, inside the config's; those of processes that were killed are removed."""
     base = make_folder(config)
     for path in base.glob("run-*"):
-        number = path.name[len("run-") :]
+        number = path.name.split("-")[1]
         if number.isascii() and number.isdigit() and not psutil.pid_exists(int(number)):
             shutil.rmtree(path, ignore_errors=True)
     try:
-        yield base / f"run-{os.getpid()}"
+        yield base / f"run-{os.getpid()}-{next(_RUNS)}"
     finally:
         with suppress(OSError):  # another run may be in it
             base.rmdir()

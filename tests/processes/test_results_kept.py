@@ -20,9 +20,9 @@ import torch_files
 from made_video import numbered, write_video
 from pipeline_run import PATIENCE_S, poselift
 
-from poselift.app.cli.outputs import source_of
 from poselift.app.dataflow.messages import Frame, Pose3D
 from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.offline.outputs import source_of
 from poselift.app.recording.writer import RecordingWriter
 
 

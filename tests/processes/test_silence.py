@@ -16,10 +16,10 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running
 from viewers import free_port
 
-from poselift.app.cli.command import COMMAND
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Message, Pose3D
 from poselift.app.processes import supervisor as supervising
+from poselift.app.processes.command import COMMAND
 from poselift.app.processes.standing import DEAD, RUNNING, SILENT, read
 from poselift.app.processes.supervisor import Supervisor
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from pipeline_run import PATIENCE_S, running_lift
 
-from poselift.app.cli.drive import TWICE_S
+from poselift.app.cli.stopping import TWICE_S
 from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D
 from poselift.app.keypoints.files import Clip, read_keypoints, write_keypoints
 from poselift.app.recording.reader import read

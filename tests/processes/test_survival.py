@@ -13,10 +13,10 @@ import pytest
 from pipeline_run import PATIENCE_S, poselift, running, running_lift
 from viewers import free_port
 
-from poselift.app.cli.command import COMMAND
 from poselift.app.dataflow.messages import Frame, Health, Pose3D
 from poselift.app.dataflow.tally import Tally
 from poselift.app.processes import supervisor as supervising
+from poselift.app.processes.command import COMMAND
 from poselift.app.processes.process import NICENESS
 from poselift.app.processes.supervisor import Supervisor
 from poselift.app.recording.parts import parts

@@ -9,8 +9,8 @@ import pytest
 from pipeline_run import poselift
 from torch_files import Raw, checkpoint, random_model, write
 
-from poselift.app.cli.whole import lift_whole
 from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.offline.sequences import lift_sequences
 from poselift.app.recording.reader import read
 from poselift.models.backends.backend import open_model
 from poselift.models.lifting.whole_sequence import WholeSequence
@@ -30,7 +30,7 @@ def test_a_file_is_lifted_as_a_whole(configure, clip_pictures: Path, lifter: Pat
     assert done.returncode == 0, done.stderr
     seen = list(read(tmp_path / "out" / "poses.mcap", [Pose2D]))
     poses = list(read(tmp_path / "out" / "poses.mcap", [Pose3D]))
-    expected = lift_whole(WholeSequence(open_model(lifter), flip=True), seen, config.lift.hold_s, lambda frames: None)
+    expected = lift_sequences(WholeSequence(open_model(lifter), flip=True), seen, config.lift.hold_s, lambda frames: None)
     assert len(poses) == len(expected) == 45
     assert sum(len(pose.person) for pose in poses) > 5, "nobody in the pictures: the comparison would mean nothing"
     for pose, other in zip(poses, expected):

@@ -13,9 +13,9 @@ from mcap.stream_reader import CRCValidationError
 from test_recording import a_frame, a_pose2d, a_pose3d, record
 
 import poselift
-from poselift.app.cli.export import export
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.messages import Frame, encode
+from poselift.app.offline.export import export
 from poselift.app.recording.pixels import with_pixels
 from poselift.app.view.recorded import Recorded
 from poselift.app.view.sources import Replay
@@ -51,11 +51,11 @@ def without(number: int) -> list[int]:
     return [n for n in range(FRAMES) if n != number]
 
 
-def test_the_export(damaged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    export(damaged, tmp_path / "out", True, False, None)
+def test_the_export(damaged: Path, tmp_path: Path) -> None:
+    result = export(damaged, tmp_path / "out", render=True)
     with np.load(tmp_path / "out" / "poses.npz") as poses:
         assert poses["frame"].tolist() == without(NO_POSE)
-    assert f"warning: {damaged}: 2 damaged pieces, " in capsys.readouterr().err
+    assert result.warnings[0].startswith(f"{damaged}: 2 damaged pieces, ")
 
 
 def test_the_replay(damaged: Path) -> None:
@@ -79,12 +79,12 @@ def test_a_program(damaged: Path) -> None:
         assert [poses.frame for poses in poselift.open(damaged)] == without(NO_POSE)
 
 
-def test_a_picture_that_was_damaged_before_it_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_picture_that_was_damaged_before_it_was_recorded(tmp_path: Path) -> None:
     pictures = [pictured(0), replace(pictured(1), pixels=b"no picture"), pictured(2)]
     path = record(tmp_path / "session.mcap", [message for n in range(3) for message in (pictures[n], a_pose2d(n), a_pose3d(n))])
     assert [type(found).__name__ for found in open_source(CaptureConfig(source=str(path)))] == ["Picture", "Lost", "Picture"]
-    export(path, tmp_path / "out", True, False, None)
-    assert f"warning: {path}: frame 1: its png is damaged" in capsys.readouterr().err
+    result = export(path, tmp_path / "out", render=True)
+    assert result.warnings[0].startswith(f"{path}: frame 1: its png is damaged")
     with av.open(str(tmp_path / "out" / "poses.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 3
 
@@ -94,11 +94,10 @@ def test_a_reader_that_is_not_ours(recording: Path, damaged: Path) -> None:
         list(make_reader(file, validate_crcs=True).iter_messages())
 
 
-def test_of_a_cut_one_the_export_tells(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_a_cut_one_the_export_tells(recording: Path, tmp_path: Path) -> None:
     data = recording.read_bytes()
     recording.write_bytes(data[: data.index(encode(a_pose3d(3))) + 10])
-    export(recording, tmp_path / "out", False, False, None)
-    assert f"warning: {recording}: this recording was not closed" in capsys.readouterr().err
+    assert export(recording, tmp_path / "out").warnings[0].startswith(f"{recording}: this recording was not closed")
 
 
 @pytest.mark.parametrize("content", ["nothing", "its head", "2D alone"])
@@ -107,7 +106,7 @@ def test_where_there_is_nothing_to_export_or_lift_it_is_said(tmp_path: Path, con
     if content == "its head":
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r"session\.mcap: nothing to export: this recording holds no 3D pose") as error:
-        export(path, tmp_path / "out", True, False, None)
+        export(path, tmp_path / "out")
     assert ("not closed" in str(error.value)) == (content == "its head") and not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=r"session\.mcap: this recording has no frames"):
         open_source(CaptureConfig(source=str(path)))

@@ -11,8 +11,8 @@ import pytest
 from random_lifter import random_lifter
 
 import poselift.models
-from poselift.app.cli.whole import lift_whole
 from poselift.app.dataflow.messages import Pose2D
+from poselift.app.offline.sequences import lift_sequences
 from poselift.common.camera import FOCAL_OF_LONGER_SIDE
 from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
@@ -217,7 +217,7 @@ def test_a_lifter_that_answers_late_tells_no_place_live_but_in_whole_files(tmp_p
         Pose2D(i, i * 33_333_333, WIDTH, HEIGHT, np.array([1] * (i not in away)), np.array([keypoints[i]] * (i not in away)))
         for i in range(9)
     ]
-    for frame, pose in enumerate(lift_whole(WholeSequence(model, focal_px=FOCAL_PX), poses, 0.5, lambda frames: None)):
+    for frame, pose in enumerate(lift_sequences(WholeSequence(model, focal_px=FOCAL_PX), poses, 0.5, lambda frames: None)):
         assert pose.held[0] == (frame in away)
         np.testing.assert_allclose(pose.root_m, [(0.1, 0, 3 + 0.1 * (3 if frame in away else frame))], rtol=1e-4, atol=1e-4)
 

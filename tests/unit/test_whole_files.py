@@ -18,11 +18,11 @@ from torch_files import FORMS, checkpoint, random_model, write
 from typer.testing import CliRunner
 
 from poselift.app.cli import cli
-from poselift.app.cli.whole import lift_whole, record_with_poses
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.evaluation import h36m
 from poselift.app.keypoints.files import Clip, write_keypoints
+from poselift.app.offline.sequences import lift_sequences, record_with_poses
 from poselift.app.recording.reader import Recording, read
 from poselift.app.recording.writer import RecordingWriter
 from poselift.common.errors import ModelError, UserError
@@ -90,7 +90,7 @@ def test_a_frame_that_is_lifted_to_no_numbers_has_no_pose(path: Path, flip: bool
 
     lifter._network.commit = broken
     keypoints = walk(frames)
-    answers = lift_whole(lifter, [message(frame, {7: keypoints[frame]}) for frame in range(frames)], 0.5, lambda _: None)
+    answers = lift_sequences(lifter, [message(frame, {7: keypoints[frame]}) for frame in range(frames)], 0.5, lambda _: None)
     assert [len(answer.person) for answer in answers] == [int(frame != 5) for frame in range(frames)]
     poses = np.array([answer.joints_m[0] for answer in answers if len(answer.person)])
     assert np.abs(poses - np.delete(network(keypoints, flip), 5, 0)).max() < TOLERANCE
@@ -102,7 +102,7 @@ def message(number: int, people: dict[int, Any], fps: float = 30) -> Pose2D:
 
 
 def lifted(lifter: WholeSequence, messages: list[Pose2D], hold_s: float = 0.5) -> list[Pose3D]:
-    poses = lift_whole(lifter, messages, hold_s, lambda frames: None)
+    poses = lift_sequences(lifter, messages, hold_s, lambda frames: None)
     assert [(pose.frame, pose.t_ns, pose.delay_ns) for pose in poses] == [(pose.frame, pose.t_ns, 0) for pose in messages]
     return poses
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from poselift.app.cli.command import COMMAND
 from poselift.app.cli.doctor.finding import Finding, trouble
 from poselift.app.cli.doctor.networks import om_files
 from poselift.app.config import Config
+from poselift.app.processes.command import COMMAND
 from poselift.common.errors import ModelError
 from poselift.models.backends.om_card import read_card
 from poselift.models.backends.om_file import family

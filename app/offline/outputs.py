@@ -1,4 +1,4 @@
-"""What a command may write: never over what it reads, and over what was made from something else only where the user asks.
+"""What work on files may write: never over what it reads, and over what was made from something else only where the user asks.
 
 A result says what it was made from: `source` in an npz or json file, the comment of a video, the settings in a recording, an ONNX file's
 metadata. One of the same source is replaced, one of another is kept under another name, and a file that says nothing is somebody else's.
@@ -16,7 +16,6 @@ import av
 import numpy as np
 import yaml
 
-from poselift.app.cli.screen import say
 from poselift.app.export.video import MADE_FROM
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import Recording
@@ -33,7 +32,7 @@ class Other(NamedTuple):
 
 
 def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> list[Other]:
-    """Look at every file that a command is to write, before its work begins; what has to be set aside before it writes.
+    """Look at every file that is to be written, before the work begins; what has to be set aside before it writes.
 
     source: what the results are made from, as they will say; a path is read, as are the files of `read`.
     overwrite: whether results of another source, and files that are no results, may go.
@@ -60,14 +59,24 @@ def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite
     return list(others.values())
 
 
-def set_aside(others: Sequence[Other]) -> None:
-    """Give results of other sources a name with a number, all of them the same one, and say so."""
+def set_aside(others: Sequence[Other]) -> list[str]:
+    """Give results of other sources a name with a number, all of them the same one; lines that say so."""
+    said = []
     number = next(number for number in count(1) if not any(file.exists() for other in others for file in _files(_aside(other, number))))
     for other in others:
         aside = _aside(other, number)
         for file in _files(other.output):
             file.rename(aside.with_name(aside.stem + file.name[len(other.output.stem) :]))
-        say(f"kept the result of {other.made_from} as {aside}")
+        said.append(f"kept the result of {other.made_from} as {aside}")
+    return said
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for results before the work that fills it. Raises UserError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: this folder cannot be made ({error.strerror}); name another with -o") from None
 
 
 def keep_apart(output: Path, read: Iterable[Path]) -> None:

@@ -41,7 +41,7 @@ class _Row(NamedTuple):
     held: bool
 
 
-def lift_whole(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, advance: Callable[[int], None]) -> list[Pose3D]:
+def lift_sequences(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, advance: Callable[[int], None]) -> list[Pose3D]:
     """The answer to every message of a file, none of them late.
 
     Each message's people are one column of their sequences, whatever the rate. In between, where a person is not seen for at most `hold_s`,

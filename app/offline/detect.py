@@ -1,0 +1,61 @@
+"""From a video to 2D keypoints, in VideoPose3D's format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from poselift.app.config import load
+from poselift.app.dataflow.messages import Pose2D
+from poselift.app.keypoints.files import Clip, clip_name, write_keypoints
+from poselift.app.offline.file_run import run_on_file, source_settings
+from poselift.app.offline.job import Job, Report, Result
+from poselift.app.offline.outputs import claim, make_folder
+from poselift.app.offline.results import rate_of
+from poselift.common.atomic import scratch
+from poselift.common.errors import UserError
+from poselift.common.sizes import fitted
+from poselift.workers.sources import file_source
+
+
+def detect(
+    source: str,
+    out: Path,
+    *,
+    fps: Optional[float] = None,
+    overwrite: bool = False,
+    config: Optional[Path] = None,
+    progress: Optional[Report] = None,
+) -> Result:
+    """Write the keypoints of the most prominent person of each frame to `out`; it reports, is interrupted and raises as `lift` does."""
+    source = file_source(source)
+    if out.suffix.lower() != ".npz":
+        raise UserError(f"{out}: keypoints go into a file that ends in .npz")
+    others = claim([out], source, config, overwrite=overwrite)
+    make_folder(out.parent)
+    settings = load(config).changed(capture=source_settings(source, fps))
+    job = Job(source, out.parent, settings, fps, others=others, report=progress)
+    with scratch(out.parent) as folder:
+        run, recording = run_on_file(job, "detecting", folder, workers=["capture", "detect", "record"])
+        poses, rate = list(recording.of(Pose2D)), rate_of(recording)
+    job.result.captured, job.result.dropped = run.tally.captured, run.tally.dropped
+    if run.interrupted and not any(len(pose.person) for pose in poses):
+        raise run.interrupted
+    if not poses:
+        raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
+    frames = poses[-1].frame + 1 if run.failure or run.interrupted else run.tally.captured
+    keypoints = np.full((frames, 17, 3), np.nan, np.float32)
+    first_px = poses[0].width_px, poses[0].height_px
+    for pose in poses:
+        if len(pose.person):
+            keypoints[pose.frame] = fitted(pose.keypoints[0], (pose.width_px, pose.height_px), first_px)
+    write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, *first_px, rate or None)], source)
+    job.result.keypoints, job.result.kept = out, f"the {len(poses)} frames done until then"
+    others_px = {(pose.width_px, pose.height_px) for pose in poses} - {first_px}
+    if others_px:
+        job.warn(f"pictures of {1 + len(others_px)} sizes; all keypoints are in pixels of the first, {first_px[0]}x{first_px[1]}")
+    job.note(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
+    job.end(run)
+    return job.result

@@ -1,0 +1,126 @@
+"""One piece of work on a file: what goes in, what comes of it, how far it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional
+
+from poselift.app.config import Config
+from poselift.app.offline.outputs import Other, make_folder, set_aside
+from poselift.app.processes.pipeline import Run
+from poselift.app.redact import printable
+
+log = logging.getLogger("poselift")
+log.addHandler(logging.NullHandler())  # else Python would print warnings where the program has set up no logging
+
+
+@dataclass
+class Result:
+    """What came of lifting a file.
+
+    The poses of a video: `poselift.open(result.recording)`, one `Pose3D` a frame. Of anything, as arrays: `numpy.load(result.poses[0])`,
+    with K rows, one per frame and person: `frame` int64 [K], `t_s` float64 [K] (seconds), `person` int64 [K], and as in Pose3D `joints_m`
+    float32 [K, 17, 3] (metres from the hip, camera axes), `sigma_m`, `root_m`, `keypoints`, `confidence`, `warming` and `held`.
+
+    poses: each poses.npz that was written: one, or one for each video of a keypoint file.
+    videos: each video that was drawn.
+    recording: every message of the run, without pictures; None for keypoints, which are lifted without one.
+    keypoints: the keypoint file that was written, where that was asked for.
+    captured: frames of the source.
+    lifted: frames that have a pose, be it of nobody.
+    dropped: reason -> frames of the source without a pose.
+    warnings: lines for people.
+    failure: why the run broke off, for people; empty where it went to the end of the source.
+    kept: where it broke off, what there is, for people.
+    """
+
+    poses: list[Path] = field(default_factory=list)
+    videos: list[Path] = field(default_factory=list)
+    recording: Optional[Path] = None
+    keypoints: Optional[Path] = None
+    captured: int = 0
+    lifted: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    failure: str = ""
+    kept: str = ""
+
+
+class Progress(NamedTuple):
+    """How far the work is.
+
+    stage: what is being done: "detecting", "lifting" or "drawing".
+    done: frames of this stage that are done.
+    total: all of its frames; None where that is not known.
+    result: what there is so far.
+    """
+
+    stage: str
+    done: int
+    total: Optional[int]
+    result: Result
+
+
+Report = Callable[[Progress], None]
+"""Is told how far the work is. What it raises interrupts the work; then it is not called any more."""
+
+
+@dataclass
+class Job:
+    """The work, and its result as it grows."""
+
+    source: str
+    out: Path
+    """The folder for the results."""
+    config: Config
+    fps: Optional[float] = None
+    """The rate that was asked for; the config has it, too."""
+    video: str = ""
+    """The name of the video that is to be drawn; empty for none."""
+    others: Sequence[Other] = ()
+    """Results of other sources in the place of ours."""
+    report: Optional[Report] = None
+    result: Result = field(default_factory=Result)
+
+    def begin(self) -> None:
+        """Just before the first result is written: make the folder, and set the results of other sources aside. Raises UserError."""
+        make_folder(self.out)
+        for line in set_aside(self.others):
+            self.note(line)
+
+    def stage(self, name: str, total: Optional[int] = None) -> Callable[[int], None]:
+        """Begin a stage of so many frames; a function that is told how many more are done."""
+        done = 0
+
+        def advance(frames: int) -> None:
+            nonlocal done
+            done += frames
+            report, self.report = self.report, None
+            if report:
+                report(Progress(name, done, total, self.result))
+                self.report = report
+
+        advance(0)
+        return advance
+
+    def note(self, line: str) -> None:
+        """A line for people, as it happens."""
+        log.info("%s", printable(line))
+
+    def warn(self, line: str) -> None:
+        """A line for people, which stays with the result."""
+        self.result.warnings.append(printable(line))
+        log.warning("%s", self.result.warnings[-1])
+
+    def end(self, run: Run) -> None:
+        """After a run, and when its results are written: its warnings, and why it broke off. Raises what interrupted it."""
+        for line in run.tally.notes:
+            self.warn(line)
+        self.result.failure = printable(run.failure or "")
+        if run.interrupted:
+            raise run.interrupted
+        if not run.failure:
+            self.result.kept = ""
