@@ -50,6 +50,7 @@ class NpuConfig(Section):
 class DetectConfig(Section):
     """The 2D detector."""
 
+    detector: str = "blazepose"
     threads: int = Field(1, ge=1, le=64)
     min_detection_score: float = Field(0.5, gt=0, lt=1)
     min_presence: float = Field(0.5, ge=0, le=1)

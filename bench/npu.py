@@ -26,7 +26,7 @@ from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import cut_out, transform
 from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.workers.lift import new_lift
-from poselift.workers.networks import open_network
+from poselift.workers.networks import open_networks
 
 TESTS = Path(__file__).parents[1] / "tests"
 Floats = npt.NDArray[np.float64]
@@ -97,8 +97,8 @@ class _Networks(NamedTuple):
 
     @classmethod
     def open(cls, config: Config, opened: ExitStack) -> _Networks:
-        names = ("blazepose_detector", "blazepose_landmarks", "lifter")
-        return cls(*(opened.enter_context(closing(open_network(name, config, threads=1))) for name in names))
+        networks = (it for worker in ("detect", "lift") for it in open_networks(worker, config, threads=1))
+        return cls(*(opened.enter_context(closing(it)) for it in networks))
 
     def follow(self, pictures: Sequence[Pixels], looks: list[_Look] | None = None) -> list[People2D]:
         """Whom BlazePose sees in each picture; where it looked with success is appended to `looks`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from typing import Generic
+from typing import Any, Generic
 
 import cv2
 import numpy as np
@@ -18,11 +18,10 @@ from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import Loop
 from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import Model
-from poselift.models.detection.blazepose import BlazePose, Followed
 from poselift.models.detection.detector import State
 from poselift.models.detection.pose_tracker import PoseTracker, Tracked
 from poselift.models.detection.tracks import Tracks
-from poselift.workers.networks import Timed, open_network
+from poselift.workers.networks import Timed, detector, open_networks
 
 
 class Detect(Generic[State]):
@@ -53,21 +52,17 @@ class Detect(Generic[State]):
 
 
 @contextmanager
-def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect[Followed]]:
+def detecting(config: Config, watched: Callable[[Model], Model] = lambda network: network) -> Iterator[Detect[Any]]:
     """The detector that the config names, its networks warmed up, as the first frame must not wait for that.
 
-    `watched` may put something before each network, such as `poselift.workers.networks.Timed`. Raises ModelError, DeviceError.
+    `watched` may put something before each network, such as `poselift.workers.networks.Timed`. Raises UserError, ModelError, DeviceError.
     """
     settings = config.detect
     with ExitStack() as opened:
-        detector, landmarks = (
-            watched(opened.enter_context(closing(open_network(name, config, settings.threads))))
-            for name in ("blazepose_detector", "blazepose_landmarks")
-        )
-        for network in (detector, landmarks):
+        networks = [watched(opened.enter_context(closing(it))) for it in open_networks("detect", config, settings.threads)]
+        for network in networks:
             network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
-        blazepose = BlazePose(detector, landmarks, min_score=settings.min_detection_score, min_presence=settings.min_presence)
-        yield Detect(PoseTracker(blazepose))
+        yield Detect(PoseTracker(detector(config).build(networks, settings.min_detection_score, settings.min_presence)))
 
 
 def run(config: Config, bus: Bus) -> None:

@@ -10,11 +10,11 @@ from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.processes.loop import Loop, Rest
 from poselift.common.errors import UserError
-from poselift.models.backends.backend import Model, open_model
+from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.whole_sequence import WholeSequence
-from poselift.workers.networks import Timed, open_network
+from poselift.workers.networks import Timed, open_networks
 
 FROM_FILE = Rest(0.02)
 """From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
@@ -37,12 +37,11 @@ class Lift:
 
 def open_lifter(config: Config) -> Model:
     """The network that the config names; close it in the end. Raises ModelError, UserError, DeviceError."""
-    settings = config.lift
-    if not settings.model:
-        return open_network("lifter", config, settings.threads)
-    if not Path(settings.model).is_file():
-        raise UserError(f"{settings.model}: no such lifter; give an .onnx file, such as 'poselift models convert' makes, or an .om file")
-    return open_model(Path(settings.model), settings.threads, config.npu.device)
+    own = config.lift.model
+    if own and not Path(own).is_file():
+        raise UserError(f"{own}: no such lifter; give an .onnx file, such as 'poselift models convert' makes, or an .om file")
+    (network,) = open_networks("lift", config, config.lift.threads)
+    return network
 
 
 def new_lift(network: Model, config: Config) -> Lift:

@@ -1,4 +1,4 @@
-"""Which file a network is in: the NPU's folder where the config names one, else the store of the CPU's; and how long its runs take."""
+"""Which networks a config uses, and which file each is in; and how long its runs take."""
 
 from __future__ import annotations
 
@@ -6,19 +6,61 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple, Optional
 
 from poselift.app.config import Config
 from poselift.app.dataflow.health import Meter
 from poselift.common.arrays import Array
+from poselift.common.errors import UserError
+from poselift.models import store
 from poselift.models.backends.backend import Carrying, Model, open_model
-from poselift.models.store import path_of
+from poselift.models.detection import DETECTORS, Detector
 
 
-def open_network(name: str, config: Config, threads: int) -> Model:
-    """The network of that name in the manifest, ready to run; close it in the end. Raises ModelError, DeviceError."""
-    if config.npu.folder:
-        return open_model(Path(config.npu.folder) / f"{name}.om", threads, config.npu.device)
-    return open_model(path_of(name, config.models_path()), threads)
+class Network(NamedTuple):
+    """A network that a config uses."""
+
+    worker: str
+    """Who opens it."""
+    name: str
+    """In the manifest of weights."""
+    file: Optional[Path]
+    """As the config names it, or in the folder of the NPU's; None where it is the store's."""
+    own: bool = False
+    """Whether it is another than the manifest's of this name, which the config names."""
+
+    @property
+    def npu(self) -> bool:
+        """Whether it runs on the NPU."""
+        return self.file is not None and self.file.suffix.lower() == ".om"
+
+    def path(self, config: Config) -> Path:
+        """Its file. Raises ModelError where that is the store's, and not as it should be."""
+        return self.file or store.path_of(self.name, config.models_path())
+
+
+def networks(config: Config) -> tuple[Network, ...]:
+    """All networks that the workers of this config open, those of one worker in the order in which it takes them. Raises UserError."""
+    folder, own = config.npu.folder, config.lift.model
+    of_the_npu = {name: Path(folder) / f"{name}.om" for name in (*detector(config).networks, "lifter")} if folder else {}
+    found = [Network("detect", name, of_the_npu.get(name)) for name in detector(config).networks]
+    lifter = Network("lift", "lifter", Path(own), own=True) if own else Network("lift", "lifter", of_the_npu.get("lifter"))
+    return (*found, lifter)
+
+
+def detector(config: Config) -> Detector:
+    """The detector that the config names. Raises UserError where there is none of that name."""
+    name = config.detect.detector
+    if name not in DETECTORS:
+        raise UserError(f"detect.detector: {name}: there is no such detector; known: {', '.join(DETECTORS)}")
+    return DETECTORS[name]
+
+
+def open_networks(worker: str, config: Config, threads: int) -> Iterator[Model]:
+    """A worker's networks, ready to run, one after the other; close them in the end. Raises UserError, ModelError, DeviceError."""
+    for network in networks(config):
+        if network.worker == worker:
+            yield open_model(network.path(config), threads, config.npu.device)
 
 
 class Timed:

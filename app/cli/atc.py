@@ -15,9 +15,9 @@ from poselift.app.config import Config, load
 from poselift.app.offline.outputs import keep_apart
 from poselift.common.atomic import replacing
 from poselift.common.errors import ModelError, UserError
-from poselift.models import store
 from poselift.models.backends.om_card import OmCard, card_path, read_card, write_card
 from poselift.models.lifting.lifter_metadata import LifterMetadata
+from poselift.workers.networks import networks
 
 SCRIPT = "convert.sh"
 
@@ -79,13 +79,12 @@ def _own_chip() -> Optional[str]:
 
 def _in_use(config: Config, people: int) -> list[tuple[str, Path, Optional[int]]]:
     """Name, file, and whether its first axis is one row per person: every network of the pipeline."""
-    pulled = [(name, store.path_of(name, config.models_path()), None) for name in ("blazepose_detector", "blazepose_landmarks")]
-    if config.lift.model is None:
-        return [*pulled, ("lifter", store.path_of("lifter", config.models_path()), people)]
-    lifter = Path(config.lift.model)
-    if lifter.suffix.lower() != ".onnx" or not lifter.is_file():
-        raise UserError(f"lift.model: {lifter} is no .onnx file to convert; name one, or null for poselift's own")
-    return [*pulled, ("lifter", lifter, people)]
+    found = []
+    for it in networks(config.changed(npu={"folder": None})):
+        if it.own and it.file and (it.file.suffix.lower() != ".onnx" or not it.file.is_file()):
+            raise UserError(f"lift.model: {it.file} is no .onnx file to convert; name one, or null for poselift's own")
+        found.append((it.name, it.path(config), people if it.name == "lifter" else None))
+    return found
 
 
 def _check_outputs(folder: Path, names: Sequence[str], read: Sequence[Path], overwrite: bool) -> None:

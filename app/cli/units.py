@@ -10,6 +10,7 @@ import poselift.app
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Health
 from poselift.app.dataflow.streams import RECORDER, SOURCE, WORKERS, links
+from poselift.workers.networks import networks
 from poselift.workers.sources import kind_of
 
 TEMPLATES = Path(poselift.app.__file__).parent / "units"
@@ -83,12 +84,8 @@ def unit_files(
 
 def opens_npu(config: Config, worker: str) -> bool:
     """Whether a worker opens the NPU under this config: its networks are .om files, or its camera is the board's own."""
-    if worker == SOURCE:
-        kind = kind_of(config.capture.source)
-        return kind is not None and kind.npu
-    if worker == "lift" and config.lift.model:
-        return config.lift.model.lower().endswith(".om")
-    return worker in ("detect", "lift") and bool(config.npu.folder)
+    kind = kind_of(config.capture.source)
+    return (worker == SOURCE and kind is not None and kind.npu) or any(it.npu for it in networks(config) if it.worker == worker)
 
 
 def within(path: Path, folder: Path) -> bool:

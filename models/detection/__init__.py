@@ -1,1 +1,31 @@
-"""People's keypoints in pictures."""
+"""Pictures to 2D keypoints, and the table of detectors."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:  # a detector is imported when it is wanted
+    from poselift.models.backends.backend import Model
+    from poselift.models.detection.detector import PoseDetector2D
+
+
+class Detector(NamedTuple):
+    """One line of the table."""
+
+    networks: tuple[str, ...]
+    """Their names in the manifest of weights, in the order in which the detector takes them."""
+    named: str
+    """FILE:CLASS here."""
+
+    def build(self, networks: Sequence[Model], min_score: float, min_presence: float) -> PoseDetector2D[Any]:
+        """The detector on its open networks; a person needs `min_score` to be found, `min_presence` to be followed. Raises ModelError."""
+        made: PoseDetector2D[Any] = pkgutil.resolve_name(f"{__name__}.{self.named}")(*networks, min_score, min_presence)
+        return made
+
+
+DETECTORS = {
+    "blazepose": Detector(("blazepose_detector", "blazepose_landmarks"), "blazepose:BlazePose"),
+}
+"""Name, as in `detect.detector` -> detector."""

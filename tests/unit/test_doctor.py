@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from poselift.app.cli.doctor import camera, cann, driver, networks, packages, runtime, service_npu, viewers
+from poselift.app.cli.doctor import camera, cann, driver, look, networks, packages, runtime, service_npu, viewers
 from poselift.app.cli.doctor.finding import Finding, trouble
 from poselift.app.cli.service import Place
 from poselift.app.config import Config
@@ -121,6 +121,13 @@ def test_the_config_says_what_runs_where(folder, lifter, cpu: bool, npu: bool, f
     config = Config().changed(npu={"folder": folder}, lift={"model": lifter})
     assert networks.wanted(config) == (cpu, npu)
     assert sorted(map(str, networks.om_files(config))) == sorted(files)
+
+
+def test_a_detector_or_a_source_that_there_is_not(runtime_folder: Path):
+    config = Config().changed(detect={"detector": "yolo"}, capture={"source": "http://me:secret@cam"}, runtime_folder=str(runtime_folder))
+    missing = {finding.what: finding for finding in look(config) if finding.missing}
+    assert "yolo" in missing["detector"].found and "blazepose" in missing["detector"].remedy
+    assert missing["source"].found == "http://***@cam is no kind of source" and "rtsp://" in missing["source"].remedy
 
 
 def test_the_driver_is_shown_with_its_version(board: Path):

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from poselift.app.config import Config
-from poselift.common.errors import ModelError
+from poselift.common.errors import ModelError, UserError
 from poselift.models.backends.file_metadata import file_metadata
+from poselift.models.detection import DETECTORS
+from poselift.models.store import entries
 from poselift.models.weights import FOLDER
 from poselift.workers.cards import model_cards
+from poselift.workers.networks import networks
 
 
 def test_it_is_what_onnx_itself_reads() -> None:
@@ -54,3 +57,12 @@ def test_the_cards_of_the_networks_in_use() -> None:
 def test_a_lifter_that_cannot_be_read_is_still_named() -> None:
     (card,) = model_cards(Config().changed(workers=["lift"], lift={"model": "/nowhere/mine.onnx"}))
     assert card == ("mine", "unknown", 0)
+
+
+def test_every_detector_has_its_networks_in_the_manifest() -> None:
+    assert [name for detector in DETECTORS.values() for name in detector.networks if name not in entries()] == []
+
+
+def test_a_detector_that_there_is_not() -> None:
+    with pytest.raises(UserError, match=r"detect\.detector: yolo: there is no such detector; known: blazepose"):
+        networks(Config().changed(detect={"detector": "yolo"}))

@@ -17,6 +17,7 @@ from poselift.app.cli.doctor import camera, cann, device, driver, networks, pack
 from poselift.app.cli.doctor.finding import Finding
 from poselift.app.cli.screen import console
 from poselift.app.config import Config, load
+from poselift.models.detection import DETECTORS
 
 
 def doctor(config_path: Optional[Path]) -> None:
@@ -35,8 +36,12 @@ def doctor(config_path: Optional[Path]) -> None:
 
 def look(config: Config) -> Iterator[Finding]:
     """All findings, in the order in which a person would mend what is missing."""
-    on = networks.wanted(config)
     yield from packages.look()
+    if config.detect.detector not in DETECTORS:
+        remedy = f"set detect.detector to one of: {', '.join(DETECTORS)}"
+        yield Finding("detector", f"{config.detect.detector}: there is no such detector", False, remedy)
+        config = config.changed(detect={"detector": next(iter(DETECTORS))})
+    on = networks.wanted(config)
     if on.npu or driver.nodes():
         answer = device.ask(config)
         needed = on.npu and not device.works(answer)  # where the NPU works, all below it does, whatever it looks like here

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from poselift.app.cli.doctor.finding import Finding
 from poselift.app.config import Config
 from poselift.models import store
+from poselift.workers.networks import networks
 
 
 class Wanted(NamedTuple):
@@ -21,16 +22,12 @@ class Wanted(NamedTuple):
 
 def wanted(config: Config) -> Wanted:
     """`npu.folder` puts all networks on the NPU; `lift.model` says by its ending where the lifter runs."""
-    ending = Path(config.lift.model or "").suffix.lower()
-    return Wanted(cpu=not config.npu.folder or ending == ".onnx", npu=bool(config.npu.folder) or ending == ".om")
+    return Wanted(cpu=not all(it.npu for it in networks(config)), npu=any(it.npu for it in networks(config)))
 
 
 def om_files(config: Config) -> list[Path]:
     """The files that the NPU runs, there or not."""
-    names = [entry.name for entry in store.entries().values() if entry.kind != "copied"] if config.npu.folder else []
-    files = [Path(config.npu.folder or "") / f"{name}.om" for name in names if not (name == "lifter" and config.lift.model)]
-    own = Path(config.lift.model or "")
-    return [*files, own] if own.suffix.lower() == ".om" else files
+    return [it.file for it in networks(config) if it.file and it.npu]
 
 
 def look(config: Config, on: Wanted) -> Iterator[Finding]:
@@ -43,15 +40,15 @@ def look(config: Config, on: Wanted) -> Iterator[Finding]:
     except PackageNotFoundError:
         remedy = "pip install 'poselift[cpu]', or name the NPU's networks in npu.folder"
         yield Finding("networks run on", "the CPU, but onnxruntime is not installed", False, remedy)
-    own = Path(config.lift.model or "")
-    if own.suffix.lower() == ".onnx":
+    for own in (it.file for it in networks(config) if it.file and not it.npu):
         there = own.is_file()
         yield Finding(
             "lifter", str(own) if there else f"{own} is missing", there, "" if there else "set lift.model to a file that is there"
         )
     if config.npu.folder:
         return
+    needed = {it.name for it in networks(config) if not it.file}
     for entry, path, state, reason in store.status(config.models_path()):
-        ok = state == "present"
-        optional = entry.kind == "copied"
-        yield Finding(f"model {entry.name}", str(path) if ok else reason or state, ok, "" if ok or optional else "poselift models pull")
+        ok, found = state == "present", str(path) if state == "present" else reason or state
+        if entry.name in needed or entry.kind == "copied":
+            yield Finding(f"model {entry.name}", found, ok, "" if ok or entry.name not in needed else "poselift models pull")
