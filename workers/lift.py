@@ -54,7 +54,7 @@ def new_lift(network: Model, config: Config) -> Lift:
         focal_px=settings.focal_px,
         hold_s=settings.hold_s,
         gap_s=settings.max_gap_s,
-        steady=settings.steady,
+        filtered=settings.steady,
     )
     return Lift(lifter)
 

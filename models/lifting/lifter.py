@@ -58,13 +58,13 @@ class Lifter:
         focal_px: float | None = None,
         hold_s: float = 0.5,
         gap_s: float = 0.5,
-        steady: bool = True,
+        filtered: bool = True,
     ) -> None:
         """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
 
         `focal_px` is the pictures' focal length, where their size changes that of the first; None lets the normalisation assume one.
-        A pause of more than `gap_s` between two measurements ends all histories. `steady`: who stands still is shown so (`steady.py`),
-        except with a network that answers late. Raises ModelError where `model` is no lifter that this code can use.
+        A pause of more than `gap_s` between two measurements ends all histories. `filtered`: poses go through FILTERS
+        (`filters.py`), except with a network that answers late. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
         self._flip = facts.flip
@@ -79,7 +79,7 @@ class Lifter:
         self._focal_px = focal_px
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
         self._slots = Slots(slots, round(hold_s * NS_PER_S))
-        self._steady = steady and not self.delay_ns
+        self._filtered = filtered and not self.delay_ns
         self._size_px: Size = (0, 0)
         """In pixels of a picture of this size, the first of its shape, is all that is known of people."""
         self._newest: dict[int, _Joints] = {}
@@ -120,14 +120,16 @@ class Lifter:
         joints = self._commit(1.0) if advance.on_tick else self._look()
         if len(joints) < len(self._slots.people):
             self._slots.left_out["no numbers from the network"] += len(self._slots.people) - len(joints)
-        if self._steady:
-            joints = {person: self._steadied(int(t_ns), person, of) for person, of in joints.items()}
+        if self._filtered:
+            joints = {person: self._through_filters(int(t_ns), person, of) for person, of in joints.items()}
         lifted = self._lifted(ids, joints, peeked=not advance.on_tick)
         return replace(lifted, keypoints=fitted(lifted.keypoints, self._size_px, size_px))
 
-    def _steadied(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
-        known = self._slots.people[person]
-        return joints if known.held else joints._replace(joints_m=known.steady.step(t_ns, known.keypoints, joints.joints_m))
+    def _through_filters(self, t_ns: int, person: int, joints: _Joints) -> _Joints:
+        known, joints_m = self._slots.people[person], joints.joints_m
+        for filtering in () if known.held else known.filters:
+            joints_m = filtering.step(t_ns, known.keypoints, joints_m)
+        return joints._replace(joints_m=joints_m)
 
     def _commit(self, part: float) -> dict[int, _Joints]:
         """Everyone's joints. Whose are no numbers has a past that cannot be used either, and begins anew."""

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
+from poselift.models.lifting.filters import new_filters
 from poselift.models.lifting.hidden import Hidden
 from poselift.models.lifting.sides import Sides
-from poselift.models.lifting.steady import Steady
 
 PLAUSIBLE_PICTURES = 10
 """A keypoint that lies more than so many picture sizes away is no keypoint; its square would leave float32's range."""
@@ -22,7 +22,7 @@ class Person:
 
     def __init__(self, slot: int, t_ns: int, keypoints: Floats) -> None:
         self.slot = slot
-        self.steady = Steady()
+        self.filters = new_filters()
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
         self._sides = Sides()

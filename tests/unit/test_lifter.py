@@ -47,7 +47,7 @@ def open_lifter(weights, tmp_path, monkeypatch):
 
     def opened(**settings):
         onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain"}), tmp_path / "lifter.onnx")
-        return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, steady=False, **settings)
+        return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, filtered=False, **settings)
 
     return opened
 
@@ -370,7 +370,7 @@ def test_who_is_lifted_to_no_numbers_has_no_pose_and_begins_anew(tmp_path, monke
     onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain", "flip": flip}), tmp_path / "lifter.onnx")
     model = open_model(tmp_path / "lifter.onnx")
     broken = Broken(model, output, value)
-    lifter, healthy, anew = (Lifter(of, slots=2, steady=False) for of in (broken, model, model))
+    lifter, healthy, anew = (Lifter(of, slots=2, filtered=False) for of in (broken, model, model))
     walks = [walk(30, seed) for seed in (0, 1)]
     for frame, time in enumerate(frames_ns(30)):
         now = [walks[0][frame], walks[1][frame]]

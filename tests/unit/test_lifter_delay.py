@@ -110,7 +110,7 @@ def test_a_steady_motion_is_shown_as_it_was_at_the_time_that_the_message_says(li
 
 
 def test_a_causal_one_has_no_delay(tmp_path: Path) -> None:
-    lifter = Lifter(open_model(converted(tmp_path, causal=True)), body_height_m=1.2, steady=False)
+    lifter = Lifter(open_model(converted(tmp_path, causal=True)), body_height_m=1.2, filtered=False)
     keypoints = walk(30)
     expected = network(keypoints, causal=True)
     for frame in range(30):

@@ -25,7 +25,7 @@ FACTS = {"rate_hz": "30", "normalisation": "person_camera"}
 def open_lifter(folder: Path, flip: str, slots: int = 2) -> Lifter:
     path = folder / f"{flip}.onnx"
     onnx.save(build(random_lifter((3, 3), 32, FEATURES, spread=True), {**FACTS, "flip": flip}), str(path))
-    return Lifter(open_model(path), slots=slots, steady=False)
+    return Lifter(open_model(path), slots=slots, filtered=False)
 
 
 def walk(frames: int = 40, people: int = 2) -> np.ndarray:
