@@ -142,14 +142,11 @@ def lift(
     KEYPOINTS.npz is a custom 2D dataset in VideoPose3D's format; each of its videos gives DIR/NAME/poses.npz. A causal lifter works on a
     file as it does live. A symmetric one looks ahead, as published, so no pose is late.
     """
-    from poselift.app.cli.reporting import report
+    from poselift.app.cli.reporting import reporting
     from poselift.app.offline.lift import lift
 
-    report(
-        lambda progress: lift(
-            source, out, render=render, fps=fps, lifter=lifter, flip=flip, overwrite=overwrite, config=config, progress=progress
-        )
-    )
+    with reporting() as bar:
+        lift(source, out, render=render, fps=fps, lifter=lifter, flip=flip, overwrite=overwrite, config=config, progress=bar)
 
 
 @cli.command()
@@ -161,10 +158,11 @@ def detect(
     config: ConfigOption = None,
 ) -> None:
     """Find the 2D keypoints in a video, and write them as a custom 2D dataset in VideoPose3D's format."""
-    from poselift.app.cli.reporting import report
+    from poselift.app.cli.reporting import reporting
     from poselift.app.offline.detect import detect
 
-    report(lambda progress: detect(source, out, fps=fps, overwrite=overwrite, config=config, progress=progress))
+    with reporting() as bar:
+        detect(source, out, fps=fps, overwrite=overwrite, config=config, progress=bar)
 
 
 @cli.command()
@@ -194,10 +192,11 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write the poses of a recording to DIR/poses.npz, and draw DIR/poses.mp4."""
-    from poselift.app.cli.reporting import report
+    from poselift.app.cli.reporting import reporting
     from poselift.app.offline.export import export
 
-    report(lambda progress: export(recording, out, render=render, overwrite=overwrite, config=config, progress=progress))
+    with reporting() as bar:
+        export(recording, out, render=render, overwrite=overwrite, config=config, progress=bar)
 
 
 @cli.command()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.reporting import fail, reporting
+from poselift.app.cli.reporting import reporting
 from poselift.app.cli.screen import console
 from poselift.app.cli.up import live, say_recordings
 from poselift.app.config import load
+from poselift.app.offline.export import pictures_of, write_results
 from poselift.app.offline.job import Job
 from poselift.app.offline.outputs import claim
-from poselift.app.offline.results import pictures_of, write_results
 from poselift.app.recording.parts import prepare
 from poselift.app.recording.reader import Recording
 from poselift.models import store
@@ -40,9 +40,9 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
             raise run.interrupted
         recorded = Recording(recording)
         write_results(job, recorded, () if run.interrupted else pictures_of(job, recorded))
+        bar.bars.stop()  # which would break what is printed below it at the terminal's width
         say_recordings(run.tally, config)
         for line in run.tally.lines():
             print(line)
         job.result.kept = "what was done until then"
         job.end(run)
-    fail(job.result)

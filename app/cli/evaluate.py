@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 from rich.table import Table
 
-from poselift.app.cli.reporting import ProgressBar
+from poselift.app.cli.reporting import reporting
 from poselift.app.cli.screen import console, say
 from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Pose2D
@@ -65,8 +65,11 @@ def evaluate(
             if json_path:
                 make_folder(json_path.parent)
             frames, total = count(1), sum(len(trial.world_m) for trial in found.trials)
-            with ProgressBar() as bar:
-                advance = lambda: bar(Progress("lifting", next(frames), total, bar.result))  # noqa: E731
+            with reporting() as bar:
+
+                def advance() -> None:
+                    bar(Progress("lifting", next(frames), total, bar.result))
+
                 table = by_action((_scored(trial, _lifted(trial, config, network, whole), advance) for trial in found.trials), ACTIONS)
     facts = {
         "dataset": dataset,

@@ -10,10 +10,10 @@ import numpy as np
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.keypoints.files import Clip, clip_name, write_keypoints
+from poselift.app.offline.export import rate_of
 from poselift.app.offline.file_run import run_on_file, source_settings
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim, make_folder
-from poselift.app.offline.results import rate_of
 from poselift.common.atomic import scratch
 from poselift.common.errors import UserError
 from poselift.common.sizes import fitted

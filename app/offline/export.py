@@ -1,16 +1,24 @@
-"""From a recording to poses.npz and poses.mp4."""
+"""From a recording to the files that people use: poses.npz and a video."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
+
+import numpy as np
 
 from poselift.app.config import load
-from poselift.app.dataflow.messages import Pose3D
+from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
+from poselift.app.export.npz import write_poses
+from poselift.app.export.video import Drawn
+from poselift.app.export.video import render as render_video
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim
-from poselift.app.offline.results import pictures_of, write_results
+from poselift.app.recording.pixels import picture
 from poselift.app.recording.reader import Recording
+from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
 
@@ -32,3 +40,63 @@ def export(
     job.begin()
     write_results(job, recorded, pictures_of(job, recorded))
     return job.result
+
+
+class TimedPicture(NamedTuple):
+    """One picture of the source: its frame number, time and pixels (None where there are none)."""
+
+    frame: int
+    t_ns: int
+    pixels: Optional[Pixels]
+
+
+def write_results(job: Job, recording: Recording, pictures: Iterable[TimedPicture] = ()) -> None:
+    """Write DIR/poses.npz, and, where the job wants a video and there are pictures and poses, that: every picture with its poses.
+
+    A picture without poses shows those before it as held, for as long as `lift.hold_s`. What of the recording is not in it is a warning.
+    """
+    result, settings, rate, poses = job.result, job.config.lift, rate_of(recording), job.out / "poses.npz"
+    rows = write_poses(poses, recording.of(Pose3D), fps=rate, body_height_m=settings.body_height_m, source=job.source)
+    pictured = recording.by_time(Frame).times_ns
+    result.poses.append(poses)
+    result.captured, result.lifted, result.kept = len(pictured), len(recording.by_time(Pose3D).times_ns), f"{poses}, without a video"
+    advance = job.stage("drawing", len(pictured)) if job.video and pictures and result.lifted else None
+    for line in recording.notes:
+        job.warn(line)
+    job.note(f"wrote {poses}: {rows} poses")
+    if advance:
+        video, longest_s = job.out / job.video, float(np.diff(pictured).max(initial=0)) / 1e9
+        frames = drawn(recording.of(Pose3D), pictures, settings.hold_s)
+        height_m = settings.body_height_m
+        render_video(frames, video, rate, lambda: advance(1), body_height_m=height_m, longest_s=longest_s, source=job.source)
+        result.videos.append(video)
+        job.note(f"wrote {video}")
+    result.kept = ""
+
+
+def pictures_of(job: Job, recording: Recording) -> Iterator[TimedPicture]:
+    """The pictures of a recording; one that is damaged is none, with a warning."""
+    for frame in recording.of(Frame):
+        pixels: Optional[Pixels] = None
+        try:
+            pixels = picture(frame)
+        except MessageError as error:
+            job.warn(f"{recording.path}: {error}")
+        yield TimedPicture(frame.frame, frame.t_ns, pixels)
+
+
+def rate_of(recording: Recording) -> float:
+    """The recorded source's nominal rate; 0 where it is not known."""
+    return next((frame.fps for frame in recording.of(Frame)), 0.0)
+
+
+def drawn(poses: Iterator[Pose3D], pictures: Iterable[TimedPicture], hold_s: float) -> Iterator[Drawn]:
+    """Each picture with the pose of its own frame, or with the one before as held, for a time. Both come in the order of their frames."""
+    shown: Optional[Pose3D] = None
+    coming = next(poses, None)
+    for frame, t_ns, pixels in pictures:
+        while coming is not None and coming.frame <= frame:
+            shown, coming = coming, next(poses, None)
+        if shown is not None and shown.frame != frame:
+            shown = replace(shown, held=np.ones_like(shown.held)) if t_ns - shown.t_ns <= hold_s * 1e9 else None
+        yield pixels, shown, t_ns

@@ -91,7 +91,7 @@ class Job:
         for line in set_aside(self.others):
             self.note(line)
 
-    def stage(self, name: str, total: Optional[int] = None) -> Callable[[int], None]:
+    def stage(self, name: str, total: Optional[int]) -> Callable[[int], None]:
         """Begin a stage of so many frames; a function that is told how many more are done."""
         done = 0
 

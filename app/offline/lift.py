@@ -15,10 +15,10 @@ from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import render
 from poselift.app.keypoints.files import Clip, read_keypoints
+from poselift.app.offline.export import TimedPicture, write_results
 from poselift.app.offline.file_run import LOG, run_on_file, source_settings
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim, make_folder
-from poselift.app.offline.results import TimedPicture, write_results
 from poselift.app.offline.sequences import lift_sequences, record_with_poses
 from poselift.app.processes.pipeline import Run
 from poselift.app.recording.parts import prepare

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -13,8 +14,9 @@ from poselift.app.keypoints.files import filled
 from poselift.app.recording.reader import Recording
 from poselift.app.recording.writer import RecordingWriter
 from poselift.common.arrays import Floats
+from poselift.common.people import People3D
 from poselift.common.sizes import Size, fitted, same_shape
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
 from poselift.models.lifting.slots import PLAUSIBLE_PICTURES
 from poselift.models.lifting.whole_sequence import WholeSequence
@@ -31,7 +33,7 @@ class _Stretch(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """One person in one message."""
+    """One person in one message, as in People3D."""
 
     person: int
     keypoints: Floats
@@ -39,6 +41,9 @@ class _Row(NamedTuple):
     root_m: Floats
     warming: bool
     held: bool
+
+
+_ROWS = {item.name: item.metadata for item in fields(People3D) if item.name in _Row._fields}
 
 
 def lift_sequences(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float, advance: Callable[[int], None]) -> list[Pose3D]:
@@ -60,7 +65,7 @@ def lift_sequences(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float
             if not held:
                 root_m = lifter.root_m(joints_m, of_keypoints, *stretch.size_px)
             if not np.isnan(joints_m).any():
-                of_keypoints = fitted(of_keypoints, stretch.size_px, _size_px(poses[number]))
+                of_keypoints = fitted(of_keypoints, stretch.size_px, poses[number].size_px)
                 rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
             advance(1)
     return [_message(pose, of_pose) for pose, of_pose in zip(poses, rows)]
@@ -82,16 +87,12 @@ def _stretches(poses: Sequence[Pose2D], hold_ns: int) -> list[_Stretch]:
     for number, pose in enumerate(poses):
         for person, keypoints in _seen(pose):
             stretch, last = newest.get(person, (None, pose))
-            if stretch is None or not 0 <= pose.t_ns - last.t_ns <= hold_ns or not same_shape(stretch.size_px, _size_px(pose)):
-                stretch = _Stretch(person, _size_px(pose), {})
+            if stretch is None or not 0 <= pose.t_ns - last.t_ns <= hold_ns or not same_shape(stretch.size_px, pose.size_px):
+                stretch = _Stretch(person, pose.size_px, {})
                 found.append(stretch)
-            stretch.seen.setdefault(number, fitted(keypoints, _size_px(pose), stretch.size_px))
+            stretch.seen.setdefault(number, fitted(keypoints, pose.size_px, stretch.size_px))
             newest[person] = stretch, pose
     return found
-
-
-def _size_px(pose: Pose2D) -> Size:
-    return pose.width_px, pose.height_px
 
 
 def _seen(pose: Pose2D) -> Iterator[tuple[int, Floats]]:
@@ -109,22 +110,6 @@ def _message(pose: Pose2D, rows: list[_Row]) -> Pose3D:
     """Those who were seen come first, in the order of the measurement."""
     order = {person: place for place, person in reversed(list(enumerate(pose.person.tolist())))}
     rows = sorted(rows, key=lambda row: (row.held, order.get(row.person, 0)))
-    keypoints = np.array([row.keypoints for row in rows], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
-    joints_m = np.array([row.joints_m for row in rows], np.float32).reshape(-1, len(H36M_JOINTS), 3)
-    return Pose3D(
-        frame=pose.frame,
-        t_ns=pose.t_ns,
-        width_px=pose.width_px,
-        height_px=pose.height_px,
-        person=np.array([row.person for row in rows], np.int64),
-        keypoints=keypoints,
-        joints_m=joints_m,
-        sigma_m=np.full_like(joints_m, np.nan),
-        root_m=np.array([row.root_m for row in rows], np.float32).reshape(-1, 3),
-        confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
-        warming=np.array([row.warming for row in rows], np.bool_),
-        held=np.array([row.held for row in rows], np.bool_),
-        skipped=pose.skipped,
-        incarnation=pose.incarnation,
-        trace=pose.trace,
-    )
+    people = {name: np.array([getattr(row, name) for row in rows], of["dtype"]).reshape(-1, *of["shape"]) for name, of in _ROWS.items()}
+    confidence, unknown = people["keypoints"][..., 2] @ CONFIDENCE_OF_KEYPOINTS, np.full_like(people["joints_m"], np.nan)
+    return Pose3D(**{**vars(pose), **people}, sigma_m=unknown, confidence=confidence)

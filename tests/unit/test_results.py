@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from test_tally import a_pose
 
-from poselift.app.offline.results import TimedPicture, drawn
+from poselift.app.offline.export import TimedPicture, drawn
 
 MS = 1_000_000
 
