@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from poselift.app.cli.screen import say
+from poselift.app.cli.console import say
 from poselift.app.config import Config, load
 from poselift.app.offline.outputs import keep_apart
 from poselift.common.atomic import replacing

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 import poselift
-from poselift.app.cli.screen import say
+from poselift.app.cli.console import say
 from poselift.app.config import load
 
 DEFAULTS = Path(poselift.__file__).with_name("config.yaml")

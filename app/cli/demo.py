@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from poselift.app.cli.console import console
 from poselift.app.cli.reporting import reporting
-from poselift.app.cli.screen import console
 from poselift.app.cli.up import live, say_recordings
 from poselift.app.config import load
 from poselift.app.offline.export import pictures_of, write_results

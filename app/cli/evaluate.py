@@ -12,8 +12,8 @@ from typing import Any, Callable, Optional
 import numpy as np
 from rich.table import Table
 
+from poselift.app.cli.console import console, say
 from poselift.app.cli.reporting import reporting
-from poselift.app.cli.screen import console, say
 from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.evaluation.h36m import ACTIONS, Trial, read

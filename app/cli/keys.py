@@ -7,7 +7,7 @@ from typing import Optional
 
 from rich.table import Table
 
-from poselift.app.cli.screen import console
+from poselift.app.cli.console import console
 from poselift.app.config import load
 from poselift.app.remote import keys
 from poselift.app.remote.gate import new_pair

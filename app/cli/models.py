@@ -9,7 +9,7 @@ from typing import Optional
 
 from rich.table import Table
 
-from poselift.app.cli.screen import console, say
+from poselift.app.cli.console import console, say
 from poselift.app.config import load
 from poselift.app.offline.outputs import checkpoint_source, claim, set_aside
 from poselift.common.atomic import replacing

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from poselift.app.cli.screen import errors, say
+from poselift.app.cli.console import errors, say
 from poselift.app.cli.stopping import Stopped
 from poselift.app.offline.job import Progress, Result, log
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import poselift
-from poselift.app.cli.screen import say
+from poselift.app.cli.console import say
 from poselift.app.cli.units import EVERY, RUNTIME_FOLDER, SERVICE, STATE_FOLDER, TARGET, unit_files, within
 from poselift.app.config import Config, load
 from poselift.app.dataflow.streams import RECORDER

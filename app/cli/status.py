@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.screen import console
+from poselift.app.cli.console import console
 from poselift.app.cli.workers import page
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Health

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.screen import say
+from poselift.app.cli.console import say
 from poselift.app.config import load
 from poselift.app.dataflow.outside import order
 from poselift.app.dataflow.streams import SOURCE

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Optional
 
-from poselift.app.cli.screen import LiveTable, say
+from poselift.app.cli.console import LiveTable, say
 from poselift.app.cli.stopping import Stopped
 from poselift.app.cli.view import window
 from poselift.app.config import Config, load

@@ -12,7 +12,7 @@ from typing import Optional
 
 import psutil
 
-from poselift.app.cli.screen import say
+from poselift.app.cli.console import say
 from poselift.app.config import Config, load, save
 from poselift.app.dataflow.streams import WORKERS
 from poselift.app.processes.command import COMMAND

@@ -13,9 +13,9 @@ from typing import Optional
 from rich.markup import escape
 from rich.table import Table
 
+from poselift.app.cli.console import console
 from poselift.app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service, viewers
 from poselift.app.cli.doctor.finding import Finding
-from poselift.app.cli.screen import console
 from poselift.app.config import Config, load
 from poselift.models.detection import DETECTORS
 
