@@ -48,7 +48,7 @@ cli.add_typer(keys_cli, name="keys")
 record_cli = typer.Typer(no_args_is_help=True, help="Start and stop a recording on this machine.")
 cli.add_typer(record_cli, name="record")
 
-SOURCE_HELP = f"{kinds()[0].upper()}{kinds()[1:]}."
+SOURCE_HELP = f"Where the pictures come from: {kinds()}."
 ConfigOption = Annotated[
     Optional[Path], typer.Option("--config", metavar="FILE", help="Settings that differ from the defaults in config.yaml.")
 ]

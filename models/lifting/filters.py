@@ -15,7 +15,9 @@ class Filter(Protocol):
         """The pose [17, 3] to show for `joints_m`, whose keypoints [17, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`."""
 
 
-FILTERS = ("steady:Steady",)
+FILTERS = [
+    "steady:Steady",
+]
 """FILE:CLASS here, each behind the one before it."""
 
 
