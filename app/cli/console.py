@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from poselift.app.cli.workers import Changes, page
-from poselift.app.dataflow.messages import Health
-from poselift.app.processes.pipeline import Update
+from poselift.app.dataflow.messages import Health, Message
 from poselift.app.processes.standing import Standing
 from poselift.app.redact import printable
 
@@ -49,11 +48,11 @@ class LiveTable:
         """A line that stays, above the table."""
         (self._live.console if self._live else errors).print(printable(line), markup=False, soft_wrap=True)
 
-    def show(self, update: Update) -> None:
+    def show(self, messages: list[Message], standings: Mapping[str, Standing]) -> None:
         """Take the workers' news into the table."""
-        fresh = {message.worker: message for message in update.messages if isinstance(message, Health)}
+        fresh = {message.worker: message for message in messages if isinstance(message, Health)}
         self._health.update(fresh)
-        changed, self._standings = update.standings != self._standings, update.standings
+        changed, self._standings = standings != self._standings, standings
         if self._live and (fresh or changed):
             self._live.update(page(self._title, self._health, self._standings))
         elif not self._live:

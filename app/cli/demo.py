@@ -29,7 +29,7 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     recording, video = out / "session.mcap", out / "demo.mp4"
     made_from = str(recording.absolute())
     others = claim([recording], str(clip), config_path, overwrite=overwrite)
-    others += claim([out / "poses.npz", video], made_from, overwrite=overwrite)
+    others |= claim([out / "poses.npz", video], made_from, overwrite=overwrite)
     with reporting() as bar:
         job = Job(made_from, out, config, video=video.name, others=others, report=bar)
         bar.result = job.result

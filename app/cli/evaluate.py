@@ -52,7 +52,7 @@ def evaluate(
     config = load(config_path)
     if lifter:
         config = config.changed(lift={"model": str(lifter)})
-    others = []
+    others: dict[Path, str] = {}
     if json_path:
         others = claim([json_path], str(keypoints.absolute()), positions, lifter, config_path, overwrite=overwrite)
     chosen = list(dict.fromkeys(subject.strip() for subject in subjects.split(",")))

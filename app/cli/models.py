@@ -38,7 +38,7 @@ def convert_model(checkpoint: Path, architecture: str, causal: bool, rate: str, 
         from poselift.models.convert.videopose3d import convert
     except ModuleNotFoundError as error:
         raise ModelError(f"the conversion needs the package '{error.name}'; type: pip install 'poselift[convert]'") from None
-    others = []
+    others: dict[Path, str] = {}
     if checkpoint.is_file():  # else the conversion says what is wrong with it
         source = checkpoint_source(checkpoint.name, hashlib.sha256(checkpoint.read_bytes()).hexdigest())
         others = claim([out], source, checkpoint, overwrite=overwrite)

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.offline.job import Job
-from poselift.app.processes.pipeline import Run, Update, run_pipeline
+from poselift.app.processes.pipeline import Run, run_pipeline
 from poselift.app.processes.process import run_folder
 from poselift.app.recording.parts import prepare
 from poselift.app.recording.reader import Recording
@@ -38,12 +38,9 @@ def run_on_file(job: Job, stage: str, folder: Path, **changed: Any) -> tuple[Run
     record = {"folder": str(folder.absolute()), "name": log.stem, "pictures": "none", "min_free_mb": 0}
     prepare(log)
 
-    def watch(update: Update) -> None:
-        advance(sum(isinstance(message, (Pose2D, Pose3D)) for message in update.messages))
-
     with run_folder(job.config) as runtime:
         config = job.config.changed(mode="file", runtime_folder=str(runtime), record=record, **changed)
-        run = run_pipeline(config, watch, job.note)
+        run = run_pipeline(config, lambda messages, _: advance(sum(isinstance(it, (Pose2D, Pose3D)) for it in messages)), job.note)
     if run.interrupted and not log.exists():
         raise run.interrupted
     return run, Recording(log)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 from poselift.app.config import Config
-from poselift.app.offline.outputs import Other, make_folder, set_aside
+from poselift.app.offline.outputs import make_folder, set_aside
 from poselift.app.processes.pipeline import Run
 from poselift.app.redact import printable
 
@@ -80,8 +80,8 @@ class Job:
     """The rate that was asked for; the config has it, too."""
     video: str = ""
     """The name of the video that is to be drawn; empty for none."""
-    others: Sequence[Other] = ()
-    """Results of other sources in the place of ours."""
+    others: Mapping[Path, str] = field(default_factory=dict)
+    """Results of other sources in the place of ours: see `claim`."""
     report: Optional[Report] = None
     result: Result = field(default_factory=Result)
 

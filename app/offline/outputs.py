@@ -7,10 +7,10 @@ metadata. One of the same source is replaced, one of another is kept under anoth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 import av
 import numpy as np
@@ -24,15 +24,8 @@ from poselift.common.errors import UserError
 from poselift.models.backends.file_metadata import file_metadata
 
 
-class Other(NamedTuple):
-    """A result of another source in the place of one that is to be written."""
-
-    output: Path
-    made_from: str
-
-
-def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> list[Other]:
-    """Look at every file that is to be written, before the work begins; what has to be set aside before it writes.
+def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite: bool) -> dict[Path, str]:
+    """Look at every file that is to be written, before the work begins: which results of what other sources are in their place.
 
     source: what the results are made from, as they will say; a path is read, as are the files of `read`.
     overwrite: whether results of another source, and files that are no results, may go.
@@ -41,7 +34,7 @@ def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite
     # Resolved, as a folder that is not there yet may be left again: new/../a.mp4.
     outputs = [output.parent.resolve() / output.name for output in outputs]
     files = [file for path in (Path(source), *read) if path for file in _files(path)]
-    others: dict[Path, Other] = {}
+    others: dict[Path, str] = {}
     for output in outputs:
         for path in _files(output):
             keep_apart(path, files)
@@ -55,19 +48,19 @@ def claim(outputs: Iterable[Path], source: str, *read: Optional[Path], overwrite
             if made_from is None:
                 raise UserError(f"{path}: this file is no result that says its source; name another place with -o, or give --overwrite")
             if not _same_source(made_from, source):
-                others[output] = Other(output, made_from)
-    return list(others.values())
+                others[output] = made_from
+    return others
 
 
-def set_aside(others: Sequence[Other]) -> list[str]:
+def set_aside(others: Mapping[Path, str]) -> list[str]:
     """Give results of other sources a name with a number, all of them the same one; lines that say so."""
     said = []
-    number = next(number for number in count(1) if not any(file.exists() for other in others for file in _files(_aside(other, number))))
-    for other in others:
-        aside = _aside(other, number)
-        for file in _files(other.output):
-            file.rename(aside.with_name(aside.stem + file.name[len(other.output.stem) :]))
-        said.append(f"kept the result of {other.made_from} as {aside}")
+    number = next(number for number in count(1) if not any(file.exists() for output in others for file in _files(_aside(output, number))))
+    for output, made_from in others.items():
+        aside = _aside(output, number)
+        for file in _files(output):
+            file.rename(aside.with_name(aside.stem + file.name[len(output.stem) :]))
+        said.append(f"kept the result of {made_from} as {aside}")
     return said
 
 
@@ -88,8 +81,8 @@ def keep_apart(output: Path, read: Iterable[Path]) -> None:
             raise UserError(f"{output.parent}: the pictures are read from this folder; name another for the results")
 
 
-def _aside(other: Other, number: int) -> Path:
-    return other.output.with_name(f"{other.output.stem}-{number}{other.output.suffix}")
+def _aside(output: Path, number: int) -> Path:
+    return output.with_name(f"{output.stem}-{number}{output.suffix}")
 
 
 def source_of(path: Path) -> Optional[str]:

@@ -31,33 +31,30 @@ class Run(NamedTuple):
     """What was raised meanwhile, and stopped it."""
 
 
-class Update(NamedTuple):
-    """What the workers said since the last one, and how their processes stand."""
-
-    messages: list[Message]
-    standings: Mapping[str, Standing]
+Watch = Callable[[list[Message], Mapping[str, Standing]], None]
+"""Is told ten times a second what the workers said since the last time, and how their processes stand."""
 
 
-def run_pipeline(config: Config, watch: Callable[[Update], None], say: Callable[[str], None], seconds: Optional[float] = None) -> Run:
+def run_pipeline(config: Config, watch: Watch, say: Callable[[str], None], seconds: Optional[float] = None) -> Run:
     """Run the workers until the source ends, or `seconds` after the first pose. Raises UserError where nothing could run.
 
-    `watch` is called ten times a second; `say`, in a thread of its own, with lines for people. What is raised in the caller's thread
+    `say` is called in a thread of its own, with lines for people. What is raised in the caller's thread
     meanwhile, such as KeyboardInterrupt or by `watch`, stops the workers in order, and is in the Run; what is raised after that ends them
     at once, and passes.
     """
-    updates: SimpleQueue[Optional[Update]] = SimpleQueue()
+    updates: SimpleQueue[Optional[tuple[list[Message], Mapping[str, Standing]]]] = SimpleQueue()
     stop, end = Event(), Event()
     interrupted: Optional[BaseException] = None
     # In a thread of its own: what a signal raises must not hit the supervisor in the middle of something.
     with ThreadPoolExecutor(1, "poselift") as pool:
         try:
-            run = pool.submit(_supervise, config, updates.put, say, seconds, stop, end)
+            run = pool.submit(_supervise, config, lambda *update: updates.put(update), say, seconds, stop, end)
             run.add_done_callback(lambda _: updates.put(None))
             while not (run.done() and updates.empty()):
                 try:
                     update = updates.get()
                     if update:
-                        watch(update)
+                        watch(*update)
                 except BaseException as error:
                     if interrupted:
                         raise
@@ -68,9 +65,7 @@ def run_pipeline(config: Config, watch: Callable[[Update], None], say: Callable[
     return run.result()._replace(interrupted=interrupted)
 
 
-def _supervise(
-    config: Config, tell: Callable[[Update], None], say: Callable[[str], None], seconds: Optional[float], stop: Event, end: Event
-) -> Run:
+def _supervise(config: Config, tell: Watch, say: Callable[[str], None], seconds: Optional[float], stop: Event, end: Event) -> Run:
     tally = Tally()
     begin_s: Optional[float] = None
 
@@ -79,7 +74,7 @@ def _supervise(
         messages = supervisor.step()
         for message in messages:
             tally.add(message)
-        tell(Update(messages, supervisor.standings))
+        tell(messages, supervisor.standings)
 
     with Supervisor(config, say, COMMAND) as supervisor:
         while not (supervisor.done or end.is_set()):

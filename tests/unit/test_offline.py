@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import logging
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import poselift
+from poselift.app.cli import stopping
 from poselift.app.config import Config
 from poselift.app.keypoints.files import Clip, write_keypoints
 from poselift.app.processes.pipeline import run_pipeline
@@ -131,7 +134,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_an_interrupted_pipeline_ends_in_order(workers: list[bool], error: BaseException) -> None:
     updates = []
 
-    def watch(update: object) -> None:
+    def watch(*update: object) -> None:
         updates.append(update)
         if len(updates) == 4:
             raise error
@@ -143,8 +146,27 @@ def test_an_interrupted_pipeline_ends_in_order(workers: list[bool], error: BaseE
 
 def test_one_that_is_interrupted_twice_ends_at_once(workers: list[bool]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(Config(), lambda _: (_ for _ in ()).throw(KeyboardInterrupt), print)
+        run_pipeline(Config(), lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), print)
     assert workers == [False]
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, kinds = [100.0], (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    before = [signal.getsignal(kind) for kind in kinds]
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        stopping.stop_on_signals()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        with pytest.raises(stopping.Stopped, match="stopped by SIGTERM"):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        clock[0] += 2 * stopping.TWICE_S
+        with pytest.raises(stopping.Stopped, match="stopped by SIGINT"):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for kind, handler in zip(kinds, before):
+            signal.signal(kind, handler)
 
 
 def test_type_checkers_are_told_the_names_that_there_are() -> None:

@@ -18,7 +18,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.npz import write_poses
 from poselift.app.export.video import render
 from poselift.app.keypoints.files import Clip, write_keypoints
-from poselift.app.offline.outputs import Other, claim, set_aside, source_of
+from poselift.app.offline.outputs import claim, set_aside, source_of
 from poselift.app.recording.writer import RecordingWriter
 from poselift.common.errors import UserError
 from poselift.models.convert.videopose3d import convert
@@ -68,9 +68,9 @@ def test_a_result_is_replaced_by_its_own_source_and_kept_from_another(tmp_path: 
     RESULTS[name](path, SOURCE)
     before = path.read_bytes()
     assert (source_of(path) or "").endswith("home/a b=c; 视频.mp4")
-    assert claim([path], SOURCE, overwrite=False) == claim([path], "/data/b.mp4", overwrite=True) == []
+    assert claim([path], SOURCE, overwrite=False) == claim([path], "/data/b.mp4", overwrite=True) == {}
     others = claim([path], "/data/b.mp4", overwrite=False)
-    assert others == [Other(path, source_of(path) or "")] and path.read_bytes() == before
+    assert others == {path: source_of(path)} and path.read_bytes() == before
     set_aside(others)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(f"{path.stem}-1{path.suffix}", before)]
 
@@ -85,7 +85,7 @@ def test_what_is_kept_of_a_source_has_the_same_number_and_nothing_is_in_its_plac
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {"poses-1.mp4", "poses-2.7.mcap", "poses-3.npz", "poses-3.mp4", "poses-3.mcap", "poses-3.2.mcap"}
     assert lines[0] == f"kept the result of /data/a.mp4 as {tmp_path / 'poses-3.npz'}"
-    assert set_aside([]) == []
+    assert set_aside({}) == []
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -153,7 +153,7 @@ def test_a_recording_is_read_and_written_in_all_its_parts(tmp_path: Path, source
 
 def test_a_later_part_of_another_source_is_a_result_of_it_too(tmp_path: Path) -> None:
     recording(tmp_path / "poses.3.mcap", "/data/b.mp4")
-    assert claim([tmp_path / "poses.mcap"], SOURCE, overwrite=False) == [Other(tmp_path / "poses.mcap", "/data/b.mp4")]
+    assert claim([tmp_path / "poses.mcap"], SOURCE, overwrite=False) == {tmp_path / "poses.mcap": "/data/b.mp4"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
