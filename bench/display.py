@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from poselift.app.view.probe import missing
+from poselift.app.view.display_probe import display_problem
 
 
 class NoDisplay(Exception):
@@ -25,15 +25,14 @@ def virtual_display(width_px: int = 3840, height_px: int = 2160) -> Iterator[dic
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
-        with os.fdopen(read) as told:
-            number = told.readline().strip()  # comes when it is ready, or nothing when it has ended
+        with os.fdopen(read) as ready:
+            number = ready.readline().strip()  # comes when it is ready, or nothing when it has ended
         if not number:
             raise NoDisplay("Xvfb does not start here")
         environment = {name: value for name, value in os.environ.items() if name != "WAYLAND_DISPLAY"}
         environment |= {"DISPLAY": f":{number}", "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb"}
-        why_not = missing(environment)
-        if why_not:
-            raise NoDisplay(why_not)
+        if problem := display_problem(environment):
+            raise NoDisplay(problem)
         yield environment
     finally:
         server.terminate()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.part import WrongOutput
 from poselift.app.config import Config, save
+from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Message
-from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.streams import WATCH, links
 
 POLL_S = 0.1
@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "poselift"]
 class Up:
     """A running pipeline, seen from outside."""
 
-    def __init__(self, process: subprocess.Popen[str], watch: Watch) -> None:
+    def __init__(self, process: subprocess.Popen[str], watch: Subscriber) -> None:
         self.process, self._watch = process, watch
 
     def messages(self) -> Iterator[tuple[int, Message]]:
@@ -52,7 +52,7 @@ def up(config: Config, *kinds: type[Message]) -> Iterator[Up]:
         (Path(folder) / "run").mkdir(mode=0o700)
         save(config, Path(folder) / "config.yaml")
         watched = tuple(link for link in links("live", config.running) if link.taker == WATCH and link.message in kinds)
-        watch = Watch(Path(folder) / "run", watched)
+        watch = Subscriber(Path(folder) / "run", watched)
         log = Path(folder) / "log"
         with log.open("w") as file:
             process = subprocess.Popen(

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.clip import FPS, demo_clip
 from poselift.app.dataflow.messages import Pose3D, Stamp, decode, encode
-from poselift.app.remote.client import remote
+from poselift.app.remote.client import connect
 from poselift.app.remote.wire import Picture
 
 TELL_S = 0.5
@@ -24,8 +24,8 @@ WIDTH_PX, QUALITY, RATE_HZ = 640, 80, 15.0
 
 def look(address: str) -> None:
     """Look until killed."""
-    board = remote(address)
-    board.want(WIDTH_PX, QUALITY, RATE_HZ)
+    board = connect(address)
+    board.request_pictures(WIDTH_PX, QUALITY, RATE_HZ)
     poses = pictures = 0
     while True:
         ages_ms = []

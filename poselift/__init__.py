@@ -1,4 +1,4 @@
-"""poselift: 3D human pose, live and from files. The public face for programs.
+"""poselift: 3D human pose, live and from files, for programs.
 
 for poses in poselift.connect():            # live, from the pipeline on this machine: the newest, however slow this loop is
     print(poses.t_ns, poses.joints_m)       # [people, 17, 3]: metres from the hip; x right, y down, z forward
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from poselift.app.offline.job import Progress as Progress
     from poselift.app.offline.job import Result as Result
     from poselift.app.offline.lift import lift as lift
-    from poselift.app.program.face import connect as connect
-    from poselift.app.program.face import open as open
+    from poselift.app.program.api import connect as connect
+    from poselift.app.program.api import open as open
     from poselift.app.program.poses import Poses as Poses
     from poselift.common.errors import DeviceError as DeviceError
     from poselift.common.errors import UserError as UserError
@@ -35,12 +35,12 @@ _MODULES = {
     "poselift.app.dataflow.messages": ("Pose3D",),
     "poselift.app.offline.job": ("Progress", "Result"),
     "poselift.app.offline.lift": ("lift",),
-    "poselift.app.program.face": ("connect", "open"),
+    "poselift.app.program.api": ("connect", "open"),
     "poselift.app.program.poses": ("Poses",),
     "poselift.common.errors": ("DeviceError", "UserError"),
     "poselift.common.skeleton": ("COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS"),
 }
-"""Where the names are. They are imported when they are asked for: each worker imports `poselift`, and few need its face."""
+"""Where the names are. They are imported when they are asked for: each worker imports `poselift`, and few need these."""
 
 __all__ = sorted(name for names in _MODULES.values() for name in names)  # type checkers read the imports above; a test compares the two
 

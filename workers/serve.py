@@ -12,22 +12,22 @@ import cv2
 
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
+from poselift.app.dataflow.bus_clients import OrderSender
 from poselift.app.dataflow.frames import PictureGone, RingReader
 from poselift.app.dataflow.ledger import add
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, MessageError, OtherSchema
-from poselift.app.dataflow.outside import Orders
 from poselift.app.dataflow.session import join
 from poselift.app.dataflow.streams import RECORDER, answer_to_a_frame
 from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from poselift.app.remote import wire
 from poselift.app.remote.address import Address, parse_address
-from poselift.app.remote.board import Board, Facts, Visitor
+from poselift.app.remote.frame_pacing import PendingFrames
 from poselift.app.remote.keys import folder_for
-from poselift.app.remote.outbox import Size
-from poselift.app.remote.refusals import Refusals
-from poselift.app.remote.showing import Showing
-from poselift.app.remote.sockets import Door
+from poselift.app.remote.refusal_log import RefusalLog
+from poselift.app.remote.send_queue import PictureSize
+from poselift.app.remote.sessions import Peer, ServerInfo, ViewerSessions
+from poselift.app.remote.sockets import ServerSocket
 from poselift.common.arrays import Pixels
 from poselift.common.camera import focal_length_px
 from poselift.workers.cards import model_cards
@@ -43,18 +43,18 @@ log = logging.getLogger("serve")
 class _Order(NamedTuple):
     """An order that a worker has not answered yet."""
 
-    peer: bytes
+    routing_id: bytes
     until_ns: int
 
 
 class Outside(Protocol):
     """What lies around serve: the viewers, the recorder, the ring of frames."""
 
-    def send(self, peer: bytes, data: bytes) -> bool:
+    def send(self, routing_id: bytes, data: bytes) -> bool:
         """Send to a viewer; False where there is no room. Raises ConnectionError where it is gone."""
 
-    def admits(self, visitor: Visitor) -> Optional[Visitor]:
-        """A visitor from before with the rights it has now; None where it has none any more."""
+    def refreshed(self, peer: Peer) -> Optional[Peer]:
+        """A peer with the permission that it has now; None if it is no longer admitted."""
 
     def order(self, command: str) -> None:
         """Give the recorder an order; its answer comes by `answered`."""
@@ -62,20 +62,20 @@ class Outside(Protocol):
     def forget_order(self) -> None:
         """What the recorder may still answer is no answer to the next order."""
 
-    def picture(self, frame: Frame, size: Size) -> wire.Picture:
+    def picture(self, frame: Frame, size: PictureSize) -> wire.Picture:
         """A frame as a viewer's picture. Raises PictureGone where it is not in the ring any more."""
 
 
 class Serve:
     """Shares out what comes, hears the viewers, passes their orders on. No socket, no clock: times are ns of the monotonic clock."""
 
-    def __init__(self, config: Config, facts: Facts, session: int, outside: Outside) -> None:
-        """`session` is the first viewer's number; a serve that was started again needs others than before."""
+    def __init__(self, config: Config, info: ServerInfo, first_session: int, outside: Outside) -> None:
+        """Viewers' sessions are numbered from `first_session`; a serve that was restarted needs other numbers than before."""
         self._config, self._outside = config, outside
-        self._board = Board(config.serve, facts, session)
+        self._sessions = ViewerSessions(config.serve, info, first_session)
         self._order: Optional[_Order] = None
-        self._bad = Refusals()
-        self._showing = Showing(config.capture.ring_slots // 2)
+        self._bad = RefusalLog()
+        self._pending = PendingFrames(config.capture.ring_slots // 2)
         self._healths: dict[str, Health] = {}
         self._drops: dict[str, int] = {}
         self.answer = answer_to_a_frame(config.running)
@@ -84,49 +84,49 @@ class Serve:
     @property
     def drops(self) -> dict[str, int]:
         """What viewers missed, by viewer, and what was dropped for all, by reason, since the start."""
-        return {**self._board.drops, **self._drops}
+        return {**self._sessions.drops, **self._drops}
 
     @property
     def viewers(self) -> int:
         """So many are there."""
-        return len(self._board.guests)
+        return len(self._sessions.open)
 
     @property
-    def settled(self) -> bool:
+    def drained(self) -> bool:
         """Whether every viewer has what was sent to it."""
-        return self._board.settled
+        return self._sessions.drained
 
     def step(self, message: Message, now_ns: int) -> None:
         """A message from the bus."""
         if isinstance(message, Frame):
-            self._showing.put(message, now_ns)
-            self._board.camera(_camera(self._config, message))
+            self._pending.put(message, now_ns)
+            self._sessions.set_camera(_camera(self._config, message))
         elif not isinstance(message, End):  # who works on has to say more
-            self._board.publish(message)
+            self._sessions.publish(message)
             self.send(now_ns)
         if isinstance(message, self.answer):
-            self._showing.posed(message.frame)
+            self._pending.posed(message.frame)
         elif isinstance(message, Health):
             self._healths[message.worker] = message
 
-    def hear(self, visitor: Visitor, data: bytes, now_ns: int) -> None:
+    def hear(self, peer: Peer, data: bytes, now_ns: int) -> None:
         """A viewer says something."""
         try:
-            control = self._board.hear(visitor, data, now_ns)
+            control = self._sessions.receive(peer, data, now_ns)
         except MessageError as error:
             add(self._drops, {BAD_MESSAGE: 1})
             known = isinstance(error, OtherSchema)
             if known:
-                self._board.refuse(visitor.peer, str(error))
-            _warn(self._bad.add(visitor.address, str(error) if known else NO_VIEWERS, now_ns / 1e9))
+                self._sessions.refuse(peer.routing_id, str(error))
+            _warn(self._bad.add(peer.address, str(error) if known else NO_VIEWERS, now_ns / 1e9))
         else:
             if control:
-                self._obey(visitor.peer, control, now_ns)
+                self._obey(peer.routing_id, control, now_ns)
 
     def answered(self, answer: Answer) -> None:
         """The recorder has answered."""
         if self._order:
-            self._board.answer(self._order.peer, answer)
+            self._sessions.answer(self._order.routing_id, answer)
             self._order = None
 
     def turn(self, now_ns: int) -> None:
@@ -135,37 +135,37 @@ class Serve:
         if self._order and now_ns > self._order.until_ns:
             self.answered(Answer(False, f"the recorder has not answered for {ANSWER_WITHIN_S:g} s"))
             self._outside.forget_order()
-        for guest in list(self._board.guests.values()):
-            visitor = self._outside.admits(guest.visitor)
-            if visitor is None:
-                self._board.forget(guest.visitor.peer, "is not admitted any more")
+        for session in list(self._sessions.open.values()):
+            peer = self._outside.refreshed(session.peer)
+            if peer is None:
+                self._sessions.close(session.peer.routing_id, "is not admitted any more")
             else:
-                self._board.rights(guest, visitor)
-        self._board.forget_the_silent(now_ns)
+                self._sessions.update_peer(session, peer)
+        self._sessions.close_silent(now_ns)
         self.send(now_ns)
         self._show(now_ns)
 
     def send(self, now_ns: int) -> None:
         """Send what there is room for."""
-        self._board.send(self._outside.send, now_ns)
+        self._sessions.flush(self._outside.send, now_ns)
 
     def end(self, end: End, now_ns: int) -> None:
         """The last message to all viewers; then hear and send until they have it."""
-        self._board.end(end)
+        self._sessions.end(end)
         self.send(now_ns)
 
-    def _obey(self, peer: bytes, control: Control, now_ns: int) -> None:
+    def _obey(self, routing_id: bytes, control: Control, now_ns: int) -> None:
         if control.command == "status":
-            self._board.answer(peer, Answer(True, self._status()))
+            self._sessions.answer(routing_id, Answer(True, self._status()))
         elif control.command not in (RECORD_START, RECORD_STOP):
             known = ", ".join((RECORD_START, RECORD_STOP, "status"))
-            self._board.answer(peer, Answer(False, f"a viewer cannot order {control.command!r:.80}; it can: {known}"))
+            self._sessions.answer(routing_id, Answer(False, f"a viewer cannot order {control.command!r:.80}; it can: {known}"))
         elif RECORDER not in self._config.running:
-            self._board.answer(peer, Answer(False, NO_RECORDER))
+            self._sessions.answer(routing_id, Answer(False, NO_RECORDER))
         elif self._order:
-            self._board.answer(peer, Answer(False, "the recorder is busy with another order; try again"))
+            self._sessions.answer(routing_id, Answer(False, "the recorder is busy with another order; try again"))
         else:
-            self._order = _Order(peer, now_ns + round(ANSWER_WITHIN_S * 1e9))
+            self._order = _Order(routing_id, now_ns + round(ANSWER_WITHIN_S * 1e9))
             self._outside.order(control.command)
 
     def _status(self) -> str:
@@ -175,17 +175,17 @@ class Serve:
 
     def _show(self, now_ns: int) -> None:
         """A frame to those who want it now: each size is compressed once."""
-        frame = self._showing.take(now_ns)
+        frame = self._pending.take(now_ns)
         if frame is None:
             return
-        for size, outboxes in self._board.due(frame.trace[0].received_ns).items():
+        for size, queues in self._sessions.picture_requests(frame.trace[0].received_ns).items():
             try:
                 picture = self._outside.picture(frame, size)
             except PictureGone as gone:
-                add(self._drops, {gone.reason: len(outboxes)})
+                add(self._drops, {gone.reason: len(queues)})
                 continue
-            for outbox in outboxes:
-                outbox.show(picture)
+            for queue in queues:
+                queue.put_picture(picture)
         self.send(now_ns)
 
 
@@ -195,35 +195,35 @@ class Sockets:
     def __init__(self, config: Config, ring: RingReader, address: Address) -> None:
         """Raises UserError where the address cannot be had, or its keys cannot be used."""
         self._folder, self._ring = config.runtime_path(), ring
-        self.door = Door(address, folder_for(address.loopback, config.serve.keys_folder))
-        self._orders = Orders(self._folder)
-        self.send, self.admits = self.door.send, self.door.admits
+        self.socket = ServerSocket(address, folder_for(address.loopback, config.serve.keys_folder))
+        self._orders = OrderSender(self._folder)
+        self.send, self.refreshed = self.socket.send, self.socket.refreshed
 
     def order(self, command: str) -> None:
         """Give the recorder an order."""
-        self._orders.give(RECORDER, command)
+        self._orders.send(RECORDER, command)
 
     def forget_order(self) -> None:
         """Hear no answer to what was ordered until now."""
         self._orders.close()
-        self._orders = Orders(self._folder)
+        self._orders = OrderSender(self._folder)
 
-    def picture(self, frame: Frame, size: Size) -> wire.Picture:
+    def picture(self, frame: Frame, size: PictureSize) -> wire.Picture:
         """A frame, smaller and compressed. Raises PictureGone."""
         with self._ring.picture(frame) as pixels:
             return _compressed(frame, pixels, size)
 
     def hear(self, serve: Serve) -> None:
         """Pass on what has come."""
-        for visitor, data in self.door.letters():
-            serve.hear(visitor, data, time.monotonic_ns())
+        for peer, data in self.socket.receive():
+            serve.hear(peer, data, time.monotonic_ns())
         for answer in self._orders.answers():
             serve.answered(answer)
 
     def close(self) -> None:
         """Say what waits, within a moment, and close."""
         self._orders.close()
-        self.door.close()
+        self.socket.close()
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -234,10 +234,10 @@ def run(config: Config, bus: Bus) -> None:
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
     outside = Sockets(config, RingReader(config.runtime_path(), bus.worker), address)
-    serve = Serve(config, _facts(config), time.time_ns() // 1000, outside)
-    bus.wake_for(outside.door.sockets)
+    serve = Serve(config, _server_info(config), time.time_ns() // 1000, outside)
+    bus.wake_for(outside.socket.sockets)
     log.info("serving viewers at %s", address)
-    if outside.door.alone:
+    if outside.socket.nobody_admitted:
         log.warning(
             "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
         )
@@ -262,8 +262,8 @@ def run(config: Config, bus: Bus) -> None:
 
 def _until_settled(serve: Serve, outside: Sockets, until_s: float) -> None:
     """When we close with something unread, TCP throws away what the other side has not read either: so hear them out."""
-    while not serve.settled and (left_s := until_s - time.monotonic()) > 0:
-        outside.door.wait(left_s)
+    while not serve.drained and (left_s := until_s - time.monotonic()) > 0:
+        outside.socket.wait(left_s)
         outside.hear(serve)
         serve.send(time.monotonic_ns())
 
@@ -273,9 +273,9 @@ def _warn(line: str) -> None:
         log.warning("%s", line)
 
 
-def _facts(config: Config) -> Facts:
+def _server_info(config: Config) -> ServerInfo:
     unknown = wire.Camera(0, 0, 0.0, 0.0, config.lift.focal_px is None, config.lift.body_height_m)
-    return Facts(socket.gethostname(), version("poselift"), model_cards(config), unknown, join(config.runtime_path()))
+    return ServerInfo(socket.gethostname(), version("poselift"), model_cards(config), unknown, join(config.runtime_path()))
 
 
 def _camera(config: Config, frame: Frame) -> wire.Camera:
@@ -284,7 +284,7 @@ def _camera(config: Config, frame: Frame) -> wire.Camera:
     return wire.Camera(*size, float(frame.fps), float(focal_px), config.lift.focal_px is None, float(config.lift.body_height_m))
 
 
-def _compressed(frame: Frame, pixels: Pixels, size: Size) -> wire.Picture:
+def _compressed(frame: Frame, pixels: Pixels, size: PictureSize) -> wire.Picture:
     width_px = min(size.width_px, frame.width_px)
     height_px = max(1, round(frame.height_px * width_px / frame.width_px))
     smaller = pixels if width_px == frame.width_px else cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA)

@@ -10,9 +10,9 @@ from rich.table import Table
 from poselift.app.cli.console import console
 from poselift.app.config import load
 from poselift.app.remote import keys
-from poselift.app.remote.gate import new_pair
-from poselift.app.remote.key_words import Role, host_name, key_text, parse_word, word
-from poselift.app.remote.keys import Admitted, Pair, Right
+from poselift.app.remote.authenticator import new_pair
+from poselift.app.remote.key_strings import Role, host_name, key_string, key_text, parse_key_string
+from poselift.app.remote.keys import Admitted, KeyPair, Permission
 from poselift.common.errors import UserError
 
 
@@ -20,7 +20,7 @@ def new(name: Optional[str], config_path: Optional[Path]) -> None:
     """Make this machine's pair, and print what to type elsewhere."""
     folder = _folder(config_path)
     pair = new_pair(host_name() if name is None else name)
-    keys.make(folder, pair)
+    keys.save_pair(folder, pair)
     print(f"made the key pair of {pair.name} in {folder}")
     _say_what_to_type(pair)
 
@@ -28,22 +28,24 @@ def new(name: Optional[str], config_path: Optional[Path]) -> None:
 def show(config_path: Optional[Path]) -> None:
     """Print what to type elsewhere, and who is admitted here."""
     folder = _folder(config_path)
-    _say_what_to_type(keys.own(folder))
+    _say_what_to_type(keys.own_pair(folder))
     print()
     _say_whom(keys.admitted(folder))
 
 
 def admit(text: str, control: bool, name: Optional[str], config_path: Optional[Path]) -> None:
-    """Trust the key in a word from another machine."""
-    role, given, public = parse_word(text)
+    """Admit the key in a key string from another machine."""
+    role, given, public = parse_key_string(text)
     if control and role is Role.BOARD:
         raise UserError("--control is for a viewer, and this is a board; leave it out")
-    entry = keys.admit(_folder(config_path), role, given if name is None else name, public, Right.CONTROL if control else Right.LOOK)
+    entry = keys.admit(
+        _folder(config_path), role, given if name is None else name, public, Permission.CONTROL if control else Permission.LOOK
+    )
     print(f"admitted {_whom(entry)}; it may {_may(entry)}")
 
 
 def revoke(who: str, config_path: Optional[Path]) -> None:
-    """Trust a key no longer."""
+    """Admit a key no longer."""
     for entry in keys.revoke(_folder(config_path), who):
         print(f"revoked {_whom(entry)}")
 
@@ -52,11 +54,11 @@ def _folder(config_path: Optional[Path]) -> Path:
     return keys.folder_of(load(config_path).serve.keys_folder)
 
 
-def _say_what_to_type(pair: Pair) -> None:
+def _say_what_to_type(pair: KeyPair) -> None:
     print(f"For {pair.name} to look at a board, type on the board (with --control: to record there, too):")
-    print(f"  poselift keys admit {word(Role.VIEWER, pair.name, pair.public)}")
+    print(f"  poselift keys admit {key_string(Role.VIEWER, pair.name, pair.public)}")
     print(f"To look at what {pair.name} serves, type on the machine that looks:")
-    print(f"  poselift keys admit {word(Role.BOARD, pair.name, pair.public)}")
+    print(f"  poselift keys admit {key_string(Role.BOARD, pair.name, pair.public)}")
 
 
 def _say_whom(entries: tuple[Admitted, ...]) -> None:
@@ -76,4 +78,4 @@ def _whom(entry: Admitted) -> str:
 def _may(entry: Admitted) -> str:
     if entry.role is Role.BOARD:
         return "be looked at"
-    return "look and control" if entry.right is Right.CONTROL else "look"
+    return "look and control" if entry.permission is Permission.CONTROL else "look"

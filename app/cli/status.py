@@ -10,8 +10,8 @@ from typing import Optional
 from poselift.app.cli.console import console
 from poselift.app.cli.workers import page
 from poselift.app.config import load
+from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Health
-from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.streams import WATCH, WORKERS, links
 from poselift.app.processes.process import SUPERVISOR_LOCK, running
 from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
@@ -51,7 +51,7 @@ def _here(folder: Path) -> tuple[str, ...]:
 
 
 def _listen(folder: Path, workers: tuple[str, ...]) -> dict[str, Health]:
-    watch = Watch(folder, tuple(link for link in links("live", workers) if link.taker == WATCH and link.message is Health))
+    watch = Subscriber(folder, tuple(link for link in links("live", workers) if link.taker == WATCH and link.message is Health))
     healths: dict[str, Health] = {}
     until_s = time.monotonic() + LISTEN_S
     while len(healths) < len(workers) and (left_s := until_s - time.monotonic()) > 0:

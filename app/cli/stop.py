@@ -7,7 +7,7 @@ from typing import Optional
 
 from poselift.app.cli.console import say
 from poselift.app.config import load
-from poselift.app.dataflow.outside import order
+from poselift.app.dataflow.bus_clients import order
 from poselift.app.dataflow.streams import SOURCE
 from poselift.app.processes.process import running
 from poselift.common.errors import UserError

@@ -17,15 +17,15 @@ from poselift.app.config import Config, load, save
 from poselift.app.dataflow.streams import WORKERS
 from poselift.app.processes.command import COMMAND
 from poselift.app.processes.process import OWN_GROUP, SUPERVISOR_LOCK, running
-from poselift.app.program.reach import reach, serves_here
+from poselift.app.program.board import connect_board, local_server
 from poselift.app.recording.parts import parts
 from poselift.app.redact import display_name
 from poselift.app.remote.address import parse_address
-from poselift.app.remote.client import remote_here
+from poselift.app.remote.client import connect_here
 from poselift.app.remote.wire import PORT
-from poselift.app.view.probe import missing
-from poselift.app.view.recorded import Recorded
-from poselift.app.view.sources import Live, Replay, Source
+from poselift.app.view.display_probe import display_problem
+from poselift.app.view.recorded_history import RecordedHistory
+from poselift.app.view.sources import LiveSource, RecordingSource, Source
 from poselift.common.errors import UserError
 
 HERE = f"127.0.0.1:{PORT}"
@@ -37,20 +37,19 @@ NICENESS = 5
 
 
 def view(target: Optional[str], full: bool, wait: bool, config_path: Optional[Path]) -> None:
-    """Until the window is closed. Raises UserError where there is nothing to look at, or no way to show it."""
+    """Show the window until it is closed. Raises UserError if there is nothing to look at, or no display."""
     config = load(config_path)
     if target and is_file(target) and not Path(target).is_file():
         raise UserError(f"{display_name(target)}: no such recording")
-    why_not = missing()
-    if why_not:
-        raise UserError(why_not)
+    if problem := display_problem():
+        raise UserError(problem)
     source = opened(target, config, wait)
-    from poselift.app.view.show import Show
+    from poselift.app.view.controller import Controller
     from poselift.app.view.window import Window
 
-    shown = Window(Show(source), full=full)
-    signal.signal(signal.SIGINT, lambda *_: shown.leave())
-    signal.signal(signal.SIGTERM, lambda *_: shown.leave())
+    shown = Window(Controller(source), full=full)
+    signal.signal(signal.SIGINT, lambda *_: shown.request_close())
+    signal.signal(signal.SIGTERM, lambda *_: shown.request_close())
     try:
         shown.run()
     finally:
@@ -72,13 +71,13 @@ def opened(target: Optional[str], config: Config, wait: bool = False) -> Source:
         size_gb = sum(part.stat().st_size for part in parts(path)) / 1e9
         if size_gb > LONG_GB:
             say(f"looking through {path}, {size_gb:.0f} GB …")
-        recorded = Recorded(path)
-        for note in recorded.notes:
+        history = RecordedHistory(path)
+        for note in history.notes:
             say(f"warning: {note}")
-        return Replay(recorded, path.name)
+        return RecordingSource(history, path.name)
     if target:
-        return Live(reach(target, config), target)
-    serve = serves_here(config)
+        return LiveSource(connect_board(target, config), target)
+    serve = local_server(config)
     if serve is None and not wait:
         folder = config.runtime_path()
         runs = any(running(folder, name) for name in (SUPERVISOR_LOCK, *WORKERS))
@@ -86,15 +85,14 @@ def opened(target: Optional[str], config: Config, wait: bool = False) -> Source:
         raise UserError(f"{what} (runtime folder {folder}); type: poselift up SOURCE --serve, or to look elsewhere: poselift view HOST")
     serve = serve or config.serve
     address = serve.address or HERE
-    return Live(remote_here(address, serve.keys_folder), str(parse_address(address).from_here()))
+    return LiveSource(connect_here(address, serve.keys_folder), str(parse_address(address).from_here()))
 
 
 @contextmanager
 def window(config: Config) -> Iterator[None]:
     """A window onto this machine's pipeline, in a process of its own: it may be closed earlier, and is at the end. Raises UserError."""
-    why_not = missing()
-    if why_not:
-        raise UserError(why_not)
+    if problem := display_problem():
+        raise UserError(problem)
     with tempfile.TemporaryDirectory(prefix="poselift-view-") as folder:
         save(config, Path(folder) / "config.yaml")
         command = [*COMMAND, "view", "--wait", "--config", str(Path(folder) / "config.yaml")]

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from poselift.app.config import Config, save
+from poselift.app.dataflow.bus_clients import OrderSender, Subscriber
 from poselift.app.dataflow.messages import Health, Message
-from poselift.app.dataflow.outside import Orders, Watch
 from poselift.app.dataflow.session import join
 from poselift.app.dataflow.streams import WATCH, WORKERS, answer_to_a_frame, links
 from poselift.app.processes.loop import EXIT_WITHIN_S
@@ -149,8 +149,8 @@ class Supervisor:
         self._clean()
         self._session = join(self.folder)  # the run is one session, also if all its workers die at once
         save(self.config, self._config_path)
-        self._watch = Watch(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
-        self._orders = Orders(self.folder)
+        self._watch = Subscriber(self.folder, tuple(link for link in self._links if link.taker == WATCH and link.message in self._watched))
+        self._orders = OrderSender(self.folder)
         for child in self.children.values():
             child.start(self._command(child.worker))
         return self
@@ -297,7 +297,7 @@ class Supervisor:
 
     def _order_stop(self, worker: str) -> None:
         if not self.children[worker].finished:
-            self._orders.give(worker, "stop")
+            self._orders.send(worker, "stop")
 
     def _hurry(self, since_stop_s: float) -> None:
         late_s = since_stop_s - self.config.supervisor.stop_timeout_s

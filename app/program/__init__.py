@@ -1,1 +1,1 @@
-"""What `poselift.connect` gives a program: the poses of a running pipeline, here or elsewhere."""
+"""The poses of a running pipeline for a program, on this machine or elsewhere; `api.py` is what programs call."""

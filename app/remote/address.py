@@ -1,4 +1,4 @@
-"""Where a board serves: HOST:PORT."""
+"""The address at which a board serves: HOST:PORT."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from poselift.common.errors import UserError
 
 
 class Address(NamedTuple):
-    """A host by name or number, and its TCP port."""
+    """A host name or IP address, and a TCP port."""
 
     host: str
     port: int
@@ -28,12 +28,12 @@ class Address(NamedTuple):
             return self.host == "localhost"
 
     def from_here(self) -> Address:
-        """Where this machine itself reaches what it serves here: what serves at all addresses has one of its own, too."""
+        """The address at which this machine itself reaches what it serves at this one, which may be 'all addresses'."""
         return self._replace(host="127.0.0.1") if self.host in ("0.0.0.0", "::") else self
 
 
 def parse_address(text: str) -> Address:
-    """HOST, HOST:PORT, an IPv6 number, or [IPv6]:PORT. Raises UserError."""
+    """Parse HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT. Raises UserError."""
     host, port = text, str(PORT)
     if text.startswith("[") and "]" in text:
         host, _, rest = text[1:].partition("]")

@@ -1,4 +1,4 @@
-"""A board as a program elsewhere sees it: `Remote`."""
+"""The connection to a board, for the viewer and for programs."""
 
 from __future__ import annotations
 
@@ -11,97 +11,97 @@ from typing import Optional
 
 from poselift.app.dataflow.messages import Health, Pose2D, Pose3D, encode
 from poselift.app.remote.address import Address, parse_address
-from poselift.app.remote.keys import Trust, all_trust, folder_for, folder_of, trust, trust_here
-from poselift.app.remote.sockets import Line
-from poselift.app.remote.viewer import Failure, Link, Viewer
+from poselift.app.remote.client_protocol import ClientProtocol, ConnectionState, HandshakeFailure
+from poselift.app.remote.keys import ClientKeys, all_client_keys, client_keys, folder_for, folder_of, local_client_keys
+from poselift.app.remote.sockets import ClientSocket
 from poselift.app.remote.wire import FromBoard, Hello, Picture, Want, Welcome
 
-READY_WITHIN_S = 0.5
-"""Without a connection, so often is looked whether to try another."""
-NEXT_WAY_S = 0.1
-"""The same where there are several keys, and not all have been tried yet."""
+RETRY_S = 0.5
+"""Without a connection, the time between two looks whether to try another."""
+NEXT_KEYS_S = 0.1
+"""The same while not all of several keys have been tried."""
 
 
-def remote(address: str, keys_folder: Optional[str] = None) -> Remote:
-    """The connection to the board at HOST or HOST:PORT, with this user's keys or those in a folder. Raises UserError.
+def connect(address: str, keys_folder: Optional[str] = None) -> Client:
+    """A client of the board at HOST or HOST:PORT, with the keys in the folder, or this user's. Raises UserError.
 
-    At a loopback address may be anything: this machine's own pipeline, with keys or without, or a tunnel to any board. Where no folder is
-    named, all keys that this user has are tried, then none.
+    At a loopback address there may be anything: this machine's own pipeline, with or without keys, or a tunnel to any board. If no folder
+    is named, all keys of this user are tried there, then none.
     """
-    place = parse_address(address)
-    folder = folder_for(place.loopback, keys_folder)
-    return Remote(place, (trust(folder, place.host),) if folder else (*all_trust(folder_of(None), place.host), None))
+    parsed = parse_address(address)
+    folder = folder_for(parsed.loopback, keys_folder)
+    return Client(parsed, (client_keys(folder, parsed.host),) if folder else (*all_client_keys(folder_of(None), parsed.host), None))
 
 
-def remote_here(served_at: str, keys_folder: Optional[str] = None) -> Remote:
-    """The connection to what this machine itself serves at HOST:PORT, where needed with its own keys. Raises UserError."""
-    place = parse_address(served_at)
-    folder = folder_for(place.loopback, keys_folder)
-    return Remote(place.from_here(), (trust_here(folder) if folder else None,))
+def connect_here(served_at: str, keys_folder: Optional[str] = None) -> Client:
+    """A client of what this machine itself serves at HOST:PORT, with its own keys if needed. Raises UserError."""
+    parsed = parse_address(served_at)
+    folder = folder_for(parsed.loopback, keys_folder)
+    return Client(parsed.from_here(), (local_client_keys(folder) if folder else None,))
 
 
-class Remote:
-    """The connection to a board's `serve`. It finds its board again by itself, as long as `receive` is called several times a second.
+class Client:
+    """The connection to a board's `serve`. It reconnects by itself as long as `receive` is called several times a second.
 
-    Not for several threads. What waits is limited by the board: who is slow gets fewer messages, not older ones.
+    Not thread-safe. The board limits what waits: a slow client gets fewer messages, not older ones.
     """
 
-    def __init__(self, address: Address, ways: Sequence[Optional[Trust]] = (None,)) -> None:
-        """`ways` are the keys to try, in turn until there is a connection; None is to try without."""
+    def __init__(self, address: Address, keys: Sequence[Optional[ClientKeys]] = (None,)) -> None:
+        """`keys` are tried in turn until there is a connection; None is to try without."""
         hello = Hello(version("poselift"), socket.gethostname(), random.getrandbits(62))
-        self._viewer = Viewer(str(address), hello, time.monotonic_ns())
-        self._ways, self._way = ways, 0
-        self._look_again_s = NEXT_WAY_S if len(ways) > 1 else READY_WITHIN_S
-        self._line = Line(address, ways[0])
+        self._protocol = ClientProtocol(str(address), hello, time.monotonic_ns())
+        self._keys, self._tried = keys, 0
+        self._retry_s = NEXT_KEYS_S if len(keys) > 1 else RETRY_S
+        self._socket = ClientSocket(address, keys[0])
         self._answers: list[FromBoard] = []
 
     @property
     def welcome(self) -> Optional[Welcome]:
-        """What the board said of itself, the last time it was connected."""
-        return self._viewer.welcome
+        """What the board told about itself when it was last connected."""
+        return self._protocol.welcome
 
     @property
     def missed(self) -> dict[str, int]:
-        """What was dropped for this viewer, by reason, since it was connected."""
-        return self._viewer.missed
+        """What was dropped for this client, by reason, since it was connected."""
+        return self._protocol.missed
 
     @property
-    def link(self) -> Link:
-        """How the connection is."""
-        return self._viewer.link(time.monotonic_ns())
+    def state(self) -> ConnectionState:
+        """The state of the connection."""
+        return self._protocol.state(time.monotonic_ns())
 
     def receive(self, timeout_s: float) -> list[FromBoard]:
-        """What has come: Welcome, Pose2D, Pose3D, Health, whole Pictures, Missed, Answer, End. Empty after the time-out."""
+        """What has arrived: Welcome, Pose2D, Pose3D, Health, whole Pictures, Missed, Answer, End. Empty after the timeout."""
         until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         messages, self._answers = self._answers, []
         while True:
-            due_ns = self._say()
+            due_ns = self._send()
             wait_ns = max(0, min(until_ns, due_ns) - time.monotonic_ns())
-            for data in self._line.receive(wait_ns / 1e9):
-                message = self._viewer.hear(data, time.monotonic_ns())
+            for data in self._socket.receive(wait_ns / 1e9):
+                message = self._protocol.receive(data, time.monotonic_ns())
                 messages += [message] if message else []
             if messages or time.monotonic_ns() >= until_ns:
-                self._say()
+                self._send()
                 return messages
 
-    def want(self, width_px: int, quality: int, rate_hz: float) -> None:
-        """Ask for JPEG pictures so wide (never wider than the camera's), of a quality of 1 to 100, at most so many a second; 0 for none.
+    def request_pictures(self, width_px: int, quality: int, rate_hz: float) -> None:
+        """Ask for JPEG pictures of this width (at most the camera's) and quality (1 to 100), at most so many a second; 0 for none.
 
-        The board's own limits (`welcome`) hold.
+        The board's own limits (`welcome`) apply.
         """
-        self._viewer.want(Want(width_px, quality, rate_hz))
+        self._protocol.request_pictures(Want(width_px, quality, rate_hz))
 
     def order(self, command: str) -> None:
-        """Give an order: 'record start', 'record stop' or 'status'. Its Answer comes by `receive`."""
-        answer = self._viewer.order(command, time.monotonic_ns())
+        """Give an order: 'record start', 'record stop' or 'status'. Its Answer comes from `receive`."""
+        answer = self._protocol.order(command, time.monotonic_ns())
         self._answers += [answer] if answer else []
 
     def age_ns(self, message: FromBoard) -> Optional[int]:
-        """How old what a message shows is, by the board's clock, as far as that is known (`link.offset_error_ns`).
+        """The age of what a message shows, as exact as the board's clock is known (`state.offset_error_ns`).
 
-        None where it is not known yet, and for messages that show nothing.
+        None until it is known, and for messages that show nothing.
         """
-        board_ns = self._viewer.board_ns(time.monotonic_ns())
+        board_ns = self._protocol.board_ns(time.monotonic_ns())
         if board_ns is None:
             return None
         if isinstance(message, Health):
@@ -112,29 +112,31 @@ class Remote:
 
     def close(self) -> None:
         """Disconnect."""
-        self._line.close()
+        self._socket.close()
 
-    def _failed(self, failure: Failure, now_ns: int) -> None:
-        """Try the next way, if there is another; that all have failed is told. Where our key is refused, the board is the right one."""
-        tried, last = self._ways[self._way], self._way == len(self._ways) - 1
-        if failure is Failure.KEY or last:
-            self._viewer.failed(failure, tried is not None, now_ns)
-            self._look_again_s = READY_WITHIN_S
-        if failure is not Failure.KEY and len(self._ways) > 1:
-            self._way = 0 if last else self._way + 1
-            self._line.reopen(self._ways[self._way])
-            self._viewer.reopened(now_ns)
+    def _failed(self, failure: HandshakeFailure, now_ns: int) -> None:
+        """Try the next keys. After the last, tell the user; at once if our key is not admitted: then it is the right board."""
+        keys, last = self._keys[self._tried], self._tried == len(self._keys) - 1
+        if failure is HandshakeFailure.NOT_ADMITTED or last:
+            self._protocol.handshake_failed(failure, keys is not None, now_ns)
+            self._retry_s = RETRY_S
+        if failure is not HandshakeFailure.NOT_ADMITTED and len(self._keys) > 1:
+            self._tried = 0 if last else self._tried + 1
+            self._reconnect(now_ns)
 
-    def _say(self) -> int:
-        """Say what there is to say; when there may be something again, ns of the monotonic clock."""
+    def _reconnect(self, now_ns: int) -> None:
+        self._socket.reopen(self._keys[self._tried])
+        self._protocol.reconnected(now_ns)
+
+    def _send(self) -> int:
+        """Send what there is to send. When there may be something again, ns of the monotonic clock."""
         now_ns = time.monotonic_ns()
-        if self._viewer.stale(now_ns):
-            self._line.reopen(self._ways[self._way])
-            self._viewer.reopened(now_ns)
-        if failures := self._line.failures():
+        if self._protocol.needs_reconnect(now_ns):
+            self._reconnect(now_ns)
+        if failures := self._socket.failures():
             self._failed(min(failures), now_ns)
-        if not self._line.ready():
-            return now_ns + round(self._look_again_s * 1e9)
-        for message in self._viewer.to_say(now_ns):
-            self._line.send(encode(message))
-        return self._viewer.due_ns()
+        if not self._socket.ready():
+            return now_ns + round(self._retry_s * 1e9)
+        for message in self._protocol.outgoing(now_ns):
+            self._socket.send(encode(message))
+        return self._protocol.due_ns()

@@ -1,4 +1,4 @@
-"""Files that are their owner's alone, in a folder that is too: refused where others could read or change them."""
+"""The files of keys. Files and folder must belong to the user and be closed to all others; otherwise they are refused."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MAX_FILE_BYTES = 1 << 20
 
 
 def write(path: Path, lines: tuple[str, ...]) -> None:
-    """Make or replace a file of keys, on disk before this returns; `lines` are ASCII."""
+    """Make or replace a file of keys; it is on disk when this returns. `lines` are ASCII."""
     with replacing(path, 0o600) as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """The folder of keys, made where it is missing, and nobody else changes it meanwhile."""
+def locked(folder: Path) -> Iterator[None]:
+    """The folder of keys, which is made if it is missing, locked against other processes."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _refuse_others(folder, folder.stat(), "700")
+    _check_owner(folder, folder.stat(), "700")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -42,9 +42,9 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def read(path: Path) -> Optional[str]:
-    """A file of keys, None where there is none. Raises UserError where it is not its owner's alone."""
+    """The content of a file of keys; None if there is none. Raises UserError if others can read or change it."""
     try:
-        _refuse_others(path.parent, path.parent.stat(), "700")
+        _check_owner(path.parent, path.parent.stat(), "700")
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
@@ -55,13 +55,13 @@ def read(path: Path) -> Optional[str]:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise UserError(f"{path}: this should be a file of keys, and is none; remove it")
-        _refuse_others(path, state, "600")
+        _check_owner(path, state, "600")
         return os.read(descriptor, MAX_FILE_BYTES).decode("ascii", errors="replace")
     finally:
         os.close(descriptor)
 
 
-def _refuse_others(path: Path, state: os.stat_result, mode: str) -> None:
+def _check_owner(path: Path, state: os.stat_result, mode: str) -> None:
     if state.st_uid != os.getuid():
         raise UserError(f"{path}: this belongs to {_user(state.st_uid)}, not to you; type the same command as that user")
     if state.st_mode & 0o077:

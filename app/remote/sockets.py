@@ -1,4 +1,4 @@
-"""The TCP sockets between a board and its viewers, and how little may wait in them."""
+"""The TCP sockets of board and viewer. As little as possible waits in them: what waits cannot be replaced by something newer."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from typing import Any, NamedTuple, Optional
 import zmq
 
 from poselift.app.remote.address import Address
-from poselift.app.remote.board import Visitor
-from poselift.app.remote.connections import plain
-from poselift.app.remote.gate import Gate, secure
-from poselift.app.remote.keys import Right, Trust
-from poselift.app.remote.viewer import Failure
+from poselift.app.remote.authenticator import Authenticator, secure
+from poselift.app.remote.client_protocol import HandshakeFailure
+from poselift.app.remote.connections import plain_address
+from poselift.app.remote.keys import ClientKeys, Permission
+from poselift.app.remote.sessions import Peer
 from poselift.app.remote.wire import MAX_FROM_BOARD_BYTES, MAX_FROM_VIEWER_BYTES
 from poselift.common.errors import UserError
 
 BUFFER_BYTES = 1 << 16
-"""The system's own for one connection. What waits in it cannot be taken back when there is something newer."""
+"""The kernel's send buffer of one connection."""
 QUEUE = 64
-"""Messages that wait for one peer in ZeroMQ, each way."""
+"""Messages that wait in ZeroMQ for one peer, each way."""
 AT_ONCE = 256
-"""Messages taken in one go: somebody who sends without end must not keep us from the rest of our work."""
-HANDSHAKE_MS, HEARTBEAT_MS, DEAD_MS = 5_000, 2_000, 10_000
+"""Messages read in one go: a peer that sends without end must not block everything else."""
+HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 5_000, 2_000, 10_000
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 1_000
 LINGER_MS = 200
-
+"""When the board closes its socket, it sends what waits for at most so long."""
 
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
-class Letter(NamedTuple):
-    """A message, and who sent it."""
+class Received(NamedTuple):
+    """A message and its sender."""
 
-    visitor: Visitor
+    peer: Peer
     data: bytes
 
 
-class Door:
-    """The board's socket: every viewer's messages come in here, and each viewer can be sent to."""
+class ServerSocket:
+    """The board's socket, for all viewers."""
 
     def __init__(self, address: Address, keys: Optional[Path]) -> None:
-        """`keys` is the folder of keys, None where none are used. Raises UserError where they or the address cannot be used."""
-        self._gate = Gate(keys)
+        """`keys` is the folder of keys, None to serve without. Raises UserError if the keys or the address cannot be used."""
+        self._authenticator = Authenticator(keys)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        _limit(self._socket, MAX_FROM_VIEWER_BYTES)
+        _set_limits(self._socket, MAX_FROM_VIEWER_BYTES)
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
         self._socket.set(zmq.LINGER, LINGER_MS)
-        self._gate.guard(self._socket)
+        self._authenticator.protect(self._socket)
         try:
             self._socket.bind(f"tcp://{address}")
         except zmq.ZMQError as error:
@@ -67,38 +67,40 @@ class Door:
 
     @property
     def sockets(self) -> tuple[Any, ...]:
-        """What to poll."""
-        return (self._socket, *self._gate.sockets)
+        """The sockets to poll."""
+        return (self._socket, *self._authenticator.sockets)
 
     @property
-    def alone(self) -> bool:
-        """Whether nobody elsewhere is admitted."""
-        return self._gate.alone
+    def nobody_admitted(self) -> bool:
+        """Whether there are keys, but no viewer's key is admitted."""
+        return self._authenticator.nobody_admitted
 
     def wait(self, timeout_s: float) -> None:
-        """Until something comes, or the time is over."""
+        """Wait for a message, at most so long."""
         self._socket.poll(round(timeout_s * 1000))
 
-    def letters(self) -> Iterator[Letter]:
-        """What those who are admitted sent, up to a limit. What has several parts is left out: a viewer does not send that."""
-        self._gate.turn()
+    def receive(self) -> Iterator[Received]:
+        """The messages of admitted peers, up to a limit. Those of several parts are ignored: viewers send none."""
+        self._authenticator.poll()
         for _ in range(AT_ONCE):
             try:
-                peer, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                routing_id, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            if parts and (visitor := self._visitor(peer.bytes, parts[-1])) and len(parts) == 1:
-                yield Letter(visitor, parts[0].bytes)
+            if parts and (peer := self._peer(routing_id.bytes, parts[-1])) and len(parts) == 1:
+                yield Received(peer, parts[0].bytes)
 
-    def admits(self, visitor: Visitor) -> Optional[Visitor]:
-        """A visitor from before with the rights it has now; None where it has none any more."""
-        right = self._gate.allowed(visitor.user)
-        return None if right is None else visitor._replace(name=self._gate.name(visitor.user), may_control=right is Right.CONTROL)
+    def refreshed(self, peer: Peer) -> Optional[Peer]:
+        """A peer with the name and the permission that its key has now; None if it is no longer admitted."""
+        permission = self._authenticator.permission(peer.user)
+        if permission is None:
+            return None
+        return peer._replace(name=self._authenticator.name(peer.user), may_control=permission is Permission.CONTROL)
 
-    def send(self, peer: bytes, data: bytes) -> bool:
-        """Send to a viewer; False where there is no room. Raises ConnectionError where it is gone."""
+    def send(self, routing_id: bytes, data: bytes) -> bool:
+        """Send to a viewer; False if there is no room. Raises ConnectionError if it is gone."""
         try:
-            self._socket.send_multipart([peer, data], zmq.NOBLOCK)
+            self._socket.send_multipart([routing_id, data], zmq.NOBLOCK)
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
@@ -108,40 +110,44 @@ class Door:
         return True
 
     def close(self) -> None:
-        """Say what waits, within a moment, and close."""
-        self._gate.close()
+        """Send what waits, for at most LINGER_MS, and close."""
+        self._authenticator.close()
         self._socket.close()
         self._context.term()
 
-    def _visitor(self, peer: bytes, frame: zmq.Frame) -> Optional[Visitor]:
+    def _peer(self, routing_id: bytes, frame: zmq.Frame) -> Optional[Peer]:
         user = _property(frame, "User-Id")
-        right = self._gate.admits(user, int(frame.get(zmq.SRCFD)))
-        if right is None:
+        permission = self._authenticator.permission_of_sender(user, int(frame.get(zmq.SRCFD)))
+        if permission is None:
             return None
-        return Visitor(peer, user, self._gate.name(user), plain(_property(frame, "Peer-Address")), right is Right.CONTROL)
+        address = plain_address(_property(frame, "Peer-Address"))
+        return Peer(routing_id, user, self._authenticator.name(user), address, permission is Permission.CONTROL)
 
 
-class Line:
+class ClientSocket:
     """A viewer's socket."""
 
-    def __init__(self, address: Address, keys: Optional[Trust]) -> None:
+    def __init__(self, address: Address, keys: Optional[ClientKeys]) -> None:
         self._address, self._keys = address, keys
         self._context = zmq.Context()
         self._socket = self._open()
 
-    def failures(self) -> set[Failure]:
-        """Why connections were not made since the last call, as far as the other side shows it."""
-        found: set[Failure] = set()
+    def failures(self) -> set[HandshakeFailure]:
+        """Why handshakes have failed since the last call."""
+        found: set[HandshakeFailure] = set()
         for _ in range(AT_ONCE):
             if not self._monitor.poll(0):
                 break
             event, value = struct.unpack("=Hi", self._monitor.recv_multipart()[0])
-            other_mechanism = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
-            found.add(Failure.KEY if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH else Failure.KEYS if other_mechanism else Failure.TALK)
+            keys_differ = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                found.add(HandshakeFailure.NOT_ADMITTED)
+            else:
+                found.add(HandshakeFailure.ONE_SIDE_HAS_KEYS if keys_differ else HandshakeFailure.OTHER)
         return found
 
     def receive(self, timeout_s: float) -> list[bytes]:
-        """What has come; empty after the time-out, or when there is a connection now and was none."""
+        """What has arrived. Empty after the timeout, or when a connection was made."""
         received: list[bytes] = []
         awaited = zmq.POLLIN if self.ready() else zmq.POLLIN | zmq.POLLOUT
         if self._socket.poll(max(0, math.ceil(timeout_s * 1000)), awaited):
@@ -151,16 +157,16 @@ class Line:
         return received
 
     def ready(self) -> bool:
-        """Whether there is a connection, with room."""
+        """Whether there is a connection that has room."""
         return bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLOUT)
 
     def send(self, data: bytes) -> None:
-        """Send, where there is a connection with room."""
+        """Send; without a connection that has room the message is dropped."""
         with contextlib.suppress(zmq.Again):
             self._socket.send(data, zmq.NOBLOCK)
 
-    def reopen(self, keys: Optional[Trust]) -> None:
-        """Try a new connection, with these keys."""
+    def reopen(self, keys: Optional[ClientKeys]) -> None:
+        """Try a new connection with these keys."""
         self._close()
         self._keys = keys
         self._socket = self._open()
@@ -177,8 +183,8 @@ class Line:
 
     def _open(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
-        _limit(socket, MAX_FROM_BOARD_BYTES)
-        socket.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection: it would be old when it comes
+        _set_limits(socket, MAX_FROM_BOARD_BYTES)
+        socket.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection, as it would arrive old
         socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         if self._keys:
@@ -188,16 +194,16 @@ class Line:
         return socket
 
 
-def _limit(socket: zmq.Socket[bytes], most_bytes: int) -> None:
+def _set_limits(socket: zmq.Socket[bytes], max_bytes: int) -> None:
     for option, value in (
         (zmq.IPV6, 1),
-        (zmq.MAXMSGSIZE, most_bytes),
+        (zmq.MAXMSGSIZE, max_bytes),
         (zmq.SNDHWM, QUEUE),
         (zmq.RCVHWM, QUEUE),
         (zmq.SNDBUF, BUFFER_BYTES),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-        (zmq.HEARTBEAT_TIMEOUT, DEAD_MS),
+        (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
     ):
         socket.set(option, value)
 
@@ -205,5 +211,5 @@ def _limit(socket: zmq.Socket[bytes], most_bytes: int) -> None:
 def _property(frame: zmq.Frame, name: str) -> str:
     try:
         return str(frame.get(name))
-    except zmq.ZMQError:  # it has none
+    except zmq.ZMQError:  # it has no such property
         return ""

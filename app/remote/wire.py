@@ -1,8 +1,8 @@
-"""What serve and a viewer say to each other: the pipeline's own messages, and these, of the same form as in `app/dataflow/messages.py`.
+"""The protocol between `serve` and a viewer: the pipeline's own messages and these, encoded as in `app/dataflow/messages.py`.
 
-A viewer says Hello and is answered Welcome or Refused. From then on poses and health come by themselves, pictures where it Wants them. It
-tells with Taken what has arrived: what may be on its way to a viewer is limited, so a slow one gets fewer messages, not older ones. A Ping
-is answered by a Pong; a viewer that says nothing for a while is forgotten. Both sides must have the same schema.
+A viewer says Hello; the answer is Welcome or Refused. From then on it gets poses and health, and pictures if it Wants them. With Taken it
+acknowledges what has arrived: as the bytes in flight to a viewer are limited, a slow one gets fewer messages, not older ones. A Ping is
+answered by a Pong; a viewer that is silent for a while is forgotten. Both sides must have the same schema.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ MAX_FROM_BOARD_BYTES = 1 << 20
 """No message from the board is longer; a picture comes in pieces."""
 MAX_PICTURE_BYTES = 16 << 20
 PING_S = 0.5
-"""A viewer says so often that it is there."""
+"""Between a viewer's Pings."""
 SILENT_S = 5.0
-"""Who has said nothing for so long is gone."""
+"""After so long without a message a viewer's session ends."""
 
 
 class ModelCard(NamedTuple):
-    """A network in use, for people."""
+    """A network in use, for the user."""
 
     name: str
     licence: str
     receptive_field: int
-    """How many of its steps a result depends on: 1 where it is the picture alone, 0 where nobody knows."""
+    """On how many of its steps a result depends: 1 if only on the picture itself, 0 if unknown."""
 
 
 class Camera(NamedTuple):
-    """What the pictures are taken with, as far as it is known."""
+    """The camera, as far as it is known."""
 
     width_px: int
     """0 until the first picture."""
     height_px: int
     fps: float
-    """The source's nominal rate; 0 where it has none."""
+    """The source's nominal rate; 0 if it has none."""
     focal_px: float
     """The focal length in use; 0 until the first picture."""
     focal_assumed: bool
-    """Whether nobody set it."""
+    """Whether it was assumed, not set."""
     body_height_m: float
-    """The height that people are taken to have."""
+    """The height that people are assumed to have."""
 
 
 def _tuple_of(kind: Any, *types: type) -> Any:
-    """A converter: a list of so many values of these types becomes a `kind`."""
+    """A converter of a list of values of these types to a `kind`."""
 
     def convert(values: Any) -> Any:
         if len(values) != len(types):
@@ -73,30 +73,30 @@ def _each(convert: Any) -> Any:
 
 @dataclass(frozen=True)
 class Hello:
-    """A viewer's first message, and its next where nothing came back. The schema goes with every message."""
+    """A viewer's first message, repeated until there is an answer."""
 
     version: str
     """The viewer's poselift."""
     name: str
-    """Who it is, for people: its host's name."""
+    """The viewer's host name."""
     instance: int
-    """A random number, the same as long as this viewer lives: it takes the place of its own earlier connection."""
+    """A random number of this viewer, by which a new connection replaces its own earlier one."""
 
 
 @dataclass(frozen=True)
 class Welcome:
-    """The board's answer to Hello; sent again when the camera's facts have changed."""
+    """The board's answer to Hello; sent again when something in it has changed."""
 
     session: int
-    """Who gets one with another number than before starts counting anew what it has Taken, from the next message on."""
+    """If it is another number than before, the viewer counts what it has Taken from zero again, from the next message on."""
     board: str
     """The board's host name."""
     version: str
     """The board's poselift."""
     may_control: bool
-    """Whether this viewer's orders are heard."""
+    """Whether this viewer may give orders."""
     max_width_px: int
-    """The limits of what may be Wanted."""
+    """The limits of a Want."""
     max_quality: int
     max_rate_hz: float
     camera: Camera = made(_tuple_of(Camera, int, int, float, float, bool, float))
@@ -104,13 +104,13 @@ class Welcome:
     keypoints: tuple[str, ...] = _each(_plain(str))
     """Names of the COCO keypoints."""
     keypoint_bones: tuple[tuple[int, int], ...] = _each(_tuple_of(tuple, int, int))
-    """Pairs of keypoints that a drawing joins."""
+    """Pairs of keypoints that are joined by a line when drawn."""
     joints: tuple[str, ...] = _each(_plain(str))
     """Names of the Human3.6M joints."""
     joint_parents: tuple[int, ...] = _each(_plain(int))
-    """For each joint, the joint it hangs from; -1 at the root."""
+    """The parent of each joint; -1 for the root."""
     pipeline: Session = made(_tuple_of(Session, int, str, str), default=Session(0, "", ""))
-    """The session that frame numbers and times are of; empty from a board that does not tell."""
+    """The session to which frame numbers and times belong; empty if the board does not tell."""
 
 
 @dataclass(frozen=True)
@@ -118,35 +118,35 @@ class Refused:
     """The board's other answer to Hello."""
 
     why: str
-    """For people, one line."""
+    """One line for the user."""
 
 
 @dataclass(frozen=True)
 class Want:
-    """What pictures a viewer would like; until it says so, none."""
+    """What pictures a viewer wants; none until it says so."""
 
     width_px: int
-    """Of the board's pictures, those that are wider are made so wide; less where the board's limit is less."""
+    """Wider pictures are scaled down to this; the board's limit applies."""
     quality: int
-    """Of JPEG, 1 to 100; less where the board's limit is less."""
+    """Of JPEG, 1 to 100; the board's limit applies."""
     rate_hz: float
     """At most so many a second; 0 for none."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a viewer has received in a session: room for more."""
+    """A viewer acknowledges what it has received in a session, which makes room for more."""
 
     session: int
     messages: int
-    """How many messages, pieces of pictures and everything else, since the session's Welcome; that one does not count."""
+    """How many messages since the session's Welcome, which does not count. Each piece of a picture is one."""
     pictures: int
-    """How many whole pictures. Two that are not yet taken are the most that are on their way."""
+    """How many whole pictures. At most two may be in flight."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture, or a piece of it: they come in order, those of one picture before those of the next."""
+    """A picture, or a piece of one. Pieces are sent in order, those of one picture before those of the next."""
 
     frame: int
     t_ns: int
@@ -156,10 +156,10 @@ class Picture:
     total_bytes: int
     """Length of the whole JPEG."""
     offset_bytes: int
-    """Where in it this piece begins."""
+    """Where this piece begins in it."""
     jpeg: bytes
     trace: tuple[Stamp, ...]
-    """That of the frame."""
+    """The frame's trace."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class Ping:
-    """A viewer is there, and asks for the board's time."""
+    """A viewer is alive, and asks for the board's time."""
 
     sent_ns: int
     """The viewer's monotonic clock."""
@@ -183,9 +183,9 @@ class Pong:
     """The answer to a Ping."""
 
     sent_ns: int
-    """The Ping's."""
+    """That of the Ping."""
     board_ns: int
-    """The board's monotonic clock between the two: that in which traces are stamped."""
+    """The board's monotonic clock, in which traces are stamped, at some time between Ping and Pong."""
 
 
 FromViewer = Union[Hello, Want, Taken, Ping, Control]
@@ -197,10 +197,10 @@ FROM_BOARD: Mapping[str, type[Any]] = {
 
 
 def from_viewer(data: bytes) -> FromViewer:
-    """What a viewer sent. Raises MessageError where it is nothing that a viewer may say; OtherSchema where its schema is another."""
+    """Decode a viewer's message. Raises MessageError if it is none that viewers send, OtherSchema if its schema is another."""
     return decode_as(data, FROM_VIEWER, oldest=SCHEMA)  # type: ignore[no-any-return]
 
 
 def from_board(data: bytes) -> FromBoard:
-    """What a board sent. Raises as `from_viewer` does."""
+    """Decode a board's message. Raises as `from_viewer` does."""
     return decode_as(data, FROM_BOARD, oldest=SCHEMA)  # type: ignore[no-any-return]

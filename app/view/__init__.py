@@ -1,5 +1,6 @@
-"""The viewer's window: left the picture with 2D keypoints, right the 3D scene, live or from a recording.
+"""The viewer's window: on the left the camera's picture with 2D keypoints, on the right the 3D scene; live or from a recording.
 
-Pure parts first (no window, no OpenGL): what is shown when, where people stand, how a camera sees them, what the lines of text say.
-`drawing/` holds thin OpenGL programs, `window.py` the window itself.
+Everything but the last step knows neither window nor OpenGL: `controller.py` decides what is shown, `hud.py` what is written, `geometry.py`
+which shapes are drawn, `orbit_camera.py` from where. `renderer.py` draws that with the OpenGL programs in `drawing/`; `window.py` is the
+window itself.
 """

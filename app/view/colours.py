@@ -36,24 +36,24 @@ PEOPLE: tuple[Rgb, ...] = (
     (0.79, 0.64, 0.50),
     (0.95, 0.45, 0.40),
 )
-"""In the order of people's ids, then again from the first."""
+"""In the order of ids; after the last, the first is used again."""
 
 _LEFT_LIGHTER, _RIGHT_DARKER = 0.30, 0.24
 
 
 def colour_of(person: int) -> Rgb:
-    """The colour of the person with that id, in the picture and in the scene."""
+    """The colour of the person with that id."""
     return PEOPLE[person % len(PEOPLE)]
 
 
-def mixed(colour: npt.ArrayLike, other: npt.ArrayLike, share: Any) -> npt.NDArray[np.float32]:
-    """`colour` (float [..., 3]) with that share (0 to 1, of the same leading shape) of `other` in it."""
+def blend(colour: npt.ArrayLike, other: npt.ArrayLike, share: Any) -> npt.NDArray[np.float32]:
+    """`colour` (float [..., 3]) blended with `other`, of which the share is `share` (0 to 1, of the same leading shape)."""
     weight = np.asarray(share, np.float32)[..., None]
     return np.asarray(np.asarray(colour, np.float32) * (1 - weight) + np.asarray(other, np.float32) * weight, np.float32)
 
 
-def sided(colour: npt.ArrayLike, side: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """A person's colour for parts of their own left side (1, lighter), right side (-1, darker) or neither (0)."""
+def side_tint(colour: npt.ArrayLike, side: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """A person's colour for their own left side (1: lighter), right side (-1: darker) or the middle (0)."""
     sides = np.asarray(side, np.float32)
-    lighter = mixed(colour, BRIGHT, _LEFT_LIGHTER * np.maximum(sides, 0))
-    return mixed(lighter, SHADE, _RIGHT_DARKER * np.maximum(-sides, 0))
+    lighter = blend(colour, BRIGHT, _LEFT_LIGHTER * np.maximum(sides, 0))
+    return blend(lighter, SHADE, _RIGHT_DARKER * np.maximum(-sides, 0))

@@ -1,231 +1,204 @@
-"""Where what is shown comes from: a board, live, or a recording. Both tell the same things to `app/view/show.py`."""
+"""What the viewer looks at: a board, live, or a recording."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Optional
 
 from poselift.app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
 from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import RECORDER, STAGES
+from poselift.app.remote.client import Client
 from poselift.app.remote.wire import Picture, Welcome
-from poselift.app.view.buffer import Buffer
-from poselift.app.view.feed import Feed
-from poselift.app.view.moments import Moments, Shot
-from poselift.app.view.recorded import Recorded
-from poselift.app.view.words import STALE_S
+from poselift.app.view.history import CompressedImage, History
+from poselift.app.view.hud_text import STALE_S
+from poselift.app.view.live_history import LiveHistory
+from poselift.app.view.recorded_history import RecordedHistory
 
-STALE_PICTURES = 3
-"""A slow camera's pose is called old when so many should have come since."""
+STALE_FRAMES = 3
+"""A slow camera's pose is stale when so many should have followed it."""
 PICTURE_QUALITY, PICTURE_RATE_HZ = 80, 15.0
-RECORD_WAIT_S = 3.0
 
 
 class Status(NamedTuple):
-    """How the source is."""
+    """The state of a source."""
 
-    mode: str
+    mode: str = ""
     """'live', 'connecting', 'waiting' (connected, nothing to show yet), 'stale' or 'ended'; '' for a recording."""
-    old_s: float = 0.0
-    """How old what is shown is, at least; of a live stream."""
+    age_s: float = 0.0
+    """The age of what is shown, at least; of a live stream."""
     why: str = ""
+    """Why it is not live, one line for the user."""
     age_error_ms: Optional[float] = None
+    """The largest error of ages; None while it is not known."""
     recording: str = ""
+    """What the board records to; empty while it does not."""
 
 
-class Source(Protocol):
-    """What is looked at."""
+class Source:
+    """What the viewer looks at. What makes no sense for a kind of source does nothing."""
 
-    @property
-    def name(self) -> str:
-        """The board or the file, for people."""
-
-    @property
-    def follows(self) -> bool:
-        """Whether the newest moment is shown (live)."""
-
-    @property
-    def focal_px(self) -> Optional[float]:
-        """The camera's; None where nobody told."""
+    name: str
+    """The board or the file, for the user."""
+    live: bool
+    """Whether the newest frame is shown, not one of a recording."""
+    focal_px: Optional[float]
+    """The camera's focal length; None if it is not known."""
+    history: History
 
     @property
-    def moments(self) -> Moments:
-        """What there is to go through."""
+    def missed(self) -> int:
+        """How many messages and pictures were dropped for this viewer."""
+        return 0
 
-    def poll(self, now_s: float) -> bool:
-        """Take what has come by this time of the monotonic clock; whether anything did."""
+    def poll(self, now_s: float) -> None:
+        """Take in what has arrived. `now_s` is the monotonic clock."""
 
     def status(self, now_s: float) -> Status:
-        """How it is."""
+        """The state of the source."""
+        return Status()
 
     def freeze(self, frozen: bool) -> None:
-        """Keep the moments as they are, or go on."""
+        """Keep `history` as it is, or let it go on."""
 
     def age_ns(self, pose: Pose3D) -> Optional[int]:
-        """How old a pose is now."""
+        """The age of a pose now; None if it is not known."""
 
-    def want(self, width_px: int) -> None:
-        """So wide pictures are shown (0: none)."""
+    def request_pictures(self, width_px: int) -> None:
+        """Ask for pictures of this width; 0 for none."""
 
-    def record(self) -> str:
-        """Have the board begin to record, or end it; a line for people."""
+    def toggle_recording(self) -> str:
+        """Order the board to start or stop recording. A line for the user."""
+        raise NotImplementedError
 
-    def said(self) -> str:
-        """What the board answered since the last call; empty where nothing."""
-
-    def drops(self, health: Mapping[str, Health]) -> int:
-        """What this viewer missed."""
+    def take_notice(self) -> str:
+        """A new line for the user, such as the board's answer to an order; empty if there is none."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Disconnect."""
 
 
-class Live:
-    """A board's stream, and its last 30 s."""
+class LiveSource(Source):
+    """A board's stream, with its last 30 s."""
 
-    follows = True
+    live = True
 
-    def __init__(self, feed: Feed, name: str) -> None:
-        self.name, self._feed = name, feed
-        self.focal_px: Optional[float] = None
-        self._buffer = Buffer()
-        self.moments: Buffer = self._buffer
-        self._recording = self._said = ""
+    def __init__(self, client: Client, name: str) -> None:
+        self.name, self._client = name, client
+        self.focal_px = None
+        self._live_history = LiveHistory()
+        self.history = self._live_history
+        self._recording = self._answer = ""
         self._may_control = True
         self._ended, self._broken = False, ""
-        self._wanted = -1
+        self._requested_px = -1
         self._stale_s = STALE_S
-        self._pipeline: Optional[Session] = None
-        self._came: dict[type, tuple[Any, float]] = {}
+        self._session: Optional[Session] = None
+        self._newest: dict[type, tuple[Any, float]] = {}
 
-    def poll(self, now_s: float) -> bool:
-        """Take what has come by this time of the monotonic clock; whether anything did."""
-        messages = self._feed.receive(0)
-        for message in messages:
-            self._came[type(message)] = message, now_s
+    @property
+    def missed(self) -> int:
+        """How many messages and pictures the board dropped for this viewer."""
+        return sum(self._client.missed.values())
+
+    def poll(self, now_s: float) -> None:
+        """Take in what has arrived."""
+        for message in self._client.receive(0):
+            self._newest[type(message)] = message, now_s
             if isinstance(message, Picture):
-                self._buffer.add(Shot(message.frame, message.t_ns, message.width_px, message.height_px, message.jpeg))
+                self._live_history.add(CompressedImage(message.frame, message.t_ns, message.width_px, message.height_px, message.jpeg))
             elif isinstance(message, (Pose2D, Pose3D)):
-                self._buffer.add(message)
+                self._live_history.add(message)
                 self._ended = False
             elif isinstance(message, Health):
-                self._buffer.add(message)
+                self._live_history.add(message)
                 if message.worker == RECORDER:
                     self._recording = message.recording
             elif isinstance(message, Welcome):
                 self.name, self._may_control = message.board or self.name, message.may_control
                 self.focal_px = message.camera.focal_px or None
-                self._stale_s = max(STALE_S, STALE_PICTURES / message.camera.fps) if message.camera.fps else STALE_S
-                if self._pipeline not in (None, message.pipeline):
-                    self._begin_anew()
-                self._pipeline = message.pipeline
+                self._stale_s = max(STALE_S, STALE_FRAMES / message.camera.fps) if message.camera.fps else STALE_S
+                if self._session not in (None, message.pipeline):
+                    self._reset()
+                self._session = message.pipeline
             elif isinstance(message, Answer):
-                self._said = message.text
+                self._answer = message.text
             elif isinstance(message, End):
                 self._ended, self._broken = True, f"{message.broken} died" if message.broken else ""
-        return bool(messages)
 
     def status(self, now_s: float) -> Status:
-        """How the stream is: live while what is shown is fresh, whatever else comes."""
-        link = self._feed.link
-        error_ms = None if link.offset_error_ns is None else link.offset_error_ns / 1e6
-        recording = self._recording if link.connected and not self._ended else ""
-        newest = next((self._came[kind] for kind in (Pose3D, Pose2D, Picture) if kind in self._came), None)
+        """The state of the stream. It is live while what is shown is fresh, whatever else arrives."""
+        state = self._client.state
+        error_ms = None if state.offset_error_ns is None else state.offset_error_ns / 1e6
+        recording = self._recording if state.connected and not self._ended else ""
+        newest = next((self._newest[kind] for kind in (Pose3D, Pose2D, Picture) if kind in self._newest), None)
         if newest is None:
-            return Status("waiting" if link.connected else "connecting", 0.0, link.why or self._trouble(), error_ms, recording)
-        message, came_s = newest
-        age_ns = (self._feed.age_ns(message) or 0) - getattr(message, "delay_ns", 0)
-        old_s = max(now_s - came_s, age_ns / 1e9)
-        mode = "ended" if self._ended else "live" if link.connected and old_s <= self._stale_s else "stale"
-        why = {"live": "", "ended": self._broken}.get(mode, link.why or self._trouble())
-        return Status(mode, old_s, why, error_ms, recording)
-
-    def _begin_anew(self) -> None:
-        """Another run of the pipeline: nothing from before is of it."""
-        self._buffer.begin_anew()
-        self._came, self._ended, self._recording = {}, False, ""
-
-    def _trouble(self) -> str:
-        """Why no pose may come, as the workers say."""
-        health = self._buffer.at(0).health
-        notes = (f"{worker}: {health[worker].note}" for worker in STAGES if worker in health and health[worker].note)
-        return next(notes, "")
+            return Status("waiting" if state.connected else "connecting", 0.0, state.why or self._worker_note(), error_ms, recording)
+        message, arrived_s = newest
+        age_ns = (self._client.age_ns(message) or 0) - getattr(message, "delay_ns", 0)
+        age_s = max(now_s - arrived_s, age_ns / 1e9)
+        mode = "ended" if self._ended else "live" if state.connected and age_s <= self._stale_s else "stale"
+        why = {"live": "", "ended": self._broken}.get(mode, state.why or self._worker_note())
+        return Status(mode, age_s, why, error_ms, recording)
 
     def freeze(self, frozen: bool) -> None:
-        """What is kept now stays for as long as somebody looks at it; what comes meanwhile is kept too."""
-        self.moments = self._buffer.frozen() if frozen else self._buffer
+        """Show a copy of the history. What arrives meanwhile is kept too."""
+        self.history = self._live_history.frozen_copy() if frozen else self._live_history
 
     def age_ns(self, pose: Pose3D) -> Optional[int]:
-        """How old a pose is now, by the board's clock."""
-        return self._feed.age_ns(pose)
+        """The age of a pose now, by the board's clock."""
+        return self._client.age_ns(pose)
 
-    def want(self, width_px: int) -> None:
-        """Ask the board for pictures so wide; 0 for none."""
-        if width_px != self._wanted:
-            self._feed.want(max(width_px, 1), PICTURE_QUALITY, PICTURE_RATE_HZ if width_px else 0.0)
-            self._wanted = width_px
+    def request_pictures(self, width_px: int) -> None:
+        """Ask the board for pictures of this width; 0 for none."""
+        if width_px != self._requested_px:
+            self._client.request_pictures(max(width_px, 1), PICTURE_QUALITY, PICTURE_RATE_HZ if width_px else 0.0)
+            self._requested_px = width_px
 
-    def record(self) -> str:
-        """Order the board to record, or to stop."""
+    def toggle_recording(self) -> str:
+        """Order the board to start or stop recording."""
         if not self._may_control:
             return "this viewer may look only: the board does not take its orders"
         order = "record stop" if self._recording else "record start"
-        self._feed.order(order)
+        self._client.order(order)
         return f"{order} …"
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """The board's answer to an order."""
-        said, self._said = self._said, ""
-        return said
-
-    def drops(self, health: Mapping[str, Health]) -> int:
-        """Messages that the board left out for this viewer."""
-        return sum(self._feed.missed.values())
+        answer, self._answer = self._answer, ""
+        return answer
 
     def close(self) -> None:
         """Disconnect."""
-        self._feed.close()
+        self._client.close()
+
+    def _reset(self) -> None:
+        """The pipeline has begun another session: forget the one before."""
+        self._live_history.reset()
+        self._newest, self._ended, self._recording = {}, False, ""
+
+    def _worker_note(self) -> str:
+        """Why no pose may arrive, as the workers report it."""
+        health = self._live_history.at(0).health
+        notes = (f"{worker}: {health[worker].note}" for worker in STAGES if worker in health and health[worker].note)
+        return next(notes, "")
 
 
-class Replay:
+class RecordingSource(Source):
     """A recording."""
 
-    follows = False
+    live = False
 
-    def __init__(self, recorded: Recorded, name: str) -> None:
-        self.name, self.moments = name, recorded
-        self.focal_px = recorded.focal_px
-        self._said = "; ".join(note.rpartition("/")[2] for note in recorded.notes)
+    def __init__(self, history: RecordedHistory, name: str) -> None:
+        self.name, self.history = name, history
+        self.focal_px = history.focal_px
+        self._notice = "; ".join(note.rpartition("/")[2] for note in history.notes)
 
-    def poll(self, now_s: float) -> bool:
-        """Nothing comes."""
-        return False
-
-    def status(self, now_s: float) -> Status:
-        """A recording is always there."""
-        return Status("")
-
-    def freeze(self, frozen: bool) -> None:
-        """It does not change anyhow."""
-
-    def age_ns(self, pose: Pose3D) -> Optional[int]:
-        """Of no meaning here."""
-
-    def want(self, width_px: int) -> None:
-        """Its pictures are as they are."""
-
-    def record(self) -> str:
-        """It is one already."""
+    def toggle_recording(self) -> str:
+        """Not possible."""
         return "this is a recording already"
 
-    def said(self) -> str:
-        """At first what is damaged; nobody answers."""
-        said, self._said = self._said, ""
-        return said
-
-    def drops(self, health: Mapping[str, Health]) -> int:
-        """Nothing is missed."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing is held that would need it."""
+    def take_notice(self) -> str:
+        """At first what in it is damaged, then nothing."""
+        notice, self._notice = self._notice, ""
+        return notice

@@ -1,6 +1,7 @@
-"""The window: Qt's OpenGL window, drawn with vispy, that hands keys, mouse and time to the Show and has the Stage draw it.
+"""The window: Qt's OpenGL window. It passes keys, mouse and time to the controller, and has the renderer draw with vispy.
 
-No vispy canvas: that is a widget, which Qt copies into its window with each picture. In software that costs more than drawing.
+It is no vispy canvas: that is a Qt widget, which copies every frame into its window. Without a graphics card copying takes longer than
+drawing.
 """
 
 # ruff: noqa: N802 - Qt's names
@@ -23,15 +24,15 @@ from vispy import gloo
 from vispy.gloo.context import FakeCanvas
 
 from poselift.app.processes.heap import return_freed_memory
+from poselift.app.view.controller import Controller
 from poselift.app.view.layout import Layout
-from poselift.app.view.show import Show
-from poselift.app.view.stage import Stage
+from poselift.app.view.renderer import Renderer
 from poselift.common.arrays import Pixels
 
 TICK_S = 1 / 60
-"""So often is looked whether there is anything new to see; only then is it drawn."""
+"""How often the controller is asked whether anything has changed; only then is the window redrawn."""
 SIZE = (1280, 720)
-LEAST = (480, 320)
+MIN_SIZE = (480, 320)
 _KEYS = {
     Qt.Key.Key_Space: "SPACE",
     Qt.Key.Key_Left: "LEFT",
@@ -44,33 +45,32 @@ _KEYS = {
 
 
 def application() -> Any:
-    """Qt's application, made when it is first asked for; a window has to be opened after that."""
+    """Qt's application, made by the first call; it has to exist before a window does."""
     return QGuiApplication.instance() or QGuiApplication(["poselift"])
 
 
 class Window(QOpenGLWindow):
-    """Shows `show` until it is closed. `size` in logical px; `folder` is where screenshots go."""
+    """Shows what the controller has until it is closed. `size` is in logical px; `folder` is where screenshots go."""
 
-    def __init__(self, show: Show, size: tuple[int, int] = SIZE, folder: Optional[Path] = None, full: bool = False) -> None:
+    def __init__(self, controller: Controller, size: tuple[int, int] = SIZE, folder: Optional[Path] = None, full: bool = False) -> None:
         return_freed_memory()
         self._application = application()
         super().__init__()
-        self.content = show
-        self.drawn = 0
-        """Pictures of the window so far."""
-        self.always = False
-        """Draw at every tick, also where nothing changed."""
+        self.controller = controller
+        self.frames_drawn = 0
+        self.redraw_always = False
+        """Redraw at every tick, also if nothing has changed."""
         self._folder = folder or Path.cwd()
         self._canvas: Any = None
-        self._stage: Optional[Stage] = None
+        self._renderer: Optional[Renderer] = None
         self._pressed: Optional[tuple[float, float]] = None
-        self._on_line = self._leaving = False
+        self._on_seek_bar = self._closing = False
         self._failure: Optional[BaseException] = None
-        wanted = QSurfaceFormat()
-        wanted.setDepthBufferSize(24)
-        self.setFormat(wanted)
-        self.setTitle(f"poselift · {show.source.name}")
-        self.setMinimumSize(QSize(*LEAST))
+        surface = QSurfaceFormat()
+        surface.setDepthBufferSize(24)
+        self.setFormat(surface)
+        self.setTitle(f"poselift · {controller.source.name}")
+        self.setMinimumSize(QSize(*MIN_SIZE))
         self.resize(*size)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._tick)
@@ -78,128 +78,128 @@ class Window(QOpenGLWindow):
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """Its size in the screen's own pixels."""
+        """Its size in physical pixels."""
         return round(self.width() * self.devicePixelRatio()), round(self.height() * self.devicePixelRatio())
 
     def run(self) -> None:
-        """Until the window is closed. What goes wrong in it ends it, and is raised here."""
+        """Run until the window is closed. An error in a callback closes it, and is raised here."""
         self._timer.start(round(1000 * TICK_S))
         self._application.exec()
         self._timer.stop()
-        self._forget()
+        self._release()
         if self._failure:
             raise self._failure
 
-    def leave(self) -> None:
-        """Close it at the next tick: not while it draws."""
-        self._leaving = True
+    def request_close(self) -> None:
+        """Close the window at the next tick, as it must not be closed while it draws."""
+        self._closing = True
 
-    def picture(self) -> Pixels:
-        """What the window shows, BGR."""
+    def grab(self) -> Pixels:
+        """Draw the window and return its pixels, BGR."""
         while not self.isExposed():
             self._application.processEvents()
         self.makeCurrent()
         self._paint()
-        shown = gloo.read_pixels((0, 0, *self.size_px), alpha=False)
+        pixels = gloo.read_pixels((0, 0, *self.size_px), alpha=False)
         self._canvas.flush()
-        return np.ascontiguousarray(shown[..., ::-1])
+        return np.ascontiguousarray(pixels[..., ::-1])
 
     def initializeGL(self) -> None:
-        """The context is there: everything that is drawn with it can be made."""
-        with self._ending():
+        """Qt: the OpenGL context exists."""
+        with self._errors_close():
             self._canvas = FakeCanvas()
-            self._stage = Stage()
+            self._renderer = Renderer()
 
     def paintGL(self) -> None:
-        """The window wants to be drawn."""
-        with self._ending():
+        """Qt: draw the window."""
+        with self._errors_close():
             self._paint()
-            self.drawn += 1
+            self.frames_drawn += 1
 
     def keyPressEvent(self, event: Any) -> None:
-        """A key."""
+        """Qt: a key."""
         name = _KEYS.get(event.key(), event.text().upper())
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        action = self.content.press(name, shift)
+        action = self.controller.press(name, shift)
         if action:
             actions: dict[str, Callable[[], None]] = {
-                "quit": self.leave,
+                "quit": self.request_close,
                 "screenshot": self._screenshot,
                 "fullscreen": lambda: self.showNormal() if self._is_full() else self.showFullScreen(),
-                "leave": lambda: self.showNormal() if self._is_full() else None,
+                "leave_fullscreen": lambda: self.showNormal() if self._is_full() else None,
             }
             actions[action]()
 
     def mousePressEvent(self, event: Any) -> None:
-        """Take hold of the scene, or of the time line."""
+        """Qt: the mouse begins to drag the scene or the seek bar."""
         self._pressed = self._at(event)
-        self._on_line = self.content.point(self._layout(), *self._pressed)
+        self._on_seek_bar = self.controller.seek_at(self._layout(), *self._pressed)
 
     def mouseReleaseEvent(self, _event: Any) -> None:
-        """Let go."""
-        self._pressed, self._on_line = None, False
+        """Qt: the mouse lets go."""
+        self._pressed, self._on_seek_bar = None, False
 
     def mouseMoveEvent(self, event: Any) -> None:
-        """Turn or move the scene, or go along the time line."""
+        """Qt: the mouse drags: orbit, pan, or seek."""
         if self._pressed is None:
             return
         (x, y), before = self._at(event), self._pressed
         self._pressed = x, y
         layout = self._layout()
-        plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        if self._on_line and layout.timeline:
-            self.content.point(layout, x, layout.timeline.top)
-        elif event.buttons() & Qt.MouseButton.LeftButton and plain:
-            self.content.turn(layout.scene, x - before[0], y - before[1])
+        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if self._on_seek_bar and layout.seek_bar:
+            self.controller.seek_at(layout, x, layout.seek_bar.top)
+        elif event.buttons() & Qt.MouseButton.LeftButton and not shift:
+            self.controller.orbit(layout.scene, x - before[0], y - before[1])
         else:
-            self.content.move(layout.scene, x - before[0], y - before[1])
+            self.controller.pan(layout.scene, x - before[0], y - before[1])
 
     def wheelEvent(self, event: Any) -> None:
-        """Zoom."""
-        self.content.zoom(event.angleDelta().y() / 120)
+        """Qt: the wheel zooms."""
+        self.controller.zoom(event.angleDelta().y() / 120)
 
     def _tick(self) -> None:
-        """Look whether there is anything new."""
-        with self._ending():
-            if self._leaving or self._failure:
+        """Update the controller, and redraw if it says so."""
+        with self._errors_close():
+            if self._closing or self._failure:
                 self.close()
                 return
-            if self.content.step(time.monotonic()) or self.always:
+            if self.controller.update(time.monotonic()) or self.redraw_always:
                 self.update()
-            self._want()
+            self._request_pictures()
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Around what Qt calls: it would print an error and go on."""
+    def _errors_close(self) -> Iterator[None]:
+        """Around each callback, because Qt prints an exception and goes on."""
         try:
             yield
         except Exception as error:
             self._failure = error
 
     def _paint(self) -> None:
-        if self._stage is not None:
-            self._stage.draw(self.content, self.size_px)
+        if self._renderer is not None:
+            self._renderer.draw(self.controller, self.size_px)
             self._canvas.flush()
 
-    def _forget(self) -> None:
-        """Give everything back while its context is still there."""
+    def _release(self) -> None:
+        """Delete the OpenGL objects while their context exists."""
         self.makeCurrent()
-        self._stage = None
+        self._renderer = None
         if self._canvas is not None:
             self._canvas.flush()
         self.doneCurrent()
 
     def _layout(self) -> Layout:
-        return self.content.layout(*self.size_px)
+        return self.controller.layout(*self.size_px)
 
     def _at(self, event: Any) -> tuple[float, float]:
         scale = self.devicePixelRatio()
         return event.position().x() * scale, event.position().y() * scale
 
-    def _want(self) -> None:
+    def _request_pictures(self) -> None:
         panel = self._layout().picture
-        # In steps, so that a window being resized does not ask for every size on the way.
-        self.content.source.want(0 if panel is None else round(np.ceil(panel.width / 160) * 160))
+        # In steps of 160 px, so that a window that is being resized does not request every size in between.
+        self.controller.source.request_pictures(0 if panel is None else round(np.ceil(panel.width / 160) * 160))
 
     def _is_full(self) -> bool:
         return bool(self.windowStates() & Qt.WindowState.WindowFullScreen)
@@ -207,8 +207,8 @@ class Window(QOpenGLWindow):
     def _screenshot(self) -> None:
         path = self._folder / f"poselift-{datetime.now():%Y%m%d-%H%M%S}.png"
         try:
-            path.write_bytes(cv2.imencode(".png", self.picture())[1].tobytes())
+            path.write_bytes(cv2.imencode(".png", self.grab())[1].tobytes())
         except OSError as error:
-            self.content.say(f"no screenshot: {path}: {error.strerror}")
+            self.controller.notify(f"no screenshot: {path}: {error.strerror}")
             return
-        self.content.say(f"saved {path}")
+        self.controller.notify(f"saved {path}")

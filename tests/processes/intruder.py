@@ -1,4 +1,4 @@
-"""Tools of those who should not get in: raw ZMTP, connections by the thousand, and a board's door that is kept in this process."""
+"""Tools of those who should not get in: raw ZMTP, connections by the thousand, and a board's socket in this process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import zmq
 
 from poselift.app.remote import keys
 from poselift.app.remote.address import Address
-from poselift.app.remote.gate import new_pair, secure
-from poselift.app.remote.key_words import Role
-from poselift.app.remote.keys import Right, Trust
-from poselift.app.remote.sockets import Door, Letter
+from poselift.app.remote.authenticator import new_pair, secure
+from poselift.app.remote.key_strings import Role
+from poselift.app.remote.keys import ClientKeys, Permission
+from poselift.app.remote.sockets import Received, ServerSocket
 
 PATIENCE_S = 30.0
 HOST = "127.0.0.1"
@@ -31,37 +31,37 @@ def free_port() -> int:
 
 def make_keys(folder: Path, name: str) -> Path:
     """A machine with a pair of its own."""
-    keys.make(folder, new_pair(name))
+    keys.save_pair(folder, new_pair(name))
     return folder
 
 
-def introduce(board: Path, viewer: Path, right: Right = Right.LOOK) -> None:
+def introduce(board: Path, viewer: Path, right: Permission = Permission.LOOK) -> None:
     """Copy one line each way."""
-    keys.admit(board, Role.VIEWER, keys.own(viewer).name, keys.own(viewer).public, right)
-    keys.admit(viewer, Role.BOARD, keys.own(board).name, keys.own(board).public, Right.LOOK)
+    keys.admit(board, Role.VIEWER, keys.own_pair(viewer).name, keys.own_pair(viewer).public, right)
+    keys.admit(viewer, Role.BOARD, keys.own_pair(board).name, keys.own_pair(board).public, Permission.LOOK)
 
 
 class Keeper:
-    """A door that answers each letter with itself, as long as somebody waits for something."""
+    """A board's socket that sends each message back, as long as somebody waits for something."""
 
     def __init__(self, folder: Optional[Path]) -> None:
         self.port = free_port()
-        self.door = Door(Address(HOST, self.port), folder)
-        self.letters: list[Letter] = []
+        self.socket = ServerSocket(Address(HOST, self.port), folder)
+        self.received: list[Received] = []
         self._poller = zmq.Poller()
-        for each in self.door.sockets:
+        for each in self.socket.sockets:
             self._poller.register(each, zmq.POLLIN)
 
     def turn(self) -> None:
         """Do what is to be done now."""
         self._poller.poll(20)
-        for letter in self.door.letters():
-            self.letters.append(letter)
+        for message in self.socket.receive():
+            self.received.append(message)
             with contextlib.suppress(ConnectionError):
-                self.door.send(letter.visitor.peer, letter.data)
+                self.socket.send(message.peer.routing_id, message.data)
 
     def until(self, what: Callable[[], Any], why: str) -> Any:
-        """Keep the door until something is so; its value."""
+        """Run the socket until something is so; its value."""
         end_s = time.monotonic() + PATIENCE_S
         while not (value := what()):
             assert time.monotonic() < end_s, f"waited too long for {why}"
@@ -76,18 +76,18 @@ class Keeper:
 
 @contextlib.contextmanager
 def keeping(folder: Optional[Path]) -> Iterator[Keeper]:
-    """A door, until the end of the block."""
+    """A board's socket, until the end of the block."""
     keeper = Keeper(folder)
     try:
         yield keeper
     finally:
-        keeper.door.close()
+        keeper.socket.close()
 
 
 class Wire:
     """A viewer's ZeroMQ socket, and the TCP connection under it."""
 
-    def __init__(self, context: zmq.Context[Any], port: int, trust: Optional[Trust], **options: int) -> None:
+    def __init__(self, context: zmq.Context[Any], port: int, trust: Optional[ClientKeys], **options: int) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.set(zmq.LINGER, 0)
         for name, value in options.items():
@@ -128,7 +128,7 @@ def wires(port: int) -> Iterator[Callable[..., Wire]]:
     context: zmq.Context[Any] = zmq.Context()
     opened: list[Wire] = []
 
-    def wire(trust: Optional[Trust] = None, **options: int) -> Wire:
+    def wire(trust: Optional[ClientKeys] = None, **options: int) -> Wire:
         opened.append(Wire(context, port, trust, **options))
         return opened[-1]
 

@@ -16,8 +16,8 @@ import psutil
 import yaml
 
 from poselift.app.config import Config
+from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Health, Message, Pose3D
-from poselift.app.dataflow.outside import Watch
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.processes.standing import STARTING
 from poselift.app.recording.reader import read
@@ -46,7 +46,7 @@ class Running:
         self.messages: list[Message] = []
         self._folder, self._links = folder, tuple(link for link in links("live", config.running) if link.taker == WATCH)
         folder.mkdir(exist_ok=True)
-        self._watch = Watch(folder, self._links)
+        self._watch = Subscriber(folder, self._links)
 
     def until(self, what: Callable[[list[Message]], Any], why: str) -> Any:
         """Wait until `what` holds of the messages so far; its value."""

@@ -16,9 +16,9 @@ import pytest
 import zmq
 
 import poselift.app.dataflow.zmq_bus
+from poselift.app.dataflow.bus_clients import Subscriber, order
 from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
-from poselift.app.dataflow.outside import Watch, order
 from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.streams import WORKERS as TABLE
@@ -318,7 +318,7 @@ def test_a_killed_senders_sockets_do_not_prevent_its_return(connect: Connect, sp
 @pytest.mark.parametrize("mode", ["live", "file"])
 def test_everybody_hears_the_end_of_all_its_senders(connect: Connect, runtime_folder: Path, mode: str) -> None:
     ends = {worker: connect(worker, mode, WORKERS) for worker in WORKERS}
-    watch = Watch(runtime_folder, tuple(link for link in links(mode, WORKERS) if link.taker == WATCH))
+    watch = Subscriber(runtime_folder, tuple(link for link in links(mode, WORKERS) if link.taker == WATCH))
     try:
         for worker, bus in ends.items():
             wanted = {link.taker for link in links(mode, WORKERS) if link.sender == worker}
@@ -367,7 +367,7 @@ def test_a_worker_does_not_wait_for_those_who_died(connect: Connect, runtime_fol
 
 def test_whoever_watches_gets_all_as_it_comes(connect: Connect, runtime_folder: Path) -> None:
     lift = connect("lift", workers=("lift",))
-    watch = Watch(runtime_folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH))
+    watch = Subscriber(runtime_folder, tuple(link for link in links("live", ("lift",)) if link.taker == WATCH))
     try:
         eventually(lambda: lift.takers() and lift._announced == {(Pose3D, WATCH), (Health, WATCH)})
         for number in range(50):

@@ -28,7 +28,7 @@ from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.zmq_bus import ZmqBus
 from poselift.app.processes.process import lock
-from poselift.app.program import face, kept, sources
+from poselift.app.program import api, pipelines, pose_queue
 from poselift.app.program.poses import Poses
 from poselift.common.errors import UserError
 
@@ -116,7 +116,7 @@ class Stage:
 
 
 def newest(poses: Poses) -> Any:
-    return poses._reader._kept.last
+    return poses._reader._queue.last
 
 
 @pytest.fixture(params=["here", "elsewhere"])
@@ -134,7 +134,7 @@ def stage(request: pytest.FixtureRequest, runtime_folder: Path, tmp_path: Path) 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "GONE_S", 1.0)
+    monkeypatch.setattr(pipelines, "GONE_S", 1.0)
 
 
 def test_a_slow_program_is_given_the_newest_pose_and_told_what_it_missed(stage: Stage) -> None:
@@ -164,7 +164,7 @@ def test_a_program_that_wants_every_pose_gets_it(stage: Stage) -> None:
 
 
 def test_every_pose_is_bounded_and_what_is_lost_is_counted(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST", 5)
+    monkeypatch.setattr(pose_queue, "MAX_POSES", 5)
     stage.up()
     with stage.connect(every=True) as poses:
         stage.send_until_heard(poses)
@@ -302,7 +302,7 @@ def test_nothing_is_left_open(stage: Stage, use: Callable[[Stage], None]) -> Non
 
 
 def test_a_refused_connection_leaves_nothing_open(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(face, "ANSWER_S", 0.3)
+    monkeypatch.setattr(api, "WELCOME_TIMEOUT_S", 0.3)
     for options in (
         {"host": f"127.0.0.1:{free_port()}"},
         {"runtime_folder": runtime_folder},
@@ -355,7 +355,7 @@ def test_a_real_pipeline_that_gives_up_on_a_worker_has_not_ended(configure: Any,
         assert pipeline.pid("serve")
         with public.connect(config=path) as here, public.connect(address, config=path, wait=False) as elsewhere:
             next(here), next(elsewhere)
-            monkeypatch.setattr(sources, "GONE_S", 1.0)
+            monkeypatch.setattr(pipelines, "GONE_S", 1.0)
             os.kill(pipeline.pid(worker), signal.SIGKILL)
             for poses in (here, elsewhere):
                 with pytest.raises(UserError, match=rf"broken off: {worker} died|has not said that it ends|nothing heard"):

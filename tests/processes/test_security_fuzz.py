@@ -11,16 +11,16 @@ from fuzz import noise, strange_words, whole
 from poselift.app.config import ServeConfig
 from poselift.app.dataflow.messages import Control, MessageError, decode, encode
 from poselift.app.dataflow.session import Session
-from poselift.app.remote.board import Board, Facts, Visitor
-from poselift.app.remote.viewer import Viewer
+from poselift.app.remote.client_protocol import ClientProtocol
+from poselift.app.remote.sessions import Peer, ServerInfo, ViewerSessions
 from poselift.app.remote.wire import Camera, Hello, from_board, from_viewer
 
 SEED = 20261122
 COUNT = 100_000
 
 
-def facts() -> Facts:
-    return Facts("atlas", "0.1.0", (), Camera(640, 480, 30.0, 500.0, True, 1.7), Session(5, "boot", "board"))
+def server_info() -> ServerInfo:
+    return ServerInfo("atlas", "0.1.0", (), Camera(640, 480, 30.0, 500.0, True, 1.7), Session(5, "boot", "board"))
 
 
 def test_a_hundred_thousand_made_up_messages_are_understood_or_refused() -> None:
@@ -51,9 +51,9 @@ def test_a_few_bytes_make_no_reader_take_much_memory() -> None:
 
 def test_a_board_goes_on_whatever_its_viewers_say() -> None:
     """One who says what nobody would, and one who only looks: what that one gets is not changed by the other."""
-    board, heard, orders = Board(ServeConfig(max_viewers=4), facts()), [], []
-    legitimate, strange = Visitor(b"good", "a", "good", "10.0.0.1", False), Visitor(b"bad", "b", "bad", "10.0.0.2", False)
-    board.hear(legitimate, encode(Hello("0.1.0", "good", 1)), 0)
+    sessions, heard, orders = ViewerSessions(ServeConfig(max_viewers=4), server_info()), [], []
+    legitimate, strange = Peer(b"good", "a", "good", "10.0.0.1", False), Peer(b"bad", "b", "bad", "10.0.0.2", False)
+    sessions.receive(legitimate, encode(Hello("0.1.0", "good", 1)), 0)
     pose = whole()[2]
     received: dict[bytes, int] = {b"good": 0, b"bad": 0}
 
@@ -66,32 +66,32 @@ def test_a_board_goes_on_whatever_its_viewers_say() -> None:
     for number, data in enumerate(words):
         now_ns = number * 1000
         with contextlib.suppress(MessageError):
-            orders += [order] if (order := board.hear(strange, data, now_ns)) else []
+            orders += [order] if (order := sessions.receive(strange, data, now_ns)) else []
         if number % 100 == 0:
-            board.publish(pose)
-            board.due(now_ns)
-            board.send(send, now_ns)
+            sessions.publish(pose)
+            sessions.picture_requests(now_ns)
+            sessions.flush(send, now_ns)
     assert not orders, "it may look only"
-    assert received[b"good"] and b"good" in board.guests
+    assert received[b"good"] and b"good" in sessions.open
     assert received[b"bad"] < len(words) and max(heard) < 10_000
 
 
 def test_orders_come_of_who_may_give_them_and_are_never_anything_else() -> None:
-    board = Board(ServeConfig(), facts())
-    visitor = Visitor(b"bad", "b", "bad", "10.0.0.2", True)
-    board.hear(visitor, encode(Hello("0.1.0", "bad", 1)), 0)
+    sessions = ViewerSessions(ServeConfig(), server_info())
+    peer = Peer(b"bad", "b", "bad", "10.0.0.2", True)
+    sessions.receive(peer, encode(Hello("0.1.0", "bad", 1)), 0)
     orders = []
     for data in strange_words(SEED + 3, 5_000):
         with contextlib.suppress(MessageError):  # numbers beyond 64 bits
-            orders.append(board.hear(visitor, data, 0))
+            orders.append(sessions.receive(peer, data, 0))
     assert {type(order) for order in orders} == {Control, type(None)}
 
 
 def test_a_viewer_goes_on_whatever_its_board_says() -> None:
-    viewer = Viewer("atlas", Hello("0.1.0", "laptop", 1), 0)
+    viewer = ClientProtocol("atlas", Hello("0.1.0", "laptop", 1), 0)
     before = psutil.Process().memory_info().rss
     for number, data in enumerate(noise(SEED + 4, 30_000)):
-        viewer.hear(data, number * 1000)
-        viewer.to_say(number * 1000)
-        assert viewer.link(number * 1000).why.isprintable()
+        viewer.receive(data, number * 1000)
+        viewer.outgoing(number * 1000)
+        assert viewer.state(number * 1000).why.isprintable()
     assert psutil.Process().memory_info().rss - before < 32 << 20

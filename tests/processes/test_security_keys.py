@@ -10,8 +10,8 @@ from typing import Any
 from pipeline_run import poselift, write_config
 
 from poselift.app.remote import keys
-from poselift.app.remote.key_words import Role, key_text, word
-from poselift.app.remote.keys import Right
+from poselift.app.remote.key_strings import Role, key_string, key_text
+from poselift.app.remote.keys import Permission
 
 
 def machine(folder: Path) -> Any:
@@ -34,13 +34,13 @@ def test_two_machines_know_each_other_after_one_line_each_way(tmp_path: Path) ->
     assert board(*printed(here.stdout, "viewer"), "--control").returncode == 0
     assert laptop(*printed(there.stdout, "board"), "--name", "192.168.1.7").returncode == 0
     (viewer,), (known,) = keys.admitted(tmp_path / "board" / "keys"), keys.admitted(tmp_path / "laptop" / "keys")
-    assert (viewer.role, viewer.name, viewer.right) == (Role.VIEWER, "laptop", Right.CONTROL)
+    assert (viewer.role, viewer.name, viewer.permission) == (Role.VIEWER, "laptop", Permission.CONTROL)
     assert (known.role, known.name) == (Role.BOARD, "192.168.1.7")
-    assert keys.trust(tmp_path / "laptop" / "keys", "192.168.1.7").board == keys.own(tmp_path / "board" / "keys").public
+    assert keys.client_keys(tmp_path / "laptop" / "keys", "192.168.1.7").board == keys.own_pair(tmp_path / "board" / "keys").public
     shown = board("show").stdout
     assert "look and control" in shown and printed(shown, "board") == printed(there.stdout, "board")
     assert "revoked the viewer laptop" in board("revoke", "laptop").stdout and not keys.admitted(tmp_path / "board" / "keys")
-    secret = key_text(keys.own(tmp_path / "board" / "keys").secret)
+    secret = key_text(keys.own_pair(tmp_path / "board" / "keys").secret)
     assert secret not in shown + there.stdout + there.stderr
 
 
@@ -50,7 +50,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (["show"], "type: poselift keys new"),
         (["new", "--name", "a b"], "cannot be a name"),
         (["admit", "viewer:laptop"], "looks like viewer:NAME:KEY"),
-        (["admit", word(Role.BOARD, "atlas", bytes(32)), "--control"], "--control is for a viewer"),
+        (["admit", key_string(Role.BOARD, "atlas", bytes(32)), "--control"], "--control is for a viewer"),
         (["revoke", "laptop"], "nothing was revoked"),
     ):
         done = board(*arguments)

@@ -14,15 +14,15 @@ import zmq
 from fuzz import noise
 from intruder import HOST, Wire, free_port, greeting, introduce, make_keys, tcp, wires
 from pipeline_run import PATIENCE_S, Running, poselift, running
-from viewers import Eye, looking
+from viewers import Watcher, looking
 
 from poselift.app.cli.view import opened
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Answer, Health, Pose3D, encode
 from poselift.app.recording.orders import NO_RECORDER
-from poselift.app.remote import gate, keys
-from poselift.app.remote.connections import UNPROVEN
-from poselift.app.remote.keys import Right, Trust
+from poselift.app.remote import authenticator, keys
+from poselift.app.remote.connections import MAX_UNAUTHENTICATED
+from poselift.app.remote.keys import ClientKeys, Permission
 from poselift.app.remote.wire import Hello, Welcome, from_board
 
 SEED = 20261122
@@ -62,23 +62,27 @@ def until(what: Any, why: str) -> Any:
     return value
 
 
-def sees_more(eye: Eye) -> None:
-    eye.more(Pose3D, 5)
+def sees_more(watcher: Watcher) -> None:
+    watcher.more(Pose3D, 5)
 
 
 def test_without_an_admitted_key_there_is_nothing_to_see(serving: tuple[Running, int], laptop: Path) -> None:
     pipeline, port = serving
-    trust = keys.trust(laptop, HOST)
-    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as eye, wires(port) as wire:
-        sees_more(eye)
-        for wrong in (None, Trust(gate.new_pair("stranger"), trust.board), Trust(trust.own, gate.new_pair("other").public)):
+    trust = keys.client_keys(laptop, HOST)
+    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as watcher, wires(port) as wire:
+        sees_more(watcher)
+        for wrong in (
+            None,
+            ClientKeys(authenticator.new_pair("stranger"), trust.board),
+            ClientKeys(trust.own, authenticator.new_pair("other").public),
+        ):
             intruder = wire(wrong)
             hello(intruder)
             until(lambda: intruder.saw(zmq.EVENT_DISCONNECTED), "the intruder to be cut off")  # noqa: B023
-            sees_more(eye)
+            sees_more(watcher)
             assert not said_by(intruder) and not intruder.saw(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-        eye.remote.order("record start")
-        (answer,) = eye.more(Answer, 1)
+        watcher.client.order("record start")
+        (answer,) = watcher.more(Answer, 1)
         assert not answer.ok and "look" in answer.text, answer
     pipeline.process.terminate()
     lines = [line for line in pipeline.output().splitlines() if "refused" in line]
@@ -88,21 +92,21 @@ def test_without_an_admitted_key_there_is_nothing_to_see(serving: tuple[Running,
 def test_a_revoked_viewer_sees_nothing_more_and_says_why(serving: tuple[Running, int], board: Path, laptop: Path, tmp_path: Path) -> None:
     _, port = serving
     desk = make_keys(tmp_path / "desk", "desk")
-    introduce(board, desk, Right.CONTROL)
-    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as eye, looking(f"{HOST}:{port}", keys_folder=str(desk)) as other:
-        sees_more(eye)
+    introduce(board, desk, Permission.CONTROL)
+    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as watcher, looking(f"{HOST}:{port}", keys_folder=str(desk)) as other:
+        sees_more(watcher)
         sees_more(other)
-        assert other.remote.welcome.may_control and not eye.remote.welcome.may_control
+        assert other.client.welcome.may_control and not watcher.client.welcome.may_control
         done = poselift("keys", "revoke", "laptop", "--config", config_of(tmp_path))
         assert done.returncode == 0 and "revoked the viewer laptop" in done.stdout, done.stderr
-        until(lambda: (eye.remote.receive(0.1), eye.remote.link.connected)[1] is False, "the viewer to notice")
-        until(lambda: (eye.remote.receive(0.1), "poselift keys" in eye.remote.link.why)[1], "the reason")
-        here = len(eye.messages)
+        until(lambda: (watcher.client.receive(0.1), watcher.client.state.connected)[1] is False, "the viewer to notice")
+        until(lambda: (watcher.client.receive(0.1), "poselift keys" in watcher.client.state.why)[1], "the reason")
+        here = len(watcher.messages)
         sees_more(other)
-        assert not any(isinstance(it, Pose3D) for it in eye.messages[here:])
+        assert not any(isinstance(it, Pose3D) for it in watcher.messages[here:])
         introduce(board, laptop)
-        sees_more(eye)  # by itself
-        assert eye.remote.link.connected
+        sees_more(watcher)  # by itself
+        assert watcher.client.state.connected
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
@@ -114,10 +118,14 @@ def test_on_the_board_itself_there_is_nothing_to_admit(configure: Any, board: Pa
         source = opened(None, Config().changed(runtime_folder=config.runtime_folder))
         try:
             until(
-                lambda: source.poll(time.monotonic()) and source.status(time.monotonic()).mode == "live" and source.moments.span_ns, "poses"
+                lambda: (
+                    source.poll(time.monotonic()),
+                    source.status(time.monotonic()).mode == "live" and source.history.span_ns,
+                )[1],
+                "poses",
             )
-            assert source.record().startswith("record start")
-            assert until(lambda: source.poll(time.monotonic()) and source.said(), "an answer") == NO_RECORDER
+            assert source.toggle_recording().startswith("record start")
+            assert until(lambda: (source.poll(time.monotonic()), source.take_notice())[1], "an answer") == NO_RECORDER
         finally:
             source.close()
 
@@ -131,10 +139,10 @@ def test_noise_from_somebody_who_is_admitted_and_connections_by_the_thousand(
 ) -> None:
     pipeline, port = serving
     mad = make_keys(tmp_path / "mad", "mad")
-    introduce(board, mad, Right.CONTROL)
-    trust = keys.trust(mad, HOST)
-    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as eye, wires(port) as wire, contextlib.ExitStack() as stack:
-        sees_more(eye)
+    introduce(board, mad, Permission.CONTROL)
+    trust = keys.client_keys(mad, HOST)
+    with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as watcher, wires(port) as wire, contextlib.ExitStack() as stack:
+        sees_more(watcher)
         pid = pipeline.pid("serve")
         process = psutil.Process(pid)
         before, descriptors = process.memory_info().rss, process.num_fds()
@@ -145,26 +153,26 @@ def test_noise_from_somebody_who_is_admitted_and_connections_by_the_thousand(
             intruder.socket.send(data)
             if number % (CALM if number > CALM else CALM // 10) == 0:
                 said_by(intruder)
-                sees_more(eye)
+                sees_more(watcher)
             if number == CALM:
                 pipeline.until(lambda messages: bad_messages(messages) > CALM / 2, "serve to have counted what it did not understand")
         until(lambda: intruder.saw(zmq.EVENT_DISCONNECTED), "who sends so much to be cut off")
         hello(intruder)
         until(lambda: any(isinstance(it, Welcome) for it in said_by(intruder)), "a welcome, still")
-        sees_more(eye)
+        sees_more(watcher)
 
         left = [stack.enter_context(tcp(port)) for _ in range(1000)]
         for each in left:
             with contextlib.suppress(ConnectionError):  # who was there before had to go for who came after
                 each.sendall(greeting(b"CURVE"))
-        sees_more(eye)
+        sees_more(watcher)
         with looking(f"{HOST}:{port}", keys_folder=str(laptop)) as newcomer:
             sees_more(newcomer)
-        assert process.num_fds() - descriptors < UNPROVEN + 50
+        assert process.num_fds() - descriptors < MAX_UNAUTHENTICATED + 50
         for each in left:
             each.close()
-        until(lambda: (eye.remote.receive(0.1), process.num_fds() - descriptors < 20)[1], "the board to close them")
-        sees_more(eye)
+        until(lambda: (watcher.client.receive(0.1), process.num_fds() - descriptors < 20)[1], "the board to close them")
+        sees_more(watcher)
         assert pipeline.pid("serve") == pid, "it was never started again"
         assert process.memory_info().rss - before < ROOM_BYTES
 

@@ -18,7 +18,7 @@ from viewers import Process, free_port, looking, pixels
 
 import poselift as public
 from poselift.app.dataflow.messages import SCHEMA, Answer, End, Health, Pose2D, Pose3D, encode
-from poselift.app.program import face
+from poselift.app.program import api
 from poselift.app.recording.reader import read
 from poselift.app.remote.wire import Hello, Picture, Ping, Pong, Welcome
 from poselift.common.errors import UserError
@@ -45,45 +45,45 @@ def healths(messages: list[Any], worker: str = "serve") -> list[Health]:
 
 def test_a_viewer_sees_what_there_is(serving: Any) -> None:
     pipeline, address = serving("test:1920x1080@30")
-    with looking(address) as eye:
-        eye.until(lambda messages: any(isinstance(it, Welcome) and it.camera.width_px for it in messages), "the camera's facts")
-        eye.remote.want(100_000, 100, 1000.0)
-        picture = eye.more(Picture, 5)[-1]
+    with looking(address) as watcher:
+        watcher.until(lambda messages: any(isinstance(it, Welcome) and it.camera.width_px for it in messages), "the camera's facts")
+        watcher.client.request_pictures(100_000, 100, 1000.0)
+        picture = watcher.more(Picture, 5)[-1]
         assert (picture.width_px, picture.height_px) == (1280, 720), "the board's limit"
         assert pixels(picture).shape == (720, 1280, 3)
-        eye.remote.want(320, 50, 10.0)
-        eye.until(lambda messages: isinstance(messages[-1], Picture) and messages[-1].width_px == 320, "the size that is wanted now")
-        poses = eye.more(Pose3D, 20)
-        assert all(0 < eye.remote.age_ns(pose) < 60e9 for pose in poses)
+        watcher.client.request_pictures(320, 50, 10.0)
+        watcher.until(lambda messages: isinstance(messages[-1], Picture) and messages[-1].width_px == 320, "the size that is wanted now")
+        poses = watcher.more(Pose3D, 20)
+        assert all(0 < watcher.client.age_ns(pose) < 60e9 for pose in poses)
         frames = [pose.frame for pose in poses]
         assert frames == sorted(set(frames))
-        eye.until(lambda messages: {it.worker for it in messages if isinstance(it, Health)} >= {"capture", "detect", "lift"}, "health")
-        assert any(isinstance(it, Pose2D) for it in eye.messages)
-        eye.remote.order("status")
-        (answer,) = eye.more(Answer, 1)
+        watcher.until(lambda messages: {it.worker for it in messages if isinstance(it, Health)} >= {"capture", "detect", "lift"}, "health")
+        assert any(isinstance(it, Pose2D) for it in watcher.messages)
+        watcher.client.order("status")
+        (answer,) = watcher.more(Answer, 1)
         assert answer.ok and "lift running" in answer.text
 
-        here = [pose.frame for pose in eye.more(Pose3D, 3)]
+        here = [pose.frame for pose in watcher.more(Pose3D, 3)]
         with looking(address) as late:
             late.until(lambda messages: any(isinstance(it, Pose3D) and it.frame > here[-1] for it in messages), "poses for who comes late")
-        eye.more(Pose3D, 20)
-        welcomes = [it for it in eye.messages if isinstance(it, Welcome)]
+        watcher.more(Pose3D, 20)
+        welcomes = [it for it in watcher.messages if isinstance(it, Welcome)]
         assert len({it.session for it in welcomes}) == 1, "the other's coming and going changed nothing"
         pipeline.process.send_signal(signal.SIGINT)
-        eye.until(lambda messages: isinstance(messages[-1], End), "the end")
+        watcher.until(lambda messages: isinstance(messages[-1], End), "the end")
     assert pipeline.process.wait(60) == 0, pipeline.output()
 
 
 def test_a_viewer_goes_on_by_itself_when_serve_was_killed(serving: Any) -> None:
     pipeline, address = serving()
-    with looking(address) as eye:
-        eye.remote.want(160, 50, 5.0)
-        eye.more(Picture, 2)
+    with looking(address) as watcher:
+        watcher.client.request_pictures(160, 50, 5.0)
+        watcher.more(Picture, 2)
         pipeline.kill("serve")
-        here = len(eye.messages)
-        eye.until(lambda messages: any(isinstance(it, Welcome) for it in messages[here:]), "a new welcome")
-        eye.more(Pose3D), eye.more(Picture, 2)
-        assert eye.remote.link.connected
+        here = len(watcher.messages)
+        watcher.until(lambda messages: any(isinstance(it, Welcome) for it in messages[here:]), "a new welcome")
+        watcher.more(Pose3D), watcher.more(Picture, 2)
+        assert watcher.client.state.connected
 
 
 def test_a_frozen_viewer_costs_the_others_nothing(serving: Any) -> None:
@@ -91,13 +91,13 @@ def test_a_frozen_viewer_costs_the_others_nothing(serving: Any) -> None:
     frozen = Process(address)
     try:
         frozen.until(lambda seen: seen["poses"] > 10 and seen["pictures"] > 2, "poses and pictures")
-        with looking(address) as eye:
-            eye.remote.want(640, 80, 7.5)
-            eye.more(Picture, 5)
+        with looking(address) as watcher:
+            watcher.client.request_pictures(640, 80, 7.5)
+            watcher.more(Picture, 5)
             before = pipeline.until(healths, "health")[-1].memory_bytes
             frozen.process.send_signal(signal.SIGSTOP)
-            more = [message.frame for message in eye.more(Pose3D, 60)]
-            assert eye.remote.missed.get("no_room:Pose3D", 0) <= 3, "what the frozen one misses is not this one's"
+            more = [message.frame for message in watcher.more(Pose3D, 60)]
+            assert watcher.client.missed.get("no_room:Pose3D", 0) <= 3, "what the frozen one misses is not this one's"
             assert len(more) > 0.9 * (more[-1] - more[0])
             name = f"no_room:{socket.gethostname()}"
             pipeline.until(lambda messages: healths(messages)[-1].drops.get(name, 0) > 60, "the frozen one's drops")
@@ -111,8 +111,8 @@ def test_a_frozen_viewer_costs_the_others_nothing(serving: Any) -> None:
 
 def test_a_program_reads_poses_from_elsewhere_until_the_pipeline_ends(serving: Any) -> None:
     pipeline, address = serving()
-    with looking(address) as eye:
-        eye.more(Pose3D, 3)
+    with looking(address) as watcher:
+        watcher.more(Pose3D, 3)
         poses = public.connect(address)
         first = [next(poses) for _ in range(10)]
         assert [pose.frame for pose in first] == sorted({pose.frame for pose in first})
@@ -121,7 +121,7 @@ def test_a_program_reads_poses_from_elsewhere_until_the_pipeline_ends(serving: A
 
 
 def test_a_board_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(face, "ANSWER_S", 0.6)
+    monkeypatch.setattr(api, "WELCOME_TIMEOUT_S", 0.6)
     with pytest.raises(UserError, match=r"no answer from 127.0.0.1:\d+ for 1 s; is it the right address") as caught:
         public.connect(f"127.0.0.1:{free_port()}")
     assert "\n" not in str(caught.value)
@@ -129,12 +129,12 @@ def test_a_board_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_orders_reach_the_recorder(serving: Any, tmp_path: Path) -> None:
     _, address = serving(record={"folder": str(tmp_path / "rec"), "start": False, "min_free_mb": 0})
-    with looking(address) as eye:
-        eye.more(Pose3D, 3)
+    with looking(address) as watcher:
+        watcher.more(Pose3D, 3)
         for command in ("record start", "record stop", "stop", "dance"):
-            eye.remote.order(command)
-            eye.more(Answer, 1)
-    answers = [it for it in eye.messages if isinstance(it, Answer)]
+            watcher.client.order(command)
+            watcher.more(Answer, 1)
+    answers = [it for it in watcher.messages if isinstance(it, Answer)]
     assert [answer.ok for answer in answers] == [True, True, False, False], answers
     assert answers[2].text == "a viewer cannot order 'stop'; it can: record start, record stop, status"
     (recording,) = (tmp_path / "rec").glob("*.mcap")
@@ -143,17 +143,17 @@ def test_orders_reach_the_recorder(serving: Any, tmp_path: Path) -> None:
 
 def test_without_a_recorder_an_order_says_what_to_do(serving: Any) -> None:
     _, address = serving()
-    with looking(address) as eye:
-        eye.more(Pose3D, 1)
-        eye.remote.order("record start")
-        (answer,) = eye.more(Answer, 1)
+    with looking(address) as watcher:
+        watcher.more(Pose3D, 1)
+        watcher.client.order("record start")
+        (answer,) = watcher.more(Answer, 1)
     assert not answer.ok and "set record.folder" in answer.text
 
 
 def test_what_is_no_viewer_is_refused_counted_and_told_once(serving: Any) -> None:
     pipeline, address = serving()
-    with looking(address) as eye, zmq.Context() as context, context.socket(zmq.DEALER) as other:
-        eye.more(Pose3D, 1)
+    with looking(address) as watcher, zmq.Context() as context, context.socket(zmq.DEALER) as other:
+        watcher.more(Pose3D, 1)
         other.set(zmq.LINGER, 0)
         other.connect(f"tcp://{address}")
         newer = {**msgpack.unpackb(encode(Hello("9.0", "of tomorrow", 1))), "schema": SCHEMA + 1, "wish": "more"}
@@ -167,7 +167,7 @@ def test_what_is_no_viewer_is_refused_counted_and_told_once(serving: Any) -> Non
             other.send(encode(Pong(1, 2)))
         other.send(encode(Ping(1)))
         pipeline.until(lambda messages: healths(messages) and healths(messages)[-1].drops.get("bad_message", 0) == 101, "the count")
-        eye.more(Pose3D, 10)
+        watcher.more(Pose3D, 10)
         assert not other.poll(0), "nothing else"
         pipeline.process.send_signal(signal.SIGINT)
         output = pipeline.output()

@@ -118,15 +118,15 @@ def test_who_is_far_from_the_window_is_not_in_it(display: dict[str, str], tmp_pa
     assert (front["picture"] != top["picture"]).any(-1).mean() > 0.02
 
 
-@pytest.mark.parametrize("told_by", ["signal", "key"])
-def test_a_recording_opens_and_leaves_when_it_is_told_to(display: dict[str, str], tmp_path: Path, told_by: str) -> None:
+@pytest.mark.parametrize("closed_by", ["signal", "key"])
+def test_a_recording_opens_and_is_closed_by_a_signal_or_a_key(display: dict[str, str], tmp_path: Path, closed_by: str) -> None:
     with RecordingWriter(tmp_path / "session.mcap", {}) as writer:
         for number in (0, 1, 1800):
             pose = pose_at(number)
             jpeg = jpeg_of(picture_of(pose))
             writer.write(Frame(number, pose.t_ns, WIDTH_PX, HEIGHT_PX, 30.0, 0, 0, 0, "jpeg", jpeg, 1, ()))
             writer.write(pose)
-    command = [sys.executable, "-c", _LEAVES, str(tmp_path / "session.mcap"), told_by]
+    command = [sys.executable, "-c", _LEAVES, str(tmp_path / "session.mcap"), closed_by]
     done = subprocess.run(command, env=display, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "drawn, paused, drawn", "")
 
@@ -152,17 +152,17 @@ import os, signal, sys
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 import poselift.app.view.window as window
-told_by = sys.argv.pop()
+closed_by = sys.argv.pop()
 drawn = window.Window.paintGL
 def paint(self):
     drawn(self)
-    if self.drawn == 3:
-        self.always = True
+    if self.frames_drawn == 3:
+        self.redraw_always = True
         press(self, Qt.Key.Key_Space, " ")
-        print("drawn", "paused" if self.content.playhead.still else "playing", sep=", ", end=", ")
-    if self.drawn == 6:
+        print("drawn", "paused" if self.controller.playhead.paused else "playing", sep=", ", end=", ")
+    if self.frames_drawn == 6:
         print("drawn")
-        os.kill(os.getpid(), signal.SIGTERM) if told_by == "signal" else press(self, Qt.Key.Key_Q, "q")
+        os.kill(os.getpid(), signal.SIGTERM) if closed_by == "signal" else press(self, Qt.Key.Key_Q, "q")
 def press(self, key, text):
     QGuiApplication.sendEvent(self, QKeyEvent(QKeyEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier, text))
 window.Window.paintGL = paint

@@ -18,7 +18,7 @@ from test_metrics import values
 from poselift.app.dataflow.messages import Answer, Frame, Health
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from poselift.app.recording.reader import read
-from poselift.app.remote.client import Remote, remote
+from poselift.app.remote.client import Client, connect
 
 
 @pytest.fixture
@@ -27,24 +27,24 @@ def ports() -> tuple[int, int]:
         return int(first.getsockname()[1]), int(second.getsockname()[1])
 
 
-def until(viewer: Remote, what: Callable[[Any], Any], why: str) -> Any:
+def until(viewer: Client, what: Callable[[Any], Any], why: str) -> Any:
     """The first message of which `what` holds."""
     end_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < end_s:
         for message in viewer.receive(0.2):
             if what(message):
                 return message
-    raise AssertionError(f"waited too long for {why}; {viewer.link}")
+    raise AssertionError(f"waited too long for {why}; {viewer.state}")
 
 
-def told(viewer: Remote, command: str) -> Answer:
+def told(viewer: Client, command: str) -> Answer:
     viewer.order(command)
     answer = until(viewer, lambda message: isinstance(message, Answer), f"an answer to {command!r}")
     assert isinstance(answer, Answer)
     return answer
 
 
-def until_recording(viewer: Remote, name: str) -> None:
+def until_recording(viewer: Client, name: str) -> None:
     """Wait until the recorder says that it writes this recording; '' for none."""
 
     def says(message: Any) -> bool:
@@ -59,7 +59,7 @@ def test_a_viewer_begins_and_ends_a_recording(configure, tmp_path: Path, ports: 
         serve={"address": f"127.0.0.1:{ports[0]}"},
         metrics={"address": f"127.0.0.1:{ports[1]}"},
     )
-    with running(config, path, "test:320x240@15") as pipeline, closing(remote(f"127.0.0.1:{ports[0]}")) as viewer:
+    with running(config, path, "test:320x240@15") as pipeline, closing(connect(f"127.0.0.1:{ports[0]}")) as viewer:
         pipeline.pid("serve")
         until_recording(viewer, "")
         started = told(viewer, RECORD_START)
@@ -81,7 +81,7 @@ def test_a_viewer_begins_and_ends_a_recording(configure, tmp_path: Path, ports: 
 
 def test_a_viewer_is_told_what_to_set_where_nothing_records(configure, ports: tuple[int, int]) -> None:
     path, config = configure(serve={"address": f"127.0.0.1:{ports[0]}"})
-    with running(config, path, "test:64x64@30") as pipeline, closing(remote(f"127.0.0.1:{ports[0]}")) as viewer:
+    with running(config, path, "test:64x64@30") as pipeline, closing(connect(f"127.0.0.1:{ports[0]}")) as viewer:
         pipeline.pid("serve")
         until(viewer, lambda message: isinstance(message, Health), "the board")
         assert told(viewer, RECORD_START) == Answer(False, NO_RECORDER)

@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.made_feed import MadeFeed
 from bench.people import HEIGHT_PX, WIDTH_PX, jpeg_of, picture_of, pose_at
-from poselift.app.view.camera import project
-from poselift.app.view.moments import Shot
+from bench.synthetic_client import SyntheticClient
+from poselift.app.view.controller import Controller
+from poselift.app.view.history import CompressedImage
+from poselift.app.view.orbit_camera import project
 from poselift.app.view.overlay import in_panel
-from poselift.app.view.show import Show
-from poselift.app.view.sources import Live, Status
+from poselift.app.view.sources import LiveSource, Status
 from poselift.app.view.window import Window
 
 FRAME = 41
@@ -29,36 +29,36 @@ DOT_BGR, DOT_PX = (255, 0, 255), 18
 
 
 def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> None:
-    source = Live(MadeFeed(), "made up")
-    source.poll = lambda now_s: False  # type: ignore[method-assign]  # what is shown is put in here, and stays live
+    source = LiveSource(SyntheticClient(), "made up")
+    source.poll = lambda now_s: None  # type: ignore[method-assign]  # what is shown is put in here, and stays live
     source.status = lambda now_s: Status("live")  # type: ignore[method-assign]
-    show = Show(source)
+    controller = Controller(source)
     for frame in range(FRAME + 1):
         pose = pose_at(frame)
-        source.moments.add(replace(pose, confidence=np.ones_like(pose.confidence)))
+        source.history.add(replace(pose, confidence=np.ones_like(pose.confidence)))
     picture = picture_of(pose)
     for x, y, _ in pose.keypoints[:, 9] if dotted else ():
         cv2.circle(picture, (round(float(x)), round(float(y))), DOT_PX, DOT_BGR, cv2.FILLED)
-    source.moments.add(Shot(FRAME, pose.t_ns, WIDTH_PX, HEIGHT_PX, jpeg_of(picture)))
-    window = Window(show, (width_px, height_px), folder=out.parent)
+    source.history.add(CompressedImage(FRAME, pose.t_ns, WIDTH_PX, HEIGHT_PX, jpeg_of(picture)))
+    window = Window(controller, (width_px, height_px), folder=out.parent)
     for key in keys.split(","):
-        show.press(key)
+        controller.press(key)
     for tick in range(60):
-        show.step(time.monotonic() + tick / 10)
-    layout = show.layout(*window.size_px)
-    assert layout.picture and show.moment and show.moment.pose
-    shown = window.picture()
+        controller.update(time.monotonic() + tick / 10)
+    layout = controller.layout(*window.size_px)
+    assert layout.picture and controller.snapshot and controller.snapshot.pose
+    shown = window.grab()
     np.savez(
         out,
         picture=shown,
-        joints=project(show.director.eye, layout.scene, show.joints),
+        joints=project(controller.rig.camera, layout.scene, controller.joints),
         keypoints=in_panel(pose.keypoints[..., :2], WIDTH_PX, HEIGHT_PX, layout.picture),
         panel=np.array(layout.picture),
         scene=np.array(layout.scene),
         unit=layout.unit,
     )
     cv2.imwrite(str(out.with_suffix(".png")), shown)
-    window.leave()
+    window.request_close()
     window.run()
 
 

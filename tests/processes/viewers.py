@@ -18,7 +18,7 @@ import numpy as np
 from pipeline_run import PATIENCE_S
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.remote.client import Remote, remote
+from poselift.app.remote.client import Client, connect
 from poselift.app.remote.wire import Picture
 
 
@@ -29,19 +29,19 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-class Eye:
+class Watcher:
     """A viewer in this process, and all that it received."""
 
     def __init__(self, address: str, **options: Any) -> None:
-        self.remote: Remote = remote(address, **options)
+        self.client: Client = connect(address, **options)
         self.messages: list[Any] = []
 
     def until(self, what: Callable[[list[Any]], Any], why: str) -> Any:
         """Wait until `what` holds of the messages so far; its value."""
         end_s = time.monotonic() + PATIENCE_S
         while not (value := what(self.messages)):
-            assert time.monotonic() < end_s, f"waited too long for {why}; {self.remote.link}"
-            self.messages += self.remote.receive(0.2)
+            assert time.monotonic() < end_s, f"waited too long for {why}; {self.client.state}"
+            self.messages += self.client.receive(0.2)
         return value
 
     def more(self, kind: type, count: int = 10) -> list[Any]:
@@ -52,13 +52,13 @@ class Eye:
 
 
 @contextmanager
-def looking(address: str, **options: Any) -> Iterator[Eye]:
+def looking(address: str, **options: Any) -> Iterator[Watcher]:
     """A viewer in this process, until the end of the block."""
-    eye = Eye(address, **options)
+    watcher = Watcher(address, **options)
     try:
-        yield eye
+        yield watcher
     finally:
-        eye.remote.close()
+        watcher.client.close()
 
 
 def pixels(picture: Picture) -> Any:
@@ -96,8 +96,8 @@ class Process:
 
 def tell(address: str, keys_folder: str | None) -> None:
     """Look, and print several times a second what was seen meanwhile, and how the connection is."""
-    board = remote(address, keys_folder)
-    board.want(320, 70, 15.0)
+    board = connect(address, keys_folder)
+    board.request_pictures(320, 70, 15.0)
     poses = pictures = 0
     while True:
         errors_ms, true_ages_ms = [], []
@@ -112,11 +112,11 @@ def tell(address: str, keys_folder: str | None) -> None:
                     errors_ms += [abs(age_ns - true_ns) / 1e6] if age_ns is not None else []
                 if isinstance(message, Picture):
                     pictures += pixels(message) is not None
-        link = board.link
-        facts = {"poses": poses, "pictures": pictures, "connected": link.connected, "why": link.why, "missed": board.missed}
+        state = board.state
+        facts = {"poses": poses, "pictures": pictures, "connected": state.connected, "why": state.why, "missed": board.missed}
         facts |= {"error_ms": max(errors_ms, default=None), "age_ms": max(true_ages_ms, default=None)}
-        facts |= {"bound_ms": None if link.offset_error_ns is None else link.offset_error_ns / 1e6}
-        facts |= {"off_ms": None if link.offset_ns is None else abs(link.offset_ns) / 1e6}
+        facts |= {"bound_ms": None if state.offset_error_ns is None else state.offset_error_ns / 1e6}
+        facts |= {"off_ms": None if state.offset_ns is None else abs(state.offset_ns) / 1e6}
         print(json.dumps(facts), flush=True)
 
 

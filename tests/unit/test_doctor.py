@@ -18,9 +18,9 @@ from poselift.app.config import Config
 from poselift.app.dataflow.sockets import MAX_PATH
 from poselift.app.processes.process import lock
 from poselift.app.remote import keys
-from poselift.app.remote.gate import new_pair
-from poselift.app.remote.key_words import Role
-from poselift.app.remote.keys import Right
+from poselift.app.remote.authenticator import new_pair
+from poselift.app.remote.key_strings import Role
+from poselift.app.remote.keys import Permission
 
 
 def only(findings) -> Finding:
@@ -348,8 +348,8 @@ def test_viewers_need_keys_and_somebody_who_is_admitted(runtime_folder: Path, tm
         os.close(descriptor)
     missing = only(found(address))
     assert missing.missing and missing.remedy == "type: poselift keys new"
-    keys.make(tmp_path / "keys", new_pair("atlas"))
+    keys.save_pair(tmp_path / "keys", new_pair("atlas"))
     assert only(found(address)).missing and "poselift keys new" in only(found(address)).remedy
-    keys.admit(tmp_path / "keys", Role.VIEWER, "laptop", new_pair("laptop").public, Right.CONTROL)
+    keys.admit(tmp_path / "keys", Role.VIEWER, "laptop", new_pair("laptop").public, Permission.CONTROL)
     assert only(found(address)) == Finding("viewers", f"{address}: laptop (control)", True)
     assert only(found("nowhere at all")).missing

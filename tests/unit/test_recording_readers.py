@@ -17,8 +17,8 @@ from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.messages import Frame, encode
 from poselift.app.offline.export import export
 from poselift.app.recording.pixels import with_pixels
-from poselift.app.view.recorded import Recorded
-from poselift.app.view.sources import Replay
+from poselift.app.view.recorded_history import RecordedHistory
+from poselift.app.view.sources import RecordingSource
 from poselift.common.errors import UserError
 from poselift.workers.sources import open_source
 
@@ -65,13 +65,13 @@ def test_the_replay(damaged: Path) -> None:
 
 
 def test_the_viewer(damaged: Path) -> None:
-    recorded = Recorded(damaged)
+    recorded = RecordedHistory(damaged)
     shown = [recorded.at(1000 + number) for number in range(FRAMES)]
-    assert [moment.pose.frame for moment in shown if moment.pose] == [1 if n == NO_POSE else n for n in range(FRAMES)]
-    assert [moment.shot.frame for moment in shown if moment.shot] == [4 if n == NO_PICTURE else n for n in range(FRAMES)]
+    assert [snapshot.pose.frame for snapshot in shown if snapshot.pose] == [1 if n == NO_POSE else n for n in range(FRAMES)]
+    assert [snapshot.image.frame for snapshot in shown if snapshot.image] == [4 if n == NO_PICTURE else n for n in range(FRAMES)]
     assert "2 damaged pieces" in recorded.notes[0]
-    source = Replay(recorded, damaged.name)
-    assert source.said().startswith("session.mcap: 2 damaged pieces, ") and source.said() == ""
+    source = RecordingSource(recorded, damaged.name)
+    assert source.take_notice().startswith("session.mcap: 2 damaged pieces, ") and source.take_notice() == ""
 
 
 def test_a_program(damaged: Path) -> None:

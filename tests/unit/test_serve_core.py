@@ -14,14 +14,14 @@ from poselift.app.dataflow.frames import Overwritten
 from poselift.app.dataflow.messages import SCHEMA, Answer, Control, End, Frame, Pose3D, Stamp, encode
 from poselift.app.dataflow.session import Session
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
-from poselift.app.remote.board import Facts, Visitor
-from poselift.app.remote.outbox import Size
-from poselift.app.remote.showing import WAIT_NS
+from poselift.app.remote.frame_pacing import MAX_WAIT_NS
+from poselift.app.remote.send_queue import PictureSize
+from poselift.app.remote.sessions import Peer, ServerInfo
 from poselift.app.remote.wire import SILENT_S, Camera, Hello, Picture, Ping, Pong, Refused, Taken, Want, Welcome, from_board
 from poselift.workers.serve import ANSWER_WITHIN_S, BAD_MESSAGE, Serve
 
 S, MS = 10**9, 10**6
-FACTS = Facts("attic", "0.1.0", (), Camera(0, 0, 0.0, 0.0, True, 1.7), Session(5, "boot", "attic"))
+INFO = ServerInfo("attic", "0.1.0", (), Camera(0, 0, 0.0, 0.0, True, 1.7), Session(5, "boot", "attic"))
 
 
 class World:
@@ -33,20 +33,20 @@ class World:
         self.orders: list[str] = []
         self.forgotten = 0
         self.rights: dict[bytes, Optional[bool]] = {}
-        self.compressed: list[tuple[int, Size]] = []
+        self.compressed: list[tuple[int, PictureSize]] = []
         self.overwritten: set[int] = set()
         self.room = True
         tree = {"serve": {"address": "127.0.0.1:5570"}, **config}
-        self.serve = Serve(Config().changed(**tree), FACTS, 1, self)
+        self.serve = Serve(Config().changed(**tree), INFO, 1, self)
 
     def send(self, peer: bytes, data: bytes) -> bool:
         if self.room:
             self.got.setdefault(peer, []).append(from_board(data))
         return self.room
 
-    def admits(self, visitor: Visitor) -> Optional[Visitor]:
-        right = self.rights.get(visitor.peer, visitor.may_control)
-        return None if right is None else visitor._replace(may_control=right)
+    def refreshed(self, peer: Peer) -> Optional[Peer]:
+        right = self.rights.get(peer.routing_id, peer.may_control)
+        return None if right is None else peer._replace(may_control=right)
 
     def order(self, command: str) -> None:
         self.orders.append(command)
@@ -54,7 +54,7 @@ class World:
     def forget_order(self) -> None:
         self.forgotten += 1
 
-    def picture(self, frame: Frame, size: Size) -> Picture:
+    def picture(self, frame: Frame, size: PictureSize) -> Picture:
         self.compressed.append((frame.frame, size))
         if frame.frame in self.overwritten:
             raise Overwritten
@@ -63,7 +63,7 @@ class World:
     def says(self, peer: bytes, message: Any, after_ms: int = 0) -> None:
         self.now_ns += after_ms * MS
         data = message if isinstance(message, bytes) else encode(message)
-        self.serve.hear(Visitor(peer, peer.decode(), peer.decode(), "10.0.0.5", self.rights.get(peer, True) is True), data, self.now_ns)
+        self.serve.hear(Peer(peer, peer.decode(), peer.decode(), "10.0.0.5", self.rights.get(peer, True) is True), data, self.now_ns)
 
     def comes(self, peer: bytes, want: Optional[Want] = None) -> None:
         self.says(peer, Hello("0.1.0", "laptop", peer[0]))
@@ -112,10 +112,10 @@ def test_the_last_word_is_waited_for_until_it_was_taken(world: World) -> None:
     world.pose(0)
     world.frame(1)
     world.serve.end(End("serve", 5, ""), world.now_ns)
-    assert not world.serve.settled
+    assert not world.serve.drained
     world.says(b"a", Taken(welcome.session, 2, 0))
-    world.serve.send(world.now_ns + WAIT_NS * 2)
-    assert world.serve.settled and isinstance(world.got[b"a"][-1], End), "no picture behind it"
+    world.serve.send(world.now_ns + MAX_WAIT_NS * 2)
+    assert world.serve.drained and isinstance(world.got[b"a"][-1], End), "no picture behind it"
 
 
 def test_a_picture_is_compressed_when_its_pose_is_there_once_a_size(world: World) -> None:
@@ -126,14 +126,14 @@ def test_a_picture_is_compressed_when_its_pose_is_there_once_a_size(world: World
     assert world.compressed == []
     world.pose(0)
     world.turn()
-    assert sorted(world.compressed) == [(0, Size(320, 80)), (0, Size(640, 80))]
+    assert sorted(world.compressed) == [(0, PictureSize(320, 80)), (0, PictureSize(640, 80))]
     assert [[picture.width_px for picture in world.of(peer, Picture)] for peer in (b"a", b"b", b"c")] == [[320], [320], [640]]
 
 
 def test_a_frame_whose_pose_does_not_come_is_shown_without(world: World) -> None:
     world.comes(b"a", Want(320, 80, 15.0))
     world.frame(0)
-    world.turn(after_ms=WAIT_NS // MS + 1)
+    world.turn(after_ms=MAX_WAIT_NS // MS + 1)
     assert [picture.frame for picture in world.of(b"a", Picture)] == [0]
 
 

@@ -11,14 +11,14 @@ from poselift.app.config import Config
 from poselift.app.dataflow.streams import SERVER
 from poselift.app.processes.process import running
 from poselift.app.remote.address import Address, parse_address
-from poselift.app.remote.gate import check_curve
-from poselift.app.remote.key_words import Role
-from poselift.app.remote.keys import admitted, folder_for, own
+from poselift.app.remote.authenticator import check_curve
+from poselift.app.remote.key_strings import Role
+from poselift.app.remote.keys import admitted, folder_for, own_pair
 from poselift.common.errors import UserError
 
 
 def look(config: Config) -> Iterator[Finding]:
-    """Nothing where the config serves nobody."""
+    """Nothing if the config does not serve viewers."""
     if config.serve.address is None:
         return
     try:
@@ -36,8 +36,8 @@ def _admitted(address: Address, keys_folder: str | None) -> Finding:
     if folder is None:
         return Finding("viewers", f"{address}: everyone on this machine", True)
     check_curve()
-    own(folder)
-    names = [f"{entry.name} ({entry.right.value})" for entry in admitted(folder) if entry.role is Role.VIEWER]
+    own_pair(folder)
+    names = [f"{entry.name} ({entry.permission.value})" for entry in admitted(folder) if entry.role is Role.VIEWER]
     if names:
         return Finding("viewers", f"{address}: {', '.join(names)}", True)
     remedy = "on the laptop: poselift keys new; then type here the line that it prints"
@@ -45,12 +45,12 @@ def _admitted(address: Address, keys_folder: str | None) -> Finding:
 
 
 def _taken(address: Address) -> Iterator[Finding]:
-    """A finding where the port cannot be opened."""
+    """A finding if the port cannot be opened."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        with contextlib.closing(socket.socket(family)) as door:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            door.bind((address.host, address.port))
+        with contextlib.closing(socket.socket(family)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.host, address.port))
     except OSError as error:
         remedy = "stop what is there, or set another serve.address"
         yield Finding("viewers' port", f"{address} cannot be opened ({error.strerror or error})", False, remedy)

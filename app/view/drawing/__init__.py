@@ -1,4 +1,4 @@
-"""Thin OpenGL programs, each of which draws everything of one kind in one call. They need a current context, and know nothing of poses.
+"""OpenGL programs, each of which draws everything of one kind in one call. They need a current context, and know nothing of poses.
 
-Places are in px of the window, from its top left corner, unless they say otherwise.
+Positions are in px from the window's top left corner, unless stated otherwise. A depth is the distance along the camera's view, metres.
 """

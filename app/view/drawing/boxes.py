@@ -1,11 +1,11 @@
-"""Plain boxes with round corners: dots, bars, the card behind a text."""
+"""Boxes with round corners: dots, bars, the card behind a text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from poselift.app.view.drawing.quads import Quads
-from poselift.app.view.page import Box
+from poselift.app.view.hud import Box
 
 _VERTEX = """
 attribute vec4 a_panel;
@@ -42,8 +42,8 @@ class BoxesProgram:
         self._quads = Quads(_VERTEX, _FRAGMENT, {"a_panel": 4, "a_radius": 1, "a_colour": 4})
 
     def draw(self, boxes: Sequence[Box], size: tuple[int, int]) -> None:
-        """The first one first."""
+        """Draw the boxes, the first one at the bottom."""
         records = self._quads.records(len(boxes))
         for record, box in zip(records, boxes):
-            record["a_panel"], record["a_radius"], record["a_colour"] = tuple(box.place), box.radius, (*box.colour, box.solid)
+            record["a_panel"], record["a_radius"], record["a_colour"] = tuple(box.rect), box.radius, (*box.colour, box.alpha)
         self._quads.draw(records, size)

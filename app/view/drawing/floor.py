@@ -1,4 +1,4 @@
-"""The ground: a grid of half metres in a pool of light, and the shadows of those who stand on it."""
+"""The ground: a grid of half metres in a pool of light, and people's shadows on it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.view.camera import Eye, Panel, axes, focal_px, position, project
 from poselift.app.view.colours import BACKGROUND, FLOOR, SHADE
 from poselift.app.view.drawing.quads import Quads
+from poselift.app.view.layout import Rect
+from poselift.app.view.orbit_camera import OrbitCamera, axes, focal_px, position, project
 
 _VERTEX = """
 uniform vec4 u_panel;
@@ -102,40 +103,40 @@ class FloorProgram:
 
     def draw(
         self,
-        eye: Eye,
-        panel: Panel,
-        whole: Panel,
+        camera: OrbitCamera,
+        panel: Rect,
+        whole: Rect,
         ground_m: float,
         centre: tuple[float, float],
         reach_m: float,
         size: tuple[int, int],
         line_px: float,
     ) -> None:
-        """The ground at y `ground_m`, lit around `centre` (x, z), as the eye sees it in `panel`; all of `whole` is filled."""
-        right, down, forward = axes(eye)
-        if down[1] > 0:  # nothing of the ground is above the horizon
+        """Draw the ground at y `ground_m`, lit around `centre` (x, z), as the camera sees it in `panel`; all of `whole` is filled."""
+        right, down, forward = axes(camera)
+        if down[1] > 0:  # the ground lies below the horizon
             horizon = panel.top + panel.height / 2 - focal_px(panel) * forward[1] / down[1]
             top = float(np.clip(horizon, whole.top, whole.top + whole.height))
-            whole = Panel(whole.left, top, whole.width, whole.top + whole.height - top)
+            whole = Rect(whole.left, top, whole.width, whole.top + whole.height - top)
         middle = panel.left + panel.width / 2, panel.top + panel.height / 2
-        uniforms: dict[str, Any] = {"u_panel": tuple(whole), "u_middle": middle, "u_focal": focal_px(panel), "u_eye": position(eye)}
+        uniforms: dict[str, Any] = {"u_panel": tuple(whole), "u_middle": middle, "u_focal": focal_px(panel), "u_eye": position(camera)}
         uniforms |= {"u_right": right, "u_down": down, "u_forward": forward, "u_ground": ground_m, "u_centre": centre}
         self._ground.draw(self._ground.records(1), size, u_reach=reach_m, u_line=line_px, u_back=BACKGROUND, u_floor=FLOOR, **uniforms)
 
     def shadows(
         self,
-        eye: Eye,
-        panel: Panel,
+        camera: OrbitCamera,
+        panel: Rect,
         ground_m: float,
         start: npt.NDArray[Any],
         end: npt.NDArray[Any],
         radii: npt.NDArray[Any],
         size: tuple[int, int],
     ) -> None:
-        """Soft shadows of solids (as in `bodies.Solids`), the lighter the higher these are."""
+        """Draw soft shadows of solids (as in `geometry.Solids`); the higher a solid, the lighter its shadow."""
         if not len(start):
             return
-        cast = np.array([0.22, 0.16])  # how far a shadow goes sideways, per height
+        cast = np.array([0.22, 0.16])  # a shadow's shift in x and z, per height above the ground
         heights = np.maximum(ground_m - np.stack([start[:, 1], end[:, 1]], -1), 0)
         first, last = start[:, [0, 2]] + heights[:, :1] * cast, end[:, [0, 2]] + heights[:, 1:] * cast
         along = last - first
@@ -153,7 +154,7 @@ class FloorProgram:
             1,
         )
         places = np.stack([corners[..., 0], np.full(corners.shape[:2], ground_m), corners[..., 1]], -1)
-        seen = project(eye, panel, places)
+        seen = project(camera, panel, places)
         records = self._shadows.records(len(start))
         for corner in range(4):
             records[f"a_clip{corner}"][:, :3] = seen[:, corner]

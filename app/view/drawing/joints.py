@@ -1,4 +1,4 @@
-"""Joints upon the limbs: a bright core, and around it a halo with a thin ring where one standard deviation ends."""
+"""Joints over the limbs: a bright core, and around it a halo that ends in a thin ring at one standard deviation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poselift.app.view.drawing.quads import DEPTH, Quads
 
 _VERTEX = """
 uniform float u_line;
-attribute vec3 a_place;
+attribute vec3 a_position;
 attribute vec2 a_radii;
 attribute vec4 a_core;
 attribute vec4 a_halo;
@@ -21,8 +21,8 @@ varying vec4 v_core;
 varying vec4 v_halo;
 void main() {
     v_off = a_corner * (max(a_radii.x, a_radii.y) + 2.0 * u_line + 1.0);
-    v_distance = a_place.z; v_radii = a_radii; v_core = a_core; v_halo = a_halo;
-    gl_Position = at(a_place.xy + v_off);
+    v_distance = a_position.z; v_radii = a_radii; v_core = a_core; v_halo = a_halo;
+    gl_Position = at(a_position.xy + v_off);
 }
 """
 
@@ -53,15 +53,21 @@ void main() {
 
 
 class JointsProgram:
-    """Draws all joints."""
+    """Draws joints."""
 
     def __init__(self) -> None:
-        self._quads = Quads(_VERTEX, _FRAGMENT, {"a_place": 3, "a_radii": 2, "a_core": 4, "a_halo": 4})
+        self._quads = Quads(_VERTEX, _FRAGMENT, {"a_position": 3, "a_radii": 2, "a_core": 4, "a_halo": 4})
 
     def draw(
-        self, place: npt.NDArray[Any], radii: npt.ArrayLike, core: npt.ArrayLike, halo: npt.ArrayLike, size: tuple[int, int], line_px: float
+        self,
+        positions: npt.NDArray[Any],
+        radii: npt.ArrayLike,
+        core: npt.ArrayLike,
+        halo: npt.ArrayLike,
+        size: tuple[int, int],
+        line_px: float,
     ) -> None:
-        """`place`: float [N, 3] (x px, y px, distance m), the furthest first; `radii`: float [N, 2] px, of core and halo (0: none)."""
-        records = self._quads.records(len(place))
-        records["a_place"], records["a_radii"], records["a_core"], records["a_halo"] = place, radii, core, halo
+        """Draw joints at `positions`, float [N, 3]: x px, y px, depth; the furthest first. `radii`: float [N, 2] px, of core and halo."""
+        records = self._quads.records(len(positions))
+        records["a_position"], records["a_radii"], records["a_core"], records["a_halo"] = positions, radii, core, halo
         self._quads.draw(records, size, u_line=line_px)

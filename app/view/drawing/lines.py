@@ -1,4 +1,4 @@
-"""Thin lines in the scene, each end with its own colour: trails and the camera's frustum."""
+"""Thin lines in the scene, each end with its own colour: trails and the real camera's frustum."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LinesProgram:
         self._quads = Quads(_VERTEX, _FRAGMENT, {"a_start": 4, "a_end": 4, "a_first": 4, "a_last": 4})
 
     def draw(self, start: npt.NDArray[Any], end: npt.NDArray[Any], colour: npt.NDArray[Any], size: tuple[int, int]) -> None:
-        """`start`, `end`: float [N, 4] (x px, y px, distance m, half the width px); `colour`: float [N, 2, 4]."""
+        """Draw lines. `start`, `end`: float [N, 4] (x px, y px, depth, half the width px); `colour`: float [N, 2, 4]."""
         records = self._quads.records(len(start))
         records["a_start"], records["a_end"] = start, end
         records["a_first"], records["a_last"] = colour[:, 0], colour[:, 1]

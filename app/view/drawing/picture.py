@@ -7,10 +7,10 @@ from typing import Any, Optional
 import numpy as np
 from vispy import gloo
 
-from poselift.app.view.camera import Panel
 from poselift.app.view.colours import SHADE
 from poselift.app.view.decoder import Rgba
 from poselift.app.view.drawing.quads import Quads
+from poselift.app.view.layout import Rect
 
 _VERTEX = """
 uniform vec4 u_panel;
@@ -49,7 +49,7 @@ class PictureProgram:
         self._shape: Optional[tuple[int, ...]] = None
 
     def set(self, picture: Optional[Rgba]) -> None:
-        """Another picture, left as it is until it is drawn, or None for a plain dark one."""
+        """Set another picture, or None for a plain dark one. It must not be changed before it is drawn."""
         shown: Rgba = _PLAIN if picture is None else picture
         if shown.shape != self._shape:
             self._texture = gloo.Texture2D(shown, interpolation="linear", wrapping="clamp_to_edge")
@@ -58,8 +58,8 @@ class PictureProgram:
         else:
             self._texture.set_data(shown)
 
-    def draw(self, panel: Panel, radius_px: float, light: float, size: tuple[int, int]) -> None:
-        """The picture filling `panel`; `light`: 1 as it is, less is darker."""
+    def draw(self, panel: Rect, radius_px: float, light: float, size: tuple[int, int]) -> None:
+        """Draw the picture into `panel`; `light`: its brightness, 1 as it is."""
         if self._texture is None:
             self.set(None)
         self._quads.draw(self._quads.records(1), size, u_panel=tuple(panel), u_radius=radius_px, u_light=light)

@@ -1,4 +1,4 @@
-"""Limbs as solid round cones: each a rectangle whose pixels are shaded, and placed in depth, as if they were round."""
+"""Limbs as round cones: each is a rectangle, whose pixels get the shading and depth of a cone."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SolidsProgram:
     def draw(
         self, start: npt.ArrayLike, end: npt.ArrayLike, colour: npt.ArrayLike, size: tuple[int, int], rim_px: float, focal_px: float = 0.0
     ) -> None:
-        """`start`, `end`: float [N, 4] (x px, y px, distance m, radius px), the furthest first; `colour`: float [N, 4].
+        """Draw cones. `start`, `end`: float [N, 4] (x px, y px, depth, radius px), the furthest first; `colour`: float [N, 4].
 
         Without `focal_px` they are flat.
         """
