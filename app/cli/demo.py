@@ -26,20 +26,19 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     clip = store.path_of(CLIP, config.models_path())
     record = {"folder": str(out.absolute()), "name": "session", "start": True}
     config = config.changed(mode="live", capture={"source": str(clip)}, record=record)
-    recording, video = out / "session.mcap", out / "demo.mp4"
-    made_from = str(recording.absolute())
+    recording = out / "session.mcap"
+    job = Job(str(recording.absolute()), out, config, drawing="demo")
     others = claim([recording], str(clip), config_path, overwrite=overwrite)
-    others |= claim([out / "poses.npz", video], made_from, overwrite=overwrite)
+    others |= claim(job.files(out), job.source, overwrite=overwrite)
     with reporting() as bar:
-        job = Job(made_from, out, config, video=video.name, others=others, report=bar)
-        bar.result = job.result
+        job.others, job.report, bar.result = others, bar, job.result
         job.begin()
         prepare(recording)
         run = live(config)
         if run.interrupted and not recording.exists():
             raise run.interrupted
         recorded = Recording(recording)
-        write_results(job, recorded, () if run.interrupted else pictures_of(job, recorded))
+        write_results(job, recorded, None if run.interrupted else lambda: pictures_of(job, recorded))
         bar.bars.stop()  # which would break what is printed below it at the terminal's width
         say_recordings(run.tally, config)
         for line in run.tally.lines():

@@ -62,7 +62,7 @@ def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool) -
     _blend(part, layer, mask)
 
 
-def write(panel: Pixels, text: str, left_px: int, baseline_px: int, colour: Colour = TEXT, scale: float = 0.5) -> int:
+def write_text(panel: Pixels, text: str, left_px: int, baseline_px: int, colour: Colour = TEXT, scale: float = 0.5) -> int:
     """Write a quiet line of text; the place where it ends, px."""
     (width_px, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     cv2.putText(panel, text, (left_px, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

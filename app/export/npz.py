@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.app.dataflow.messages import SCHEMA, Pose3D
+from poselift.app.export import Content
 from poselift.common.atomic import at_once
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 
@@ -67,3 +68,15 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
             source=np.array(source),
         )
     return len(frames)
+
+
+def write(path: Path, content: Content) -> str:
+    """See `poselift.app.export.Format`."""
+    rows = write_poses(path, content.poses(), fps=content.fps, body_height_m=content.body_height_m, source=content.source)
+    return f": {rows} poses"
+
+
+def made_from(path: Path) -> Any:
+    """See `poselift.app.export.Format`; for keypoints in an npz, too."""
+    with np.load(path, allow_pickle=False) as file:
+        return file["source"].item()

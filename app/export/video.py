@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.export.drawing import draw_person, write
+from poselift.app.export import Content, Drawn
+from poselift.app.export.drawing import draw_person, write_text
 from poselift.app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
 from poselift.app.export.scene import Scene
 from poselift.common.arrays import Pixels
@@ -23,7 +24,7 @@ MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
 """Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel
 is as high, and between half and all of that wide."""
 
-MADE_FROM = "made by poselift from "
+_MADE_FROM = "made by poselift from "
 """So begins a video's comment; what the poses were made from follows."""
 
 _TICKS_PER_S = 90_000
@@ -34,9 +35,6 @@ _LONG_S = 600.0
 _DEFAULT_FPS = 30.0
 _X264_FPS = (1, 1000)
 """Between these is the rate that the encoder is told; it only spends its bits by it."""
-
-Drawn = tuple[Optional[Pixels], Optional[Pose3D], int]
-"""A picture (BGR), where there is one, its pose, where there is one, and their time, ns."""
 
 
 def render(
@@ -63,7 +61,7 @@ def render(
     drawn = 0
     with replacing(path) as part, av.open(str(part), "w", format="mp4", options=options) as container:
         if source:
-            container.metadata["comment"] = f"{MADE_FROM}{source}"
+            container.metadata["comment"] = f"{_MADE_FROM}{source}"
         stream: Any = None
         last_pts = -1
         for canvas, t_s in draw(frames, body_height_m):
@@ -80,6 +78,20 @@ def render(
             raise UserError(f"{path}: there are no frames to draw")
         container.mux(stream.encode())
     return drawn
+
+
+def write(path: Path, content: Content) -> str:
+    """See `poselift.app.export.Format`."""
+    facts = {"body_height_m": content.body_height_m, "longest_s": content.longest_s}
+    render(content.frames(), path, content.fps, content.advance, **facts, source=content.source)
+    return ""
+
+
+def made_from(path: Path) -> Any:
+    """See `poselift.app.export.Format`."""
+    with av.open(f"file:{path}", "r") as file:
+        before, _, source = file.metadata["comment"].partition(_MADE_FROM)
+        return None if before else source
 
 
 def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[Pixels, float]]:
@@ -160,11 +172,11 @@ def _write_captions(canvas: Pixels, left_px: int, pose: Optional[Pose3D], t_s: f
     if pose is not None:
         words.append(f"frame {pose.frame}")
         words.append(_state(pose))
-    write(canvas, "    ".join(words), left_px + margin_px, baseline_px)
+    write_text(canvas, "    ".join(words), left_px + margin_px, baseline_px)
     at_px = canvas.shape[1] - 128
     for name, colour in (("left", LEFT), ("right", RIGHT)):
         cv2.circle(canvas, (at_px, baseline_px - 5), 5, colour, cv2.FILLED, cv2.LINE_AA)
-        at_px = write(canvas, name, at_px + 11, baseline_px) + 20
+        at_px = write_text(canvas, name, at_px + 11, baseline_px) + 20
 
 
 def _state(pose: Pose3D) -> str:

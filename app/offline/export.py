@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
-from poselift.app.export.npz import write_poses
-from poselift.app.export.video import Drawn
-from poselift.app.export.video import render as render_video
+from poselift.app.export import Content, Drawn
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim
 from poselift.app.recording.pixels import picture
@@ -33,12 +31,12 @@ def export(
 ) -> Result:
     """Write the results beside each other into a folder. Raises UserError where the recording holds no pose."""
     settings, recorded, source = load(config), Recording(recording), str(recording.absolute())
-    job = Job(source, out, settings, video="poses.mp4" if render else "", report=progress)
-    job.others = claim([out / "poses.npz", *([out / job.video] if render else [])], source, config, overwrite=overwrite)
+    job = Job(source, out, settings, drawing="poses" if render else "", report=progress)
+    job.others = claim(job.files(out), source, config, overwrite=overwrite)
     if next(recorded.of(Pose3D), None) is None:
         raise UserError("; ".join((f"{recording}: nothing to export: this recording holds no 3D pose", *recorded.notes)))
     job.begin()
-    write_results(job, recorded, pictures_of(job, recorded))
+    write_results(job, recorded, lambda: pictures_of(job, recorded))
     return job.result
 
 
@@ -50,27 +48,25 @@ class TimedPicture(NamedTuple):
     pixels: Optional[Pixels]
 
 
-def write_results(job: Job, recording: Recording, pictures: Iterable[TimedPicture] = ()) -> None:
-    """Write DIR/poses.npz, and, where the job wants a video and there are pictures and poses, that: every picture with its poses.
+def write_results(job: Job, recording: Recording, pictures: Optional[Callable[[], Iterable[TimedPicture]]]) -> None:
+    """Write DIR/poses.npz and its like, and, where the job wants that and there are pictures and poses, what is drawn of them.
 
     A picture without poses shows those before it as held, for as long as `lift.hold_s`. What of the recording is not in it is a warning.
     """
-    result, settings, rate, poses = job.result, job.config.lift, rate_of(recording), job.out / "poses.npz"
-    rows = write_poses(poses, recording.of(Pose3D), fps=rate, body_height_m=settings.body_height_m, source=job.source)
-    pictured = recording.by_time(Frame).times_ns
-    result.poses.append(poses)
-    result.captured, result.lifted, result.kept = len(pictured), len(recording.by_time(Pose3D).times_ns), f"{poses}, without a video"
-    advance = job.stage("drawing", len(pictured)) if job.video and pictures and result.lifted else None
+    result, settings, pictured = job.result, job.config.lift, recording.by_time(Frame).times_ns
+    content = Content(lambda: recording.of(Pose3D), rate_of(recording), settings.body_height_m, job.source)
+    said = job.write(job.out, content)
+    result.captured, result.lifted = len(pictured), len(recording.by_time(Pose3D).times_ns)
+    result.kept = f"{', '.join(map(str, result.files))}, without a video"
+    advance = job.stage("drawing", len(pictured)) if job.drawing and pictures and result.lifted else None
     for line in recording.notes:
         job.warn(line)
-    job.note(f"wrote {poses}: {rows} poses")
-    if advance:
-        video, longest_s = job.out / job.video, float(np.diff(pictured).max(initial=0)) / 1e9
-        frames = drawn(recording.of(Pose3D), pictures, settings.hold_s)
-        height_m = settings.body_height_m
-        render_video(frames, video, rate, lambda: advance(1), body_height_m=height_m, longest_s=longest_s, source=job.source)
-        result.videos.append(video)
-        job.note(f"wrote {video}")
+    for line in said:
+        job.note(line)
+    if advance and pictures:
+        frames, longest_s = lambda: drawn(recording.of(Pose3D), pictures(), settings.hold_s), float(np.diff(pictured).max(initial=0)) / 1e9
+        for line in job.write(job.out, content._replace(frames=frames, longest_s=longest_s, advance=lambda: advance(1)), drawn=True):
+            job.note(line)
     result.kept = ""
 
 

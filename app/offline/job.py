@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 from poselift.app.config import Config
+from poselift.app.export import FORMATS, Content, Format
 from poselift.app.offline.outputs import make_folder, set_aside
 from poselift.app.processes.pipeline import Run
 from poselift.app.redact import printable
@@ -25,8 +26,7 @@ class Result:
     with K rows, one per frame and person: `frame` int64 [K], `t_s` float64 [K] (seconds), `person` int64 [K], and as in Pose3D `joints_m`
     float32 [K, 17, 3] (metres from the hip, camera axes), `sigma_m`, `root_m`, `keypoints`, `confidence`, `warming` and `held`.
 
-    poses: each poses.npz that was written: one, or one for each video of a keypoint file.
-    videos: each video that was drawn.
+    files: each file that was written of the poses, in each format: one set of them, or one for each video of a keypoint file.
     recording: every message of the run, without pictures; None for keypoints, which are lifted without one.
     keypoints: the keypoint file that was written, where that was asked for.
     captured: frames of the source.
@@ -37,8 +37,7 @@ class Result:
     kept: where it broke off, what there is, for people.
     """
 
-    poses: list[Path] = field(default_factory=list)
-    videos: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     recording: Optional[Path] = None
     keypoints: Optional[Path] = None
     captured: int = 0
@@ -47,6 +46,16 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     failure: str = ""
     kept: str = ""
+
+    @property
+    def poses(self) -> list[Path]:
+        """Each poses.npz of `files`."""
+        return [path for path in self.files if path.suffix == ".npz"]
+
+    @property
+    def videos(self) -> list[Path]:
+        """Each video of `files`."""
+        return [path for path in self.files if path.suffix == ".mp4"]
 
 
 class Progress(NamedTuple):
@@ -78,8 +87,8 @@ class Job:
     config: Config
     fps: Optional[float] = None
     """The rate that was asked for; the config has it, too."""
-    video: str = ""
-    """The name of the video that is to be drawn; empty for none."""
+    drawing: str = ""
+    """The name, without its ending, of what is to be drawn; empty where nothing is."""
     others: Mapping[Path, str] = field(default_factory=dict)
     """Results of other sources in the place of ours: see `claim`."""
     report: Optional[Report] = None
@@ -90,6 +99,19 @@ class Job:
         make_folder(self.out)
         for line in set_aside(self.others):
             self.note(line)
+
+    def files(self, folder: Path, drawn: Optional[bool] = None) -> dict[Path, Format]:
+        """The files that are to be written to a folder: all, or only those that are drawn, or only the others."""
+        names = {f"{self.drawing if found.drawn else 'poses'}{suffix}": found for suffix, found in FORMATS.items()}
+        return {folder / name: it for name, it in names.items() if (self.drawing or not it.drawn) and drawn in (None, it.drawn)}
+
+    def write(self, folder: Path, content: Content, drawn: bool = False) -> list[str]:
+        """Write what is drawn, or what is not, to a folder; lines that say so."""
+        said = []
+        for path, found in self.files(folder, drawn).items():
+            said.append(f"wrote {path}{found.write(path, content)}")
+            self.result.files.append(path)
+        return said
 
     def stage(self, name: str, total: Optional[int]) -> Callable[[int], None]:
         """Begin a stage of so many frames; a function that is told how many more are done."""

@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 import numpy as np
 
 from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.export.npz import write_poses
-from poselift.app.export.video import render
+from poselift.app.export import Content
 from poselift.app.keypoints.files import Clip, read_keypoints
 from poselift.app.offline.export import TimedPicture, write_results
 from poselift.app.offline.file_run import LOG, run_on_file, source_settings
@@ -74,11 +73,11 @@ def lift(
     if lifter:
         settings = settings.changed(lift={"model": os.fspath(lifter)})
     clips = read_keypoints(Path(source)) if is_keypoints else []
-    job = Job(source, Path(out), settings, fps, "poses.mp4" if render else "", report=progress)
+    job = Job(source, Path(out), settings, fps, "poses" if render else "", report=progress)
     folders = [job.out / clip.name for clip in clips] or [job.out]
-    results = ["poses.npz", *([job.video] if render else []), *([] if clips else [LOG])]
+    results = [path for folder in folders for path in (*job.files(folder), *([] if clips else [folder / LOG]))]
     read = [Path(path) for path in (lifter, config) if path]
-    job.others = claim((folder / name for folder in folders for name in results), source, *read, overwrite=overwrite)
+    job.others = claim(results, source, *read, overwrite=overwrite)
     with closing(open_lifter(settings)) as network:
         whole = new_whole(network, settings, flip)
         with closing(whole) if whole else nullcontext():
@@ -111,7 +110,7 @@ def _write(job: Job, run: Run, log: Recording) -> None:
     """Write the results of a run; where it was interrupted no video, and raise what interrupted it."""
     result = job.result
     result.recording = log.path
-    write_results(job, log, () if run.interrupted else _pictures(job, log))
+    write_results(job, log, None if run.interrupted else lambda: _pictures(job, log))
     result.captured, result.dropped = run.tally.captured, run.tally.dropped
     if result.lifted < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{job.out}: the disk is full")
@@ -125,7 +124,6 @@ def _lift_keypoints(job: Job, clips: list[Clip], network: Model, whole: Optional
         raise UserError(f"--fps {job.fps:g}: {job.source} states its own rate, {clips[0].fps:g} frames a second; leave --fps out")
     job.begin()
     result = job.result
-    facts: dict[str, Any] = {"body_height_m": job.config.lift.body_height_m, "source": job.source}
     advance = job.stage("lifting", sum(len(clip.keypoints) for clip in clips))
     for clip in clips:
         rate = clip.fps or job.fps or DEFAULT_FPS
@@ -134,9 +132,10 @@ def _lift_keypoints(job: Job, clips: list[Clip], network: Model, whole: Optional
         folder.mkdir(parents=True, exist_ok=True)
         result.captured += len(seen)
         poses: list[Pose3D] = []
+        content = _content(poses, rate, job)
         try:
             if whole:
-                poses = lift_sequences(whole, seen, job.config.lift.hold_s, advance)
+                poses += lift_sequences(whole, seen, job.config.lift.hold_s, advance)
             else:
                 with closing(new_lift(network, job.config)) as lift:
                     for pose in seen:
@@ -144,18 +143,21 @@ def _lift_keypoints(job: Job, clips: list[Clip], network: Model, whole: Optional
                         advance(1)
         finally:  # also where it is interrupted in the middle
             if poses or not seen:
-                write_poses(folder / "poses.npz", poses, fps=rate, **facts)
-                result.poses.append(folder / "poses.npz")
+                job.write(folder, content)
                 result.lifted += len(poses)
             result.kept = f"the {result.lifted} frames done until then"
-        if job.video:
-            render(((None, pose, pose.t_ns) for pose in poses), folder / job.video, rate, **facts)
-            result.videos.append(folder / job.video)
+        job.write(folder, content, drawn=True)
     for clip in clips:
         if np.isnan(clip.keypoints).any((1, 2)).all():
             job.warn(f"nobody was seen in any of the {len(clip.keypoints)} frames of {clip.name}")
     result.kept = ""
     job.note(f"wrote {len(clips)} videos' poses to {job.out}")
+
+
+def _content(poses: list[Pose3D], rate: float, job: Job) -> Content:
+    """What the files of a video of which there are only keypoints hold: they are drawn without pictures."""
+    height_m = job.config.lift.body_height_m
+    return Content(lambda: poses, rate, height_m, job.source, lambda: [(None, pose, pose.t_ns) for pose in poses])
 
 
 def _messages(clip: Clip, fps: float) -> Iterator[Pose2D]:

@@ -12,11 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-import av
-import numpy as np
 import yaml
 
-from poselift.app.export.video import MADE_FROM
+from poselift.app.export import FORMATS
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import Recording
 from poselift.app.redact import display_name
@@ -100,19 +98,8 @@ def checkpoint_source(name: str, sha256: str) -> str:
     return f"{name} (sha256 {sha256[:12]})"
 
 
-def _npz(path: Path) -> Any:
-    with np.load(path, allow_pickle=False) as file:
-        return file["source"].item()
-
-
 def _json(path: Path) -> Any:
     return json.loads(path.read_bytes())["source"]
-
-
-def _video(path: Path) -> Any:
-    with av.open(f"file:{path}", "r") as file:
-        before, _, source = file.metadata["comment"].partition(MADE_FROM)
-        return None if before else source
 
 
 def _recording(path: Path) -> Any:
@@ -125,9 +112,8 @@ def _network(path: Path) -> Any:
 
 
 _TOLD: dict[str, Callable[[Path], Any]] = {
-    ".npz": _npz,
+    **{suffix: found.made_from for suffix, found in FORMATS.items()},
     ".json": _json,
-    ".mp4": _video,
     ".mcap": _recording,
     ".onnx": _network,
 }

@@ -35,6 +35,8 @@ from poselift.app.cli.units import unit_files
 from poselift.app.config import CaptureConfig, Config
 from poselift.app.dataflow.messages import Health, decode, encode
 from poselift.app.dataflow.streams import drawing
+from poselift.app.export import FORMATS, Content
+from poselift.app.offline.outputs import source_of
 from poselift.workers.networks import networks
 from poselift.workers.sources import open_source
 
@@ -46,7 +48,11 @@ try:
 except Exception as error:
     refused = str(error)
 units = unit_files(Config(), None, Path("/bin/poselift"), system=True, groups=(), cann={})
+Path("somebodys.csv").write_text("a,b\\n1,2\\n")
+for name in ("poses.csv", "poses.npz"):
+    FORMATS[name[-4:]].write(Path(name), Content(tuple, 30.0, 1.7, "grey:3"))
 print(json.dumps({
+    "claimed": [source_of(Path(name)) for name in ("somebodys.csv", "poses.csv", "poses.npz")],
     "running": Config().running,
     "named": Config().changed(workers=["count"]).running,
     "units": units,
@@ -127,8 +133,9 @@ def test_the_page_shows_one_of_each(copy: Copy) -> None:
         "workers/sources/grey.py",
         "models/detection/middle.py",
         "models/lifting/still.py",
+        "app/export/places.py",
     ]
-    assert [table for _, table, _, _ in copy.lines] == ["WORKERS", "KINDS", "DETECTORS", "FILTERS", "Health"]
+    assert [table for _, table, _, _ in copy.lines] == ["WORKERS", "KINDS", "DETECTORS", "FILTERS", "FORMATS", "Health"]
 
 
 def test_a_worker(known: dict[str, Any], lifted: tuple[Path, str]) -> None:
@@ -157,6 +164,13 @@ def test_a_detector(known: dict[str, Any], lifted: tuple[Path, str]) -> None:
 def test_a_filter(lifted: tuple[Path, str]) -> None:
     joints_m = np.load(lifted[0] / "poses.npz")["joints_m"]
     assert (joints_m == joints_m[0]).all() and np.isfinite(joints_m).all() and joints_m.any()
+
+
+def test_an_export_format(known: dict[str, Any], lifted: tuple[Path, str]) -> None:
+    made_from, head, *lines = (lifted[0] / "poses.csv").read_text().splitlines()
+    assert made_from == f"# made from grey:{FRAMES}" and head.startswith("t_s,") and len(lines) == FRAMES
+    assert f"poses.csv: {FRAMES} places" in lifted[1]
+    assert known["claimed"] == [None, "grey:3", "grey:3"]
 
 
 def test_a_message_field(known: dict[str, Any]) -> None:
