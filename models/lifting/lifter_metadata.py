@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
-from poselift.models.lifting import person_camera, screen
+from poselift.models.lifting import person_camera, screen_coordinates
 
 
 class Normalisation(Protocol):
@@ -31,7 +31,7 @@ class Normalisation(Protocol):
         """How many metres the network's unit of length is, for a person of that height."""
 
 
-NORMALISATIONS: Mapping[str, Normalisation] = {"person_camera": person_camera, "screen": screen}
+NORMALISATIONS: Mapping[str, Normalisation] = {"person_camera": person_camera, "screen": screen_coordinates}
 """The normalisations that a file may name."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from published_network import normalised_screen
 
-from poselift.models.lifting.screen import body_scale_m, observe, to_camera
+from poselift.models.lifting.screen_coordinates import body_scale_m, observe, to_camera
 
 
 @pytest.mark.parametrize(("width_px", "height_px"), [(1000, 1002), (1920, 1080), (480, 640), (2, 2)])
