@@ -11,7 +11,7 @@ from poselift.app.config import load
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.keypoints.files import Clip, clip_name, write_keypoints
 from poselift.app.offline.export import rate_of
-from poselift.app.offline.file_run import run_on_file, source_settings
+from poselift.app.offline.file_run import TO_POSE_2D, run_on_file, source_settings
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim, make_folder
 from poselift.common.atomic import scratch
@@ -38,7 +38,7 @@ def detect(
     settings = load(config).changed(capture=source_settings(source, fps))
     job = Job(source, out.parent, settings, fps, others=others, report=progress)
     with scratch(out.parent) as folder:
-        run, recording = run_on_file(job, "detecting", folder, workers=["capture", "detect", "record"])
+        run, recording = run_on_file(job, "detecting", folder, workers=TO_POSE_2D)
         poses, rate = list(recording.of(Pose2D)), rate_of(recording)
     job.result.captured, job.result.dropped = run.tally.captured, run.tally.dropped
     if run.interrupted and not any(len(pose.person) for pose in poses):

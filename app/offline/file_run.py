@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.dataflow.streams import RECORDER, STAGES, sender_of
 from poselift.app.offline.job import Job
 from poselift.app.processes.pipeline import Run, run_pipeline
 from poselift.app.processes.process import run_folder
@@ -14,6 +15,8 @@ from poselift.app.recording.reader import Recording
 from poselift.common.errors import UserError
 from poselift.workers.sources import open_source
 
+TO_POSE_2D = [*STAGES[: STAGES.index(sender_of(Pose2D)) + 1], RECORDER]
+"""The workers by which the people in 2D come to a recording."""
 LOG = "poses.mcap"
 """The run's own recording, without pictures."""
 

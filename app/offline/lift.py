@@ -15,7 +15,7 @@ from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.export import Content
 from poselift.app.keypoints.files import Clip, read_keypoints
 from poselift.app.offline.export import TimedPicture, write_results
-from poselift.app.offline.file_run import LOG, run_on_file, source_settings
+from poselift.app.offline.file_run import LOG, TO_POSE_2D, run_on_file, source_settings
 from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim, make_folder
 from poselift.app.offline.sequences import lift_sequences, record_with_poses
@@ -95,7 +95,7 @@ def _lift_whole_video(job: Job, whole: WholeSequence) -> None:
     make_folder(job.out)
     log = job.out / LOG
     with scratch(job.out) as folder:
-        run, recording = run_on_file(job, "detecting", folder, workers=["capture", "detect", "record"])
+        run, recording = run_on_file(job, "detecting", folder, workers=TO_POSE_2D)
         seen = list(recording.of(Pose2D))
         poses = lift_sequences(whole, seen, job.config.lift.hold_s, job.stage("lifting", len(seen)))
         prepare(log)

@@ -31,12 +31,14 @@ import msgpack
 from typer.testing import CliRunner
 from poselift.app.cli import cli
 from poselift.app.cli.doctor.camera import look
+from poselift.app.cli.status import standings
 from poselift.app.cli.units import unit_files
 from poselift.app.config import CaptureConfig, Config
 from poselift.app.dataflow.messages import Health, decode, encode
 from poselift.app.dataflow.streams import drawing
 from poselift.app.export import FORMATS, Content
 from poselift.app.offline.outputs import source_of
+from poselift.app.processes.standing import Standing
 from poselift.workers.networks import networks
 from poselift.workers.sources import open_source
 
@@ -55,6 +57,7 @@ print(json.dumps({
     "claimed": [source_of(Path(name)) for name in ("somebodys.csv", "poses.csv", "poses.npz")],
     "running": Config().running,
     "named": Config().changed(workers=["count"]).running,
+    "status": [*standings({"count": Standing("running", 0)}, ["count"], ["count"])],
     "units": units,
     "drawing": drawing(),
     "help": [CliRunner().invoke(cli, [command, "--help"]).stdout for command in ("run", "up")],
@@ -139,7 +142,7 @@ def test_the_page_shows_one_of_each(copy: Copy) -> None:
 
 
 def test_a_worker(known: dict[str, Any], lifted: tuple[Path, str]) -> None:
-    assert known["running"] == ["capture", "detect", "lift", "count"] and known["named"] == ["count"]
+    assert known["running"] == ["capture", "detect", "lift", "count"] and known["named"] == known["status"] == ["count"]
     assert "poselift@count.service" in known["units"]["poselift.target"]
     assert "After=poselift@count.service" in known["units"]["poselift@detect.service.d/poselift.conf"]
     assert "CPUWeight" in known["units"]["poselift@count.service.d/poselift.conf"]
