@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from poselift.common.arrays import Floats
 from poselift.models.lifting.filters import new_filters
-from poselift.models.lifting.hidden import Hidden
+from poselift.models.lifting.occlusion import OcclusionFiller
 from poselift.models.lifting.sides import Sides
 
 PLAUSIBLE_PICTURES = 10
@@ -26,7 +26,7 @@ class Person:
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
         self._sides = Sides()
-        self._hidden = Hidden()
+        self._occlusion = OcclusionFiller()
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
         self.keypoints = keypoints
         """[17, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen."""
@@ -36,11 +36,11 @@ class Person:
     def see(self, t_ns: int, keypoints: Floats) -> None:
         """A new measurement [17, 3] (x px, y px, confidence; 0: missing).
 
-        Sides that the detector exchanged are undone (`sides.py`), what is missing is guessed for a while (`hidden.py`) and then
+        Sides that the detector exchanged are undone (`sides.py`), what is missing is guessed for a while (`occlusion.py`) and then
         stays where it was known last. A keypoint that was never known stands in the middle of the others.
         """
         seen = self._sides.undo(t_ns, keypoints)
-        guessed = self._hidden.guess(t_ns, seen)
+        guessed = self._occlusion.fill(t_ns, seen)
         present = guessed[:, 2:] > 0
         self._known_px = np.where(present, guessed[:, :2], self._known_px)
         box = guessed[present[:, 0], :2]

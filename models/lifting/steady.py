@@ -1,13 +1,14 @@
-"""Stillness: who stands still is shown standing still, and who moves is not held back.
+"""Shows people who stand still standing still, without slowing down people who move.
 
-A 2D detector trembles, and some of its errors last for several frames, longer than a receptive field can average away. For somebody who
-does not move a longer mean would help; for somebody who moves it would only lag. So it is decided, for every measurement, whether the
-keypoints move more than the detector trembles, and the pose is the mean over as long as they have not.
+A 2D detector jitters, and some of its errors last for several frames, longer than a receptive field can average away. For somebody who
+does not move a longer mean would help; for somebody who moves it would lag. So for every measurement it is decided whether the keypoints
+move more than the detector jitters, and the pose is the mean over the time for which they have not.
 
-- *Trembling*: how far a keypoint lies off the line between the measurements before and after it, over all keypoints and about a second.
-- *Motion*: the distance between a fast and a slow mean of each keypoint, in units of the trembling. For a still person its square, mean
-  over the keypoints of the worst part of the body, stays below STILL (99.9 % of frames of simulated detectors whose errors of a few
-  frames are as large as those of one frame); for people who move it is above MOVING in 95 % of the frames.
+- *Jitter*: how far a keypoint lies off the line between the measurements before and after it; the median of all keypoints, averaged over
+  about a second.
+- *Motion*: the distance between a fast and a slow mean of each keypoint, in units of the jitter. For a still person its square, averaged
+  over the keypoints of that part of the body where it is largest, stays below STILL (in 99.9 % of the frames of simulated detectors whose
+  errors of a few frames are as large as those of one frame); for people who move it is above MOVING in 95 % of the frames.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from poselift.common.arrays import Floats
 NS_PER_S = 1e9
 
 PARTS = np.zeros((6, 17), np.float32)
-"""[6, 17]: which keypoints (COCO order) make a part of the body: the face, the trunk, each arm and each leg."""
+"""[6, 17]: the keypoints (COCO order) of each part of the body: face, trunk, arms, legs."""
 for _part, _keypoints in enumerate([(0, 1, 2, 3, 4), (5, 6, 11, 12), (5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16)]):
     PARTS[_part, _keypoints] = 1
 
 FAST_S, SLOW_S = 0.2, 1.0
 """Time constants of the two means, seconds."""
-TREMBLING_S = 1.0
-"""Time constant of the trembling's mean."""
+JITTER_S = 1.0
+"""Time constant of the jitter's mean."""
 STILL, MOVING = 2.5, 5.0
-"""Squares of the motion in units of the trembling; between them the mean is partly forgotten."""
+"""Squares of the motion, in units of the jitter; between the two the mean is partly forgotten."""
 KNOWN_S = 0.5
-"""After so long the trembling is known; before, nothing is held still. From then on it takes as long again to come in fully."""
+"""After so long the jitter is known; before, nothing is held still. The effect then grows to its full strength over the same time."""
 LONGEST_S = 3.0
-"""The mean is over so many seconds at most, so that a slow change of posture is followed. It is taken twice, the mean of the means: a
-mean that is still growing trembles itself."""
+"""The mean covers at most so many seconds, so that a slow change of posture is followed. It is taken twice, as a mean of means: a mean
+that is still growing jitters itself."""
 MEDIAN_OF_NORMAL = 0.6745
 """Median of the absolute value of a normal variable of standard deviation 1."""
 
@@ -50,11 +51,11 @@ class _Seen(NamedTuple):
 
 
 class Steady:
-    """One person's stillness. What it gives depends on the sequence of measurements alone."""
+    """The filter of one person. Its output depends on the sequence of measurements only."""
 
     def __init__(self) -> None:
         self._seen: deque[_Seen] = deque(maxlen=3)
-        self._trembling = 0.0
+        self._jitter = 0.0
         self._age_s = 0.0
         self._still_s = 0.0
 
@@ -73,7 +74,7 @@ class Steady:
         elapsed_s = max(newest.t_s - self._seen[-1].t_s, 1e-3)
         self._seen.append(newest)
         self._age_s += elapsed_s
-        self._feel_trembling(size_px, elapsed_s)
+        self._update_jitter(size_px, elapsed_s)
         self._fast = self._follow(self._fast, points, present, FAST_S, elapsed_s)
         self._slow = self._follow(self._slow, points, present, SLOW_S, elapsed_s)
 
@@ -86,25 +87,25 @@ class Steady:
         shown: Floats = joints_m + known * (self._shown - joints_m)
         return shown
 
-    def _feel_trembling(self, size_px: float, elapsed_s: float) -> None:
+    def _update_jitter(self, size_px: float, elapsed_s: float) -> None:
         if len(self._seen) < 3:
             return
         before, at, after = self._seen
-        there = before.present & at.present & after.present
-        if not there.any():
+        in_all = before.present & at.present & after.present
+        if not in_all.any():
             return
         share = (at.t_s - before.t_s) / max(after.t_s - before.t_s, 1e-3)
-        line = (1 - share) * before.points[there] + share * after.points[there]
+        line = (1 - share) * before.points[in_all] + share * after.points[in_all]
         spread = math.sqrt(1 + share**2 + (1 - share) ** 2) * MEDIAN_OF_NORMAL * size_px
-        trembling = float(np.median(np.abs(at.points[there] - line))) / spread
-        self._trembling += max(_gain(elapsed_s, TREMBLING_S), elapsed_s / self._age_s) * (trembling - self._trembling)
+        jitter = float(np.median(np.abs(at.points[in_all] - line))) / spread
+        self._jitter += max(_gain(elapsed_s, JITTER_S), elapsed_s / self._age_s) * (jitter - self._jitter)
 
     def _follow(self, mean: Floats, points: Floats, present: npt.NDArray[np.bool_], time_s: float, elapsed_s: float) -> Floats:
         gain = np.float32(max(_gain(elapsed_s, time_s), elapsed_s / (self._age_s + elapsed_s)))
         return np.where(present[:, None], mean + gain * (points - mean), mean)
 
     def _motion(self, size_px: float, present: npt.NDArray[np.bool_]) -> float:
-        unit_px = self._trembling * size_px + 1e-9
+        unit_px = self._jitter * size_px + 1e-9
         squares = np.square((self._fast - self._slow) / unit_px).sum(-1) / 2 * present
         return float((PARTS @ squares / np.maximum(PARTS @ present, 1)).max())
 

@@ -1,6 +1,6 @@
 """`python -m poselift.models.training.comovement --motion cmu_h36m17.npz`: how the keypoints of moving people move together in a picture.
 
-Writes models/weights/comovement.csv, by which `models/lifting/hidden.py` guesses where a hidden keypoint is.
+Writes models/weights/comovement.csv, by which `models/lifting/occlusion.py` guesses where a hidden keypoint is.
 """
 
 from __future__ import annotations

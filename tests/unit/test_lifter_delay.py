@@ -18,8 +18,8 @@ from poselift.common.people import People2D
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.convert.videopose3d import convert, to_weights
-from poselift.models.lifting.hidden import Hidden
 from poselift.models.lifting.lifter import Lifter
+from poselift.models.lifting.occlusion import OcclusionFiller
 from poselift.workers.lift import Lift
 
 WIDTHS, DELAY, RATE_HZ = (3, 3), 4, 50
@@ -124,8 +124,8 @@ def test_a_missing_keypoint_is_where_it_is_guessed(lifter: Lifter) -> None:
     missing = keypoints.copy()
     keypoints[10:14, 5] = (np.nan, np.inf, 0.9)
     missing[10:14, 5] = 0
-    hidden = Hidden()
-    expected = network(np.array([hidden.guess(frame * 20_000_000, points) for frame, points in enumerate(missing)]))
+    filler = OcclusionFiller()
+    expected = network(np.array([filler.fill(frame * 20_000_000, points) for frame, points in enumerate(missing)]))
     for frame in range(30):
         lifted = lifter.step(frame * 20_000_000, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
         if frame >= DELAY:

@@ -10,7 +10,7 @@ from poselift.common.arrays import Floats
 from poselift.models.lifting.steady import KNOWN_S, LONGEST_S, Steady
 
 SIZE_PX = 500.0
-TREMBLING = 0.008
+JITTER = 0.008
 """White and slow error of the keypoints, in body sizes."""
 
 
@@ -22,14 +22,14 @@ def standing(rng: np.random.Generator) -> Floats:
 
 
 def detected(rng: np.random.Generator, points: Floats, knot: int = 6) -> Floats:
-    """[T, 17, 3]: as a detector that trembles sees them; its slow errors run in lines between random knots."""
+    """[T, 17, 3]: as a detector that jitters sees them; its slow errors run in lines between random knots."""
     count = len(points)
     knots = rng.normal(size=(count // knot + 2, 17, 2))
     at = np.arange(count) / knot
     low = at.astype(int)
     part = (at - low)[:, None, None]
     slow = knots[low] * (1 - part) + knots[low + 1] * part
-    error = TREMBLING * SIZE_PX * (rng.normal(size=points.shape) + slow)
+    error = JITTER * SIZE_PX * (rng.normal(size=points.shape) + slow)
     return np.concatenate([points + error, np.ones((count, 17, 1))], -1).astype(np.float32)
 
 
@@ -38,18 +38,18 @@ def shown(keypoints: Floats, joints_m: Floats, times_s: npt.ArrayLike) -> Floats
     return np.array([steady.step(round(t * 1e9), *frame) for t, *frame in zip(np.asarray(times_s), keypoints, joints_m)])
 
 
-def tremble(joints_m: Floats) -> float:
+def jitter_of(joints_m: Floats) -> float:
     return float(np.sqrt(np.square(joints_m - joints_m.mean(0)).sum(-1).mean()))
 
 
 @pytest.mark.parametrize("fps", [24, 30, 60])
-def test_a_still_person_trembles_far_less(fps: int) -> None:
+def test_a_still_person_jitters_far_less(fps: int) -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
         times = np.arange(3 * fps) / fps
         keypoints = detected(rng, np.broadcast_to(standing(rng), (len(times), 17, 2)), knot=fps // 5)
         joints_m = (keypoints - keypoints.mean(0)) * 0.003
-        before, after = (tremble(joints[fps:]) for joints in (joints_m, shown(keypoints, joints_m, times)))
+        before, after = (jitter_of(joints[fps:]) for joints in (joints_m, shown(keypoints, joints_m, times)))
         assert after < before / 5
 
 
@@ -84,7 +84,7 @@ def test_a_slow_change_is_followed() -> None:
     assert 0 < lag_s < 2 * LONGEST_S
 
 
-def test_nothing_is_held_before_the_trembling_is_known() -> None:
+def test_nothing_is_held_before_the_jitter_is_known() -> None:
     rng = np.random.default_rng(3)
     times = np.arange(30) / 30
     keypoints = detected(rng, np.broadcast_to(standing(rng), (30, 17, 2)))
@@ -95,7 +95,7 @@ def test_nothing_is_held_before_the_trembling_is_known() -> None:
     assert not np.allclose(after[-1], joints_m[-1])
 
 
-def test_the_trembling_is_felt_as_it_is() -> None:
+def test_the_jitter_is_measured_as_it_is() -> None:
     """At any rate, with jittered times, and while the body moves evenly: only what lies off the line counts."""
     rng = np.random.default_rng(4)
     for fps in (24, 60):
@@ -103,10 +103,10 @@ def test_the_trembling_is_felt_as_it_is() -> None:
         steady = Steady()
         for t in times:
             points = standing(np.random.default_rng(9)) + SIZE_PX * t
-            points = points + TREMBLING * SIZE_PX * rng.normal(size=(17, 2))
+            points = points + JITTER * SIZE_PX * rng.normal(size=(17, 2))
             keypoints = np.concatenate([points, np.ones((17, 1))], 1).astype(np.float32)
             steady.step(round(t * 1e9), keypoints, np.zeros((17, 3), np.float32))
-        assert steady._trembling == pytest.approx(TREMBLING, rel=0.2)
+        assert steady._jitter == pytest.approx(JITTER, rel=0.2)
 
 
 def test_missing_keypoints_take_no_part() -> None:

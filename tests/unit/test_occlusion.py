@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poselift.models.lifting.hidden import GUESSED, GUESSED_S, TREMBLING, Hidden
+from poselift.models.lifting.occlusion import GUESS_CONFIDENCE, JITTER, MAX_GUESS_S, OcclusionFiller
 from poselift.models.training.comovement import FILE, comovement
 from poselift.models.training.motion import load_motion
 
@@ -29,17 +29,17 @@ def without(keypoints: np.ndarray, *missing: int) -> np.ndarray:
 
 
 def test_who_is_seen_whole_is_left_alone() -> None:
-    hidden = Hidden()
+    filler = OcclusionFiller()
     for t_ns in range(3):
-        np.testing.assert_array_equal(hidden.guess(t_ns, somebody(t_ns)), somebody(t_ns))
+        np.testing.assert_array_equal(filler.fill(t_ns, somebody(t_ns)), somebody(t_ns))
 
 
 def test_it_moves_along_with_the_body() -> None:
-    hidden, moved = Hidden(), somebody() + np.array([40, -20, 0], np.float32)
-    hidden.guess(0, somebody())
-    guessed = hidden.guess(1, without(moved, *ANKLES))
+    filler, moved = OcclusionFiller(), somebody() + np.array([40, -20, 0], np.float32)
+    filler.fill(0, somebody())
+    guessed = filler.fill(1, without(moved, *ANKLES))
     np.testing.assert_allclose(guessed[ANKLES, :2], moved[ANKLES, :2], atol=6)
-    np.testing.assert_array_equal(guessed[ANKLES, 2], [GUESSED, GUESSED])
+    np.testing.assert_array_equal(guessed[ANKLES, 2], [GUESS_CONFIDENCE, GUESS_CONFIDENCE])
     np.testing.assert_array_equal(np.delete(guessed, ANKLES, 0), np.delete(moved, ANKLES, 0))
 
 
@@ -49,38 +49,38 @@ def test_the_guess_is_the_regression_on_those_who_are_seen() -> None:
     rng = np.random.default_rng(1)
     moves = rng.multivariate_normal(np.zeros(17), together, 400_000, method="eigh")
     seen = [0, 5, 6, 11, 13]
-    shares, *_ = np.linalg.lstsq(moves[:, seen] + TREMBLING * rng.normal(size=(400_000, 5)), moves[:, 12], rcond=None)
-    hidden, first = Hidden(), without(somebody(), *(set(range(17)) - {*seen, 12}))
-    hidden.guess(0, first)
+    shares, *_ = np.linalg.lstsq(moves[:, seen] + JITTER * rng.normal(size=(400_000, 5)), moves[:, 12], rcond=None)
+    filler, first = OcclusionFiller(), without(somebody(), *(set(range(17)) - {*seen, 12}))
+    filler.fill(0, first)
     then = first + np.where(first[:, 2:] > 0, np.c_[rng.normal(0, 30, (17, 2)), np.zeros(17)], 0).astype(np.float32)
     expected = first[12, :2] + shares @ (then - first)[seen, :2]
-    np.testing.assert_allclose(hidden.guess(1, without(then, 12))[12, :2], expected, atol=0.7)
+    np.testing.assert_allclose(filler.fill(1, without(then, 12))[12, :2], expected, atol=0.7)
 
 
 def test_each_is_compared_with_the_moment_when_it_was_seen_last() -> None:
-    hidden = Hidden()
+    filler = OcclusionFiller()
     steps = [somebody() + np.array([10.0 * t, 0, 0], np.float32) for t in range(4)]
-    hidden.guess(0, steps[0])
-    hidden.guess(1, without(steps[1], 15))
-    guessed = hidden.guess(2, without(steps[2], 15, 9))
+    filler.fill(0, steps[0])
+    filler.fill(1, without(steps[1], 15))
+    guessed = filler.fill(2, without(steps[2], 15, 9))
     np.testing.assert_allclose(guessed[[15, 9], 0], steps[2][[15, 9], 0], atol=4)
-    found = hidden.guess(3, without(steps[3], 9))
+    found = filler.fill(3, without(steps[3], 9))
     np.testing.assert_array_equal(found[15], steps[3][15])
 
 
 def test_it_is_given_up_after_a_while_and_never_made_up() -> None:
-    hidden = Hidden()
-    assert hidden.guess(0, without(somebody(), 3))[3, 2] == 0
-    hidden.guess(1, somebody())
-    last_ns = 1 + round(GUESSED_S * 1e9)
-    assert hidden.guess(last_ns, without(somebody(), 3))[3, 2] == GUESSED
-    assert hidden.guess(last_ns + 1, without(somebody(), 3))[3, 2] == 0
+    filler = OcclusionFiller()
+    assert filler.fill(0, without(somebody(), 3))[3, 2] == 0
+    filler.fill(1, somebody())
+    last_ns = 1 + round(MAX_GUESS_S * 1e9)
+    assert filler.fill(last_ns, without(somebody(), 3))[3, 2] == GUESS_CONFIDENCE
+    assert filler.fill(last_ns + 1, without(somebody(), 3))[3, 2] == 0
 
 
 def test_with_nobody_to_tell_it_stays() -> None:
-    hidden = Hidden()
-    hidden.guess(0, without(somebody(), *range(1, 17)))
-    guessed = hidden.guess(1, without(somebody(1), 0))
+    filler = OcclusionFiller()
+    filler.fill(0, without(somebody(), *range(1, 17)))
+    guessed = filler.fill(1, without(somebody(1), 0))
     np.testing.assert_allclose(guessed[0, :2], somebody()[0, :2])
     assert np.isfinite(guessed).all()
 
