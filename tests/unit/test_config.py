@@ -186,6 +186,14 @@ def test_record_runs_only_where_it_has_a_folder() -> None:
     assert Config().changed(record={"folder": "out"}, workers=["record", "lift", "capture"]).running == ("capture", "lift", "record")
 
 
+def test_a_worker_that_does_not_run_says_what_it_lacks() -> None:
+    assert [Config().lacks(worker) for worker in ("capture", "record", "serve")] == ["", "record.folder", "serve.address"]
+    assert Config().changed(mode="file").lacks("metrics") == "metrics.address and mode: live"
+    config = Config().changed(workers=["record", "serve"], mode="file", serve={"address": "127.0.0.1:5570"})
+    assert config.lacks("lift") == "a place in workers"
+    assert config.nothing_runs() == "nothing to run: record needs record.folder; serve needs mode: live" and Config().nothing_runs() == ""
+
+
 def test_the_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Config().changed(runtime_folder="/run/x").runtime_path() == Path("/run/x")
     monkeypatch.setattr("os.access", lambda *_: False)
