@@ -26,12 +26,12 @@ class ProgressBar:
         self._tasks: dict[str, TaskID] = {}
         self._begin_s: dict[str, float] = {}
         """When each stage's first frame was done."""
-        self.result = Result()
+        self.result, self._stage = Result(), ""
         """What there was of it when it was told last."""
 
     def __call__(self, progress: Progress) -> None:
         """Show it."""
-        self.result = progress.result
+        self.result, self._stage = progress.result, progress.stage
         self.bars.start()  # not before: the live pipeline of a demo has a table first
         if progress.stage not in self._tasks:
             self._tasks[progress.stage] = self.bars.add_task(progress.stage, total=progress.total, rate="")
@@ -39,6 +39,13 @@ class ProgressBar:
             seconds = (now_s := time.monotonic()) - self._begin_s.setdefault(progress.stage, now_s)
             rate = f"{progress.done / seconds:.0f} frames/s" if seconds > 0.5 else ""
             self.bars.update(self._tasks[progress.stage], completed=progress.done, rate=rate)
+
+    @property
+    def kept(self) -> str:
+        """What there is where the work breaks off; empty where nothing is."""
+        if self._stage == "drawing" and not self.result.videos:
+            return f"{', '.join(map(str, self.result.files))}, without a video"
+        return f"the {self.result.lifted} frames done until then" if self.result.files or self.result.keypoints else ""
 
 
 class _Lines(logging.Handler):
@@ -55,11 +62,11 @@ def reporting() -> Iterator[ProgressBar]:
     try:
         yield bar
     except Stopped as stopped:
-        stopped.kept = bar.result.kept
+        stopped.kept = bar.kept
         raise
     finally:
         bar.bars.stop()
         log.removeHandler(lines)
     if bar.result.failure:
-        say(f"poselift: {bar.result.failure}; kept: {bar.result.kept}")
+        say(f"poselift: {bar.result.failure}; kept: {bar.kept}")
         sys.exit(1)

@@ -52,7 +52,7 @@ def detect(
         if len(pose.person):
             keypoints[pose.frame] = fitted(pose.keypoints[0], (pose.width_px, pose.height_px), first_px)
     write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, *first_px, rate or None)], source)
-    job.result.keypoints, job.result.kept = out, f"the {len(poses)} frames done until then"
+    job.result.keypoints, job.result.lifted = out, len(poses)
     others_px = {(pose.width_px, pose.height_px) for pose in poses} - {first_px}
     if others_px:
         job.warn(f"pictures of {1 + len(others_px)} sizes; all keypoints are in pixels of the first, {first_px[0]}x{first_px[1]}")

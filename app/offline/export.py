@@ -57,7 +57,6 @@ def write_results(job: Job, recording: Recording, pictures: Optional[Callable[[]
     content = Content(lambda: recording.of(Pose3D), rate_of(recording), settings.body_height_m, job.source)
     said = job.write(job.out, content)
     result.captured, result.lifted = len(pictured), len(recording.by_time(Pose3D).times_ns)
-    result.kept = f"{', '.join(map(str, result.files))}, without a video"
     advance = job.stage("drawing", len(pictured)) if job.drawing and pictures and result.lifted else None
     for line in recording.notes:
         job.warn(line)
@@ -67,7 +66,6 @@ def write_results(job: Job, recording: Recording, pictures: Optional[Callable[[]
         frames, longest_s = lambda: drawn(recording.of(Pose3D), pictures(), settings.hold_s), float(np.diff(pictured).max(initial=0)) / 1e9
         for line in job.write(job.out, content._replace(frames=frames, longest_s=longest_s, advance=lambda: advance(1)), drawn=True):
             job.note(line)
-    result.kept = ""
 
 
 def pictures_of(job: Job, recording: Recording) -> Iterator[TimedPicture]:

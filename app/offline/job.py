@@ -30,11 +30,10 @@ class Result:
     recording: every message of the run, without pictures; None for keypoints, which are lifted without one.
     keypoints: the keypoint file that was written, where that was asked for.
     captured: frames of the source.
-    lifted: frames that have a pose, be it of nobody.
+    lifted: frames that have a pose, be it of nobody; in a keypoint file that was written, keypoints.
     dropped: reason -> frames of the source without a pose.
     warnings: lines for people.
     failure: why the run broke off, for people; empty where it went to the end of the source.
-    kept: where it broke off, what there is, for people.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -45,7 +44,6 @@ class Result:
     dropped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: str = ""
-    kept: str = ""
 
     @property
     def poses(self) -> list[Path]:
@@ -144,5 +142,3 @@ class Job:
         self.result.failure = printable(run.failure or "")
         if run.interrupted:
             raise run.interrupted
-        if not run.failure:
-            self.result.kept = ""

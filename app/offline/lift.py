@@ -114,7 +114,6 @@ def _write(job: Job, run: Run, log: Recording) -> None:
     result.captured, result.dropped = run.tally.captured, run.tally.dropped
     if result.lifted < run.tally.lifted and not run.failure:
         run = run._replace(failure=f"{job.out}: the disk is full")
-    result.kept = f"the {result.lifted} frames done until then"
     job.end(run)
 
 
@@ -145,12 +144,10 @@ def _lift_keypoints(job: Job, clips: list[Clip], network: Model, whole: Optional
             if poses or not seen:
                 job.write(folder, content)
                 result.lifted += len(poses)
-            result.kept = f"the {result.lifted} frames done until then"
         job.write(folder, content, drawn=True)
     for clip in clips:
         if np.isnan(clip.keypoints).any((1, 2)).all():
             job.warn(f"nobody was seen in any of the {len(clip.keypoints)} frames of {clip.name}")
-    result.kept = ""
     job.note(f"wrote {len(clips)} videos' poses to {job.out}")
 
 

@@ -43,7 +43,7 @@ def test_keypoints_are_lifted_reported_and_returned(keypoints: Path, tmp_path: P
     assert [(progress.stage, progress.done, progress.total) for progress in told] == [("lifting", n, FRAMES + 3) for n in range(FRAMES + 4)]
     folders = [tmp_path / "out" / name for name in ("walk", "run")]
     assert (result.poses, result.videos) == ([it / "poses.npz" for it in folders], [it / "poses.mp4" for it in folders])
-    assert (result.captured, result.lifted, result.dropped, result.failure, result.kept) == (FRAMES + 3, FRAMES + 3, {}, "", "")
+    assert (result.captured, result.lifted, result.dropped, result.failure) == (FRAMES + 3, FRAMES + 3, {}, "")
     with np.load(result.poses[0]) as poses:
         assert poses["joints_m"].shape == (FRAMES, 17, 3) and poses["source"] == str(keypoints)
     assert caplog.messages == [f"wrote 2 videos' poses to {tmp_path / 'out'}"]
