@@ -167,22 +167,22 @@ def run(config: Config, bus: Bus) -> None:
     source, why_not = _first(settings, loop)
     every = [link.taker for link in bus.links if link.message is Frame and link.take is Take.EVERY]
     writer = FrameWriter(config.runtime_path(), settings.ring_slots, config.live, every, identity(settings))
-    loop.frames_captured = writer.position.next_frame
+    loop.outgoing.frames = writer.position.next_frame
     camera = is_live(settings.source)
     timeline, paced = writer.timeline(camera), config.live and not camera
     with closing(Capture(settings, writer, timeline, paced, lambda: open_source(settings), time.monotonic_ns)) as capture:
         capture.begin(source) if source else capture.wait_for_it(why_not)
         loop.meter.note = capture.note
         missing = loop.wait_for_takers(config.bus.wait_for_takers_s)
-        if missing and not loop.stopping:
+        if missing and not loop.control.stopping:
             log.warning("nobody takes the frames for %s yet; going on without", ", ".join(sorted(missing)))
         while True:  # one picture at least, also where the order to stop came while others were waited for
             done = capture.step(bus.takers())
             loop.meter.note = capture.note
             if done is None:
-                loop.notes += [capture.last_note] if capture.last_note else []
+                loop.outgoing.notes += [capture.last_note] if capture.last_note else []
                 break
-            loop.frames_captured = writer.position.next_frame
+            loop.outgoing.frames = writer.position.next_frame
             if isinstance(done, Frame):
                 writer.release(done, loop.send(done))
             elif isinstance(done, Lost):
@@ -190,9 +190,9 @@ def run(config: Config, bus: Bus) -> None:
             elif (wait_ns := done.until_ns - time.monotonic_ns()) > 0:
                 time.sleep(min(wait_ns / 1e9, TURN_S))
             loop.turn()
-            if loop.stopping:
+            if loop.control.stopping:
                 break
-    if not loop.terminated:
+    if not loop.control.terminated:
         writer.finish()
     loop.end()
 

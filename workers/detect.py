@@ -67,7 +67,8 @@ def detecting(config: Config, watched: Callable[[Model], Model] = lambda network
 
 def run(config: Config, bus: Bus) -> None:
     """Live, each time the newest frame; from a file, every one."""
-    loop = Loop(bus)
+    ids = PersonIds(config)
+    loop = Loop(bus, mended=ids.save)
     loop.on_signals()
     cv2.setNumThreads(config.detect.threads)
 
@@ -76,9 +77,8 @@ def run(config: Config, bus: Bus) -> None:
         return Timed(network, loop.meter)
 
     with detecting(config, opened) as detect:
-        ring, ids = RingReader(config.runtime_path(), bus.worker), PersonIds(config)
+        ring = RingReader(config.runtime_path(), bus.worker)
         detect.count_from(ids.next_person)
-        loop.mended = ids.save
         loop.wait_for_takers(config.bus.wait_for_takers_s)
         for message in loop.inputs():
             if isinstance(message, Frame):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
-from poselift.app.dataflow.messages import Pose2D, Pose3D
 from poselift.app.processes.loop import Loop, Rest
 from poselift.common.errors import UserError
 
@@ -27,6 +26,5 @@ def run(config: Config, bus: Bus) -> None:
         loop.on_signals()
         for message in loop.inputs():
             metrics.add(message)
-            if isinstance(message, (Pose2D, Pose3D)):
-                loop.done(message)
+            loop.done(message)
         loop.end()

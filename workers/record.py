@@ -14,7 +14,8 @@ import cv2
 from poselift.app.config import Config, redacted
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.frames import PictureGone, RingReader
-from poselift.app.dataflow.messages import Answer, End, Frame, Health, Message
+from poselift.app.dataflow.health import Meter
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message
 from poselift.app.dataflow.saved_value import SavedValue
 from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
@@ -28,8 +29,6 @@ DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
 FROM_FILE = Rest(0.02)
 """Nobody waits for a recording; held pictures lie in the ring so much longer."""
-ON_THEIR_WAY_S = 0.1
-"""A recording that is ended takes what is sent for so long after the order, so that nothing of before is missed."""
 
 log = logging.getLogger("record")
 
@@ -152,74 +151,43 @@ class Record:
 
 def run(config: Config, bus: Bus) -> None:
     """Everything that anybody sends, as it comes; frames with their pictures compressed."""
-    loop = Loop(bus, OUT_OF_THE_WAY if config.live else FROM_FILE)
-    loop.on_signals()
     cv2.setNumThreads(1)
     record = Record(config)
-    desk = Desk(record, Pictures(config, RingReader(config.runtime_path(), bus.worker), loop), loop)
-    if config.live:
-        loop.orders = {RECORD_START: desk.start, RECORD_STOP: desk.stop}
-        loop.mended = record.remember
+    rest, commands = (OUT_OF_THE_WAY, (RECORD_START, RECORD_STOP)) if config.live else (FROM_FILE, ())
+    loop = Loop(bus, rest, commands, mended=record.remember)
+    loop.on_signals()
+    pictures = Pictures(config, RingReader(config.runtime_path(), bus.worker), loop.meter)
+    _tell(record, loop.meter)
     for message in loop.inputs():
-        desk.take(message)
-    desk.close()
+        if isinstance(message, Control):
+            loop.answer(_obey(message, record))
+        elif record.step(pictures.packed(message, bool(record.recording)) if isinstance(message, Frame) else message):
+            loop.done(message)
+        elif not isinstance(message, (Health, End)):
+            loop.skip(record.lost) if record.lost else loop.pass_by()
+        _tell(record, loop.meter)
+    record.close()
+    _tell(record, loop.meter)
     loop.end()
     record.forget()
 
 
-class Desk:
-    """Between the bus and the recording: what is taken, what is ordered, how it is."""
+def _obey(control: Control, record: Record) -> Answer:
+    answer = record.start() if control.command == RECORD_START else record.stop()
+    log.info("%s", answer.text)
+    return answer
 
-    def __init__(self, record: Record, pictures: Pictures, loop: Loop) -> None:
-        self._record, self._pictures, self._loop = record, pictures, loop
-        self._tell()
 
-    def take(self, message: Message) -> None:
-        """Write a message while recording is on; let it go by while it is off."""
-        on = bool(self._record.recording)
-        written = self._record.step(self._pictures.packed(message, wanted=on) if isinstance(message, Frame) else message)
-        if on and not written:
-            self._tell()
-        if isinstance(message, (Health, End)):
-            return
-        if written:
-            self._loop.done(message)
-        elif self._record.lost:
-            self._loop.skip(self._record.lost)
-        else:
-            self._loop.pass_by()
-
-    def start(self) -> Answer:
-        """Begin a recording."""
-        return self._told(self._record.start())
-
-    def stop(self) -> Answer:
-        """End the recording, with all that was sent to here until now."""
-        if self._record.recording:
-            for message in self._loop.on_their_way(ON_THEIR_WAY_S):
-                self.take(message)
-        return self._told(self._record.stop())
-
-    def close(self) -> None:
-        """End the recording with the run."""
-        self._record.close()
-        self._tell()
-
-    def _told(self, answer: Answer) -> Answer:
-        log.info("%s", answer.text)
-        self._tell()
-        return answer
-
-    def _tell(self) -> None:
-        self._loop.meter.note, self._loop.meter.recording = self._record.note, self._record.recording
+def _tell(record: Record, meter: Meter) -> None:
+    meter.note, meter.recording = record.note, record.recording
 
 
 class Pictures:
     """Turns frames of the ring into frames that carry their picture."""
 
-    def __init__(self, config: Config, ring: RingReader, loop: Loop) -> None:
+    def __init__(self, config: Config, ring: RingReader, meter: Meter) -> None:
         self._encoding, self._quality = config.record.pictures, config.record.jpeg_quality
-        self._ring, self._loop = ring, loop
+        self._ring, self._meter = ring, meter
 
     def packed(self, frame: Frame, wanted: bool) -> Frame:
         """The frame with its picture compressed; without it where nobody wants it, or where it was overwritten before we came to it."""
@@ -228,7 +196,7 @@ class Pictures:
                 with self._ring.picture(frame) as picture:
                     return with_pixels(frame, picture, self._encoding, self._quality)
             except PictureGone as gone:
-                self._loop.meter.drop({gone.reason: 1})
+                self._meter.drop({gone.reason: 1})
         self._ring.release(frame)
         return replace(frame, encoding="none")
 

@@ -242,21 +242,18 @@ def run(config: Config, bus: Bus) -> None:
             "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
         )
 
-    def turn() -> None:
+    for messages in loop.turns():
+        for message in messages:
+            serve.step(message, time.monotonic_ns())
+            loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
         outside.hear(serve)
         serve.turn(time.monotonic_ns())
         loop.meter.drops.update(serve.drops)
         loop.meter.viewers = serve.viewers
-
-    loop.beside = turn
-    for message in loop.inputs():
-        serve.step(message, time.monotonic_ns())
-        loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
-    if not loop.terminated:  # else this worker comes back
-        serve.end(End(bus.worker, loop.frames_captured, "; ".join(loop.notes), broken=loop.broken), time.monotonic_ns())
+    if not loop.control.terminated:  # else this worker comes back
+        serve.end(End(bus.worker, loop.outgoing.frames, "; ".join(loop.outgoing.notes), broken=loop.intake.broken), time.monotonic_ns())
         _until_settled(serve, outside, time.monotonic() + END_WITHIN_S)
     outside.close()
-    loop.beside = None
     loop.end()
 
 

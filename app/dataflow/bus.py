@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 from poselift.app.dataflow.messages import Answer, Control, Message
 from poselift.app.dataflow.streams import Link
 
 
+class Order(NamedTuple):
+    """What a worker is told to do, and the way back for its answer."""
+
+    control: Control
+    way_back: Any
+
+
 class Bus(Protocol):
-    """One worker's end of all its streams."""
+    """One worker's end of all its streams. It calls nobody back."""
 
     worker: str
     links: tuple[Link, ...]
@@ -27,11 +34,14 @@ class Bus(Protocol):
         Of which type: the first of these that this worker takes.
         """
 
-    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
-        """Send to all takers of this type; returns those that had no room.
+    def room(self, message: Message, timeout_s: float) -> bool:
+        """Whether to send a message now: whether those it must not be lost for have room, for which this waits, or have died.
 
-        In file mode, and with an End, waits for room, until `give_up()` or until the taker has died.
+        From a file these are all who take every message; live it is an End alone that waits, for those who are there.
         """
+
+    def send(self, message: Message) -> tuple[str, ...]:
+        """Send at once to all takers of this type; returns those that had no room."""
 
     def takers(self) -> frozenset[str]:
         """The workers that listen to this one. Who has taken its End does no longer: before that it must not leave.
@@ -39,8 +49,11 @@ class Bus(Protocol):
         For libzmq throws away what a sender that left had sent, as soon as the taker's queue is full.
         """
 
-    def orders(self, answer: Callable[[Control], Answer]) -> None:
-        """Answer the orders that have come."""
+    def orders(self) -> list[Order]:
+        """The orders that have come, each of which waits for its answer."""
+
+    def answer(self, order: Order, answer: Answer) -> None:
+        """Answer an order."""
 
     def wake_for(self, sockets: Sequence[Any]) -> None:
         """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""

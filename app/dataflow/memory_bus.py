@@ -6,9 +6,10 @@ Queues have no end and nobody waits, so workers can run one after the other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from poselift.app.dataflow.bus import Order
 from poselift.app.dataflow.messages import Answer, Control, End, Health, Message, decode, encode, instead_of
 from poselift.app.dataflow.streams import Link, Take
 
@@ -62,7 +63,11 @@ class MemoryBus:
     def rest(self, rest_s: float, until: tuple[type[Message], ...]) -> None:
         """Nobody else runs meanwhile."""
 
-    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
+    def room(self, message: Message, timeout_s: float) -> bool:
+        """There always is."""
+        return True
+
+    def send(self, message: Message) -> tuple[str, ...]:
         """Put the message into every taker's queue."""
         self._ended = self._ended or isinstance(message, End)
         for link, queue in self._hub.queues.items():
@@ -75,10 +80,13 @@ class MemoryBus:
         """Everybody who takes something from this worker; nobody after its End, as queues outlive it."""
         return frozenset() if self._ended else frozenset(link.taker for link in self.links if link.sender == self.worker)
 
-    def orders(self, answer: Callable[[Control], Answer]) -> None:
-        """Answer the orders that have come."""
-        while self._control:
-            self._hub.answers.append(answer(self._control.popleft()))
+    def orders(self) -> list[Order]:
+        """The orders that have come."""
+        return [Order(self._control.popleft(), None) for _ in range(len(self._control))]
+
+    def answer(self, order: Order, answer: Answer) -> None:
+        """Keep the answer for who looks."""
+        self._hub.answers.append(answer)
 
     def mend(self) -> bool:
         """Memory is not removed."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import zmq
 
+from poselift.app.dataflow.bus import Order
 from poselift.app.dataflow.messages import Answer, Control, End, Health, Message, MessageError, decode, encode
 from poselift.app.dataflow.sockets import (
     ANNOUNCE,
@@ -30,7 +31,6 @@ from poselift.app.dataflow.streams import Link, Take
 from poselift.common.errors import UserError
 
 LINGER_MS = 10_000
-POLL_MS = 100
 HEAD_START_S = 0.003
 """Between a message's coming and the end of the rest of those who wait for it."""
 
@@ -115,21 +115,24 @@ class ZmqBus:
         if poller.poll(round(rest_s * 1000)):
             time.sleep(HEAD_START_S)
 
-    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
-        """Send to all takers of this type; returns those that had no room.
-
-        In file mode, and with an End, waits for room, until `give_up()` or until the taker has died.
-        """
-        data = encode(message)
-        kinds = {kind for kind in self._publish if (kind is not Health if isinstance(message, End) else kind is type(message))}
-        for kind in kinds:  # first those who want the newest
-            self._publish[kind].send(data, zmq.NOBLOCK)
-        refused = []
+    def room(self, message: Message, timeout_s: float) -> bool:
+        """Whether to send a message now: whether those it must not be lost for have room, for which this waits, or have died."""
+        if not (self._blocking or isinstance(message, End)):
+            return True
         for (kind, taker), socket in self._push.items():
-            patient = self._blocking or (isinstance(message, End) and taker in self.takers())
-            if kind in kinds and not self._put(socket, data, taker, give_up if patient else None):
-                refused.append(taker)
-        return tuple(refused)
+            here = taker not in self._gone if self._blocking else taker in self.takers()
+            if here and _carries(kind, message) and not socket.poll(round(timeout_s * 1000), zmq.POLLOUT):
+                self.takers()  # who has died meanwhile is not waited for again
+                return False
+        return True
+
+    def send(self, message: Message) -> tuple[str, ...]:
+        """Send at once to all takers of this type; returns those that had no room."""
+        data = encode(message)
+        for kind, socket in self._publish.items():  # first those who want the newest
+            if _carries(kind, message):
+                socket.send(data, zmq.NOBLOCK)
+        return tuple(taker for (kind, taker), socket in self._push.items() if _carries(kind, message) and not _put(socket, data))
 
     def takers(self) -> frozenset[str]:
         """The workers that listen to this one, to all that they take from it, and have not taken its End."""
@@ -147,18 +150,25 @@ class ZmqBus:
             self._here = frozenset({taker for _, taker in self._announced} - {taker for _, taker in needed - self._announced})
         return self._here
 
-    def orders(self, answer: Callable[[Control], Answer]) -> None:
-        """Answer the orders that have come."""
+    def orders(self) -> list[Order]:
+        """The orders that have come; what is none is refused."""
+        orders: list[Order] = []
         for _ in range(AT_ONCE):  # who orders without end does not keep us from our work
             if not waits(self._control):
                 break
             peer, data = self._control.recv_multipart()[:2]
             try:
-                order = decode(data)
-                reply = answer(order) if isinstance(order, Control) else Answer(False, f"{type(order).__name__} is no order")
+                control = decode(data)
+                if not isinstance(control, Control):
+                    raise MessageError(f"{type(control).__name__} is no order")
+                orders.append(Order(control, peer))
             except MessageError as error:
-                reply = Answer(False, str(error))
-            self._control.send_multipart([peer, encode(reply)])
+                self._control.send_multipart([peer, encode(Answer(False, str(error)))])
+        return orders
+
+    def answer(self, order: Order, answer: Answer) -> None:
+        """Answer an order; nobody hears it where who gave the order has left."""
+        self._control.send_multipart([order.way_back, encode(answer)])
 
     def wake_for(self, sockets: Sequence[Any]) -> None:
         """Have `receive` return at once, too, when something waits in one of these ZeroMQ sockets, which are the worker's own."""
@@ -198,16 +208,18 @@ class ZmqBus:
         socket.bind(address_of(self._folder, name))
         self._files[name] = socket, _inode(self._folder / name)
 
-    def _put(self, socket: zmq.Socket[bytes], data: bytes, taker: str, give_up: Callable[[], bool] | None) -> bool:
-        while give_up and not socket.poll(0 if taker in self._gone else POLL_MS, zmq.POLLOUT):
-            self.takers()
-            if taker in self._gone or give_up():
-                return False
-        try:
-            socket.send(data, zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+
+def _carries(kind: type[Message], message: Message) -> bool:
+    """Whether a message goes by the stream of that kind: an End by all but what the worker says of itself."""
+    return kind is not Health if isinstance(message, End) else kind is type(message)
+
+
+def _put(socket: zmq.Socket[bytes], data: bytes) -> bool:
+    try:
+        socket.send(data, zmq.NOBLOCK)
+    except zmq.Again:
+        return False
+    return True
 
 
 def _inode(path: Path) -> int:

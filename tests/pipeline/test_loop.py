@@ -6,15 +6,18 @@ import signal
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from poselift.app.dataflow.ledger import DAMAGED, NEWER_FRAME, NOT_READY, OVERWRITTEN, QUEUE_FULL, WORKER_DIED
 from poselift.app.dataflow.memory_bus import MemoryBus, MemoryHub
-from poselift.app.dataflow.messages import Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
+from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, Stamp, decode
 from poselift.app.dataflow.streams import WATCH, WORKERS, links
 from poselift.app.dataflow.tally import Tally
+from poselift.app.processes.control import ControlPlane
 from poselift.app.processes.loop import Loop
 
 Chance = Callable[[], bool]
@@ -28,7 +31,9 @@ class TestBus(MemoryBus):
     def __init__(self, hub: MemoryHub, worker: str) -> None:
         super().__init__(hub, worker)
         self.hub = hub
-        self.full: Chance = lambda: False
+        self.refuses: Chance = lambda: False
+        self.while_full: list[Callable[[], None]] = []
+        """What happens before there is room, at one look after the other."""
         self.present = frozenset(link.taker for link in hub.links if link.sender == worker)
         self._empty = 0
 
@@ -38,10 +43,16 @@ class TestBus(MemoryBus):
         assert self._empty < 5, f"{self.worker} waits for ever"
         return messages
 
-    def send(self, message: Message, give_up: Callable[[], bool]) -> tuple[str, ...]:
-        if self.full() and isinstance(message, (Pose2D, Pose3D)):
+    def room(self, message: Message, timeout_s: float) -> bool:
+        if self.while_full:
+            self.while_full.pop(0)()
+            return False
+        return True
+
+    def send(self, message: Message) -> tuple[str, ...]:
+        if self.refuses() and isinstance(message, (Pose2D, Pose3D)):
             return ("somebody",)
-        return super().send(message, give_up)
+        return super().send(message)
 
     def takers(self) -> frozenset[str]:
         return self.present & super().takers()
@@ -66,7 +77,7 @@ def a_hub(mode: str = "live", workers: Collection[str] = WORKERS) -> MemoryHub:
 
 def say(hub: MemoryHub, sender: str, *messages: Message) -> None:
     for message in messages:
-        hub.bus(sender).send(message, lambda: False)
+        hub.bus(sender).send(message)
 
 
 def numbers(messages: list[Message]) -> list[int]:
@@ -131,7 +142,7 @@ def test_the_stop_order_finishes_what_waits_and_says_so() -> None:
     hub.controls.setdefault("lift", TestBus(hub, "lift")._control).append(Control("stop"))
     loop = Loop(TestBus(hub, "lift"))
     assert numbers(list(loop.inputs())) == [0, 1, 2]
-    assert loop.stopping
+    assert loop.control.stopping
     loop.end()
     assert [answer.ok for answer in hub.answers] == [True]
     assert hub.taken(WATCH, Pose3D) == [End("lift", 3, "", broken="detect")], "which said no End"
@@ -157,7 +168,7 @@ def test_sigterm_finishes_what_waits_but_says_no_end(signals: None) -> None:
     signal.raise_signal(signal.SIGTERM)
     taken += inputs
     assert numbers(taken) == [0, 1, 2]
-    assert loop.stopping
+    assert loop.control.stopping
     with pytest.raises(SystemExit, match="143"):  # not 0, which is for those whose work is done
         loop.end()
     assert hub.taken(WATCH, Pose3D) == []
@@ -168,24 +179,101 @@ def test_ctrl_c_is_left_to_the_supervisor(signals: None) -> None:
     loop = Loop(TestBus(a_hub(), "lift"))
     loop.on_signals()
     signal.raise_signal(signal.SIGINT)
-    assert not loop.stopping
+    assert not loop.control.stopping
 
 
 def test_only_sigterm_gives_up_waiting_for_room(signals: None) -> None:
     """Told to stop in order, a worker still delivers what it has; the supervisor's patience ends that, not the worker's."""
     hub = a_hub("file")
     bus = TestBus(hub, "lift")
-    gives_up: list[bool] = []
-    bus.send = lambda message, give_up: (isinstance(message, Pose3D) and gives_up.append(give_up())) or ()  # type: ignore
     loop = Loop(bus)
     loop.on_signals()
+    bus.while_full = [lambda: bus._control.append(Control("stop")), *[lambda: None] * 9]
     loop.send(a_pose3d(0), after=a_pose2d(0))
-    bus._control.append(Control("stop"))
-    loop.bus.orders(loop._answer)
+    assert loop.control.stopping and not bus.while_full
+    bus.while_full = [lambda: None, lambda: signal.raise_signal(signal.SIGTERM), lambda: pytest.fail("goes on waiting")]
     loop.send(a_pose3d(1), after=a_pose2d(1))
-    signal.raise_signal(signal.SIGTERM)
-    loop.send(a_pose3d(2), after=a_pose2d(2))
-    assert gives_up == [False, False, True]
+
+
+@pytest.fixture
+def nothing_within_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every method of a loop fails where it is called while it runs, and every one of a bus while any of them runs."""
+
+    def guard(kind: type, name: str, method: Callable[..., Any], running: set[str], alone: bool) -> None:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            assert not running.intersection(running if alone else {name}), f"{kind.__name__}.{name} within {running}"
+            running.add(name)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                running.discard(name)
+
+        monkeypatch.setattr(kind, name, guarded)
+
+    for kind, alone in ((Loop, False), (ControlPlane, False), (MemoryBus, True)):
+        running: set[str] = set()
+        for name, method in list(vars(kind).items()):
+            if isinstance(method, FunctionType) and name != "__init__":
+                guard(kind, name, method, running, alone)
+
+
+def test_while_a_full_queue_makes_it_wait_orders_are_heard_and_health_is_said(
+    nothing_within_itself: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, now_ns = a_hub("file"), 10**18
+
+    def a_second_passes() -> None:
+        nonlocal now_ns
+        now_ns += 10**9
+
+    monkeypatch.setattr("poselift.app.processes.loop.time.monotonic_ns", lambda: now_ns)
+    bus = TestBus(hub, "detect")
+    loop = Loop(bus)
+    say(hub, "capture", a_frame(0), a_frame(1), End("capture", 2, ""))
+    for message in loop.inputs():
+        if isinstance(message, Frame):
+            bus.while_full = [lambda: bus._control.append(Control("status")), a_second_passes, a_second_passes]
+            loop.send(a_pose2d(message.frame), after=message)
+            assert not bus.while_full
+    bus.while_full = [lambda: bus._control.append(Control("stop")), a_second_passes]
+    loop.end()
+    assert [answer.text for answer in hub.answers] == ["running", "running", "stopping"]
+    assert [health.state for health in hub.taken(WATCH, Health) if isinstance(health, Health)] == [
+        *["waiting"] * 3,
+        *["running", "waiting"],
+        *["ending"] * 2,
+    ]
+    assert numbers(hub.taken("lift", Pose2D)) == [0, 1]
+
+
+def test_an_order_of_the_workers_own_comes_to_it_behind_what_was_sent_before(nothing_within_itself: None) -> None:
+    hub = a_hub("file")
+    bus = TestBus(hub, "lift")
+    loop, taken = Loop(bus, commands=["dance"]), []
+    say(hub, "detect", *map(a_pose2d, range(4)))
+    for message in loop.inputs():
+        taken.append(message.frame if isinstance(message, Pose2D) else message)
+        if isinstance(message, Pose2D):
+            bus.while_full = [lambda: bus._control.append(Control("dance"))] if message.frame == 1 else []
+            loop.send(a_pose3d(message.frame), after=message)
+        else:
+            assert hub.answers == []
+            loop.answer(Answer(True, "dancing"))
+            bus._control.append(Control("stop"))
+    loop.end()
+    assert taken == [0, 1, 2, 3, Control("dance")]
+    assert hub.answers == [Answer(True, "dancing"), Answer(True, "stopping")]
+
+
+def test_an_order_that_the_worker_does_not_come_to_is_refused() -> None:
+    hub = a_hub()
+    bus = TestBus(hub, "lift")
+    loop = Loop(bus, commands=["dance"])
+    bus._control.append(Control("dance"))
+    loop.turn()
+    bus.while_full = [lambda: bus._control.append(Control("dance"))]
+    loop.end()
+    assert hub.answers == [Answer(False, "lift is ending")] * 2
 
 
 def test_what_is_sent_is_stamped() -> None:
@@ -253,7 +341,7 @@ def test_pictures_that_the_source_lost_are_counted_with_their_reason_by_all_behi
     capture.send(a_frame(2))
     capture.send(a_frame(3))
     capture.skip(DAMAGED)
-    capture.frames_captured = 5
+    capture.outgoing.frames = 5
     capture.end()
     for worker, answer in (("detect", a_pose2d), ("lift", a_pose3d)):
         loop = Loop(TestBus(hub, worker))
@@ -285,7 +373,7 @@ def test_what_a_frame_declares_that_is_passed_over_keeps_its_reason() -> None:
 
 def test_a_taker_without_room_is_named() -> None:
     bus = TestBus(a_hub(), "detect")
-    bus.full = lambda: True
+    bus.refuses = lambda: True
     loop = Loop(bus)
     assert loop.send(a_pose2d(0), after=a_frame(0)) == ("somebody",)
     assert loop.meter.drops == {"queue_full:somebody": 1}
@@ -299,7 +387,7 @@ def test_the_end_carries_frames_and_warnings_from_worker_to_worker() -> None:
         for message in loop.inputs():
             if isinstance(message, (Frame, Pose2D)):
                 loop.send(a_pose2d(0) if worker == "detect" else a_pose3d(0), after=message)
-        loop.notes += [f"{worker} has something to say"] if worker == "lift" else []
+        loop.outgoing.notes += [f"{worker} has something to say"] if worker == "lift" else []
         loop.end()
     end = hub.taken(WATCH, Pose3D)[-1]
     assert end == End("lift", 9, "the video is cut short; lift has something to say")
@@ -338,16 +426,24 @@ def test_orders_are_answered() -> None:
     first, unknown, second = hub.answers
     assert (first.ok, unknown.ok, second.ok) == (True, False, True)
     assert unknown.text == "lift knows no order 'dance'; it knows: stop, status"
-    assert not loop.stopping
+    assert not loop.control.stopping
 
 
-def test_what_is_on_its_way_is_all_that_was_sent_before() -> None:
+def test_what_was_sent_after_an_order_comes_after_it() -> None:
     hub = a_hub()
-    loop = Loop(TestBus(hub, "lift"))
+    bus = TestBus(hub, "lift")
+    loop = Loop(bus, commands=["dance"])
     late = replace(a_pose2d(3), trace=(Stamp("capture", 5, 2**62),))
-    say(hub, "detect", *map(a_pose2d, range(3)), late, a_pose2d(4))
-    assert numbers(list(loop.on_their_way(0.0))) == [0, 1, 2, 3]
-    assert numbers(list(loop.on_their_way(0.0))) == [4]
+    say(hub, "detect", *map(a_pose2d, range(3)), late, a_pose2d(4), End("detect", 5, ""))
+    inputs = loop.inputs()
+    taken = [next(inputs)]
+    bus._control.append(Control("dance"))
+    for message in inputs:
+        taken.append(message)
+        if isinstance(message, Control):
+            loop.answer(Answer(True, ""))
+    kinds = [type(message) for message in taken]
+    assert numbers(taken) == [0, 1, 2, 3, 4] and kinds.index(Control) == 4, "the first that is sent later ends the wait"
 
 
 def test_waiting_for_takers() -> None:
@@ -378,7 +474,7 @@ class Player:
 
     def __init__(self, hub: MemoryHub, worker: str, lost: Chance) -> None:
         self.bus = TestBus(hub, worker)
-        self.bus.full = self._lost = lost
+        self.bus.refuses = self._lost = lost
         self.loop = Loop(self.bus)
         self._inputs = self.loop.inputs()
 
@@ -427,7 +523,7 @@ def play(seed: int, frames: int, losses: float, deaths: float) -> Tally:
             if not chance(deaths):  # else it died between numbering and sending
                 capture.send(a_frame(number))
             number += 1
-            capture.frames_captured = number
+            capture.outgoing.frames = number
         elif turn == "capture" and number == frames:
             capture.end()
             number += 1

@@ -19,7 +19,7 @@ import poselift.app.dataflow.zmq_bus
 from poselift.app.dataflow.bus_clients import Subscriber, order
 from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message, Pose2D, Pose3D, encode
-from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe, waits
+from poselift.app.dataflow.sockets import AT_ONCE, MAX_PATH, subscribe
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.dataflow.streams import WORKERS as TABLE
 from poselift.app.dataflow.zmq_bus import HEAD_START_S, ZmqBus
@@ -65,8 +65,13 @@ def a_health(worker: str) -> Health:
     return Health(worker, 1, 1, 1, "running", "", 0, 0.0, 0.0, 0.0, {}, 0)
 
 
-def patient() -> bool:
-    return False
+def patiently(bus: ZmqBus, message: Message, look: Callable[[], Any] = lambda: None) -> tuple[str, ...]:
+    """Wait for room and send, as a loop does; `look` between two looks for room."""
+    until = time.monotonic() + PATIENCE_S
+    while not bus.room(message, 0.01):
+        look()
+        assert time.monotonic() < until, "waited in vain"
+    return bus.send(message)
 
 
 def eventually(condition: Callable[[], Any]) -> None:
@@ -132,8 +137,8 @@ def test_live_the_newest_frame_is_taken_and_the_end_behind_it(connect: Connect) 
     capture, detect = connect("capture"), connect("detect")
     eventually(lambda: "detect" in capture.takers())
     for number in range(MANY // 4):
-        assert capture.send(replace(a_frame(number), skipped={DAMAGED: 1}), patient) == ()
-    capture.send(End("capture", MANY // 4, ""), patient)
+        assert capture.send(replace(a_frame(number), skipped={DAMAGED: 1})) == ()
+    capture.send(End("capture", MANY // 4, ""))
     messages = taken(detect, ended)
     assert sum(message.skipped[DAMAGED] for message in messages if isinstance(message, Frame)) == MANY // 4
     assert frames(messages)[-1] == MANY // 4 - 1
@@ -146,7 +151,7 @@ def test_live_a_frame_that_comes_later_is_taken_later(connect: Connect) -> None:
     capture, detect = connect("capture"), connect("detect")
     eventually(lambda: "detect" in capture.takers())
     for number in range(3):
-        capture.send(a_frame(number), patient)
+        capture.send(a_frame(number))
         assert frames(taken(detect, bool)) == [number]
     assert detect.receive(0) == []
 
@@ -155,15 +160,11 @@ def test_from_a_file_a_full_queue_blocks_and_nothing_is_lost(connect: Connect) -
     detect, lift = connect("detect", "file", queue=4), connect("lift", "file", queue=4)
     blocked, refused, sent = threading.Event(), [], []
 
-    def wait() -> bool:
-        blocked.set()
-        return False
-
     def send() -> None:
         for number in range(MANY):
-            refused.extend(detect.send(a_pose2d(number), wait))
+            refused.extend(patiently(detect, a_pose2d(number), blocked.set))
             sent.append(number)
-        refused.extend(detect.send(End("detect", MANY, ""), wait))
+        refused.extend(patiently(detect, End("detect", MANY, "")))
 
     sender = threading.Thread(target=send, daemon=True)
     eventually(lambda: "lift" in detect.takers())
@@ -180,7 +181,7 @@ def test_from_a_file_a_full_queue_blocks_and_nothing_is_lost(connect: Connect) -
 def test_what_waits_comes_several_at_a_time_and_in_order(connect: Connect) -> None:
     detect, lift = connect("detect", "file", queue=200), connect("lift", "file", queue=200)
     for number in range(100):
-        detect.send(a_pose2d(number), patient)
+        patiently(detect, a_pose2d(number))
     batches: list[list[Message]] = []
     while sum(map(len, batches)) < 100:
         batches.append(lift.receive(PATIENCE_S))
@@ -191,13 +192,13 @@ def test_what_waits_comes_several_at_a_time_and_in_order(connect: Connect) -> No
 def test_who_rests_leaves_alone_what_comes_until_what_it_hurries_for_is_there(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     lift, record = connect("lift", workers=WORKERS[:4]), connect("record", workers=WORKERS[:4])
     eventually(lambda: "record" in lift.takers())
-    eventually(lambda: [lift.send(a_health("lift"), patient), *record.receive(0.01)][1:])  # a feed, whose takers are not waited for
+    eventually(lambda: [lift.send(a_health("lift")), *record.receive(0.01)][1:])  # a feed, whose takers are not waited for
     slept: list[float] = []
     monkeypatch.setattr(poselift.app.dataflow.zmq_bus.time, "sleep", slept.append)
-    lift.send(a_health("lift"), patient)
+    lift.send(a_health("lift"))
     record.rest(0.05, (Pose3D,))
     assert slept == [], "nothing that ends the rest came"
-    lift.send(a_pose3d(1), patient)
+    lift.send(a_pose3d(1))
     record.rest(PATIENCE_S * 1000, (Pose3D,))
     assert slept == [HEAD_START_S], "those in a hurry have it first"
     record.rest(12.5, ())
@@ -212,7 +213,7 @@ def test_where_nobody_lifts_the_pose_in_the_picture_ends_the_rest(connect: Conne
     eventually(lambda: "record" in detect.takers())
     slept: list[float] = []
     monkeypatch.setattr(poselift.app.dataflow.zmq_bus.time, "sleep", slept.append)
-    detect.send(a_pose2d(1), patient)
+    detect.send(a_pose2d(1))
     record.rest(PATIENCE_S * 1000, (Pose3D, Pose2D))
     assert slept == [HEAD_START_S]
 
@@ -223,25 +224,25 @@ def test_live_a_full_queue_drops_and_names_the_taker(connect: Connect) -> None:
     accepted: list[int] = []
     refusals = 0
     for number in range(MANY):
-        refused = detect.send(a_pose2d(number), lambda: pytest.fail("waits for room, live"))
+        assert detect.room(a_pose2d(number), PATIENCE_S * 1000), "waits for room, live"
+        refused = detect.send(a_pose2d(number))
         assert refused in ((), ("lift",))
         refusals += len(refused)
         accepted += [] if refused else [number]
     assert refusals > 0 and accepted
     assert frames(taken(lift, lambda messages: len(messages) == len(accepted))) == accepted
-    eventually(lambda: detect.send(a_pose2d(MANY), patient) == ())
+    eventually(lambda: detect.send(a_pose2d(MANY)) == ())
     assert frames(taken(lift, bool))[-1] == MANY
 
 
 def test_live_nobody_there_is_no_room(connect: Connect) -> None:
-    assert connect("detect").send(a_pose2d(0), patient) == ("lift",)
+    assert connect("detect").send(a_pose2d(0)) == ("lift",)
 
 
-def test_giving_up_ends_waiting(connect: Connect) -> None:
+def test_from_a_file_one_that_has_not_come_yet_is_waited_for(connect: Connect) -> None:
     detect = connect("detect", "file")
-    asked: list[int] = []
-    assert detect.send(a_pose2d(0), lambda: asked.append(1) or len(asked) > 2) == ("lift",)  # type: ignore[func-returns-value]
-    assert len(asked) == 3
+    assert not detect.room(a_pose2d(0), 0.01)
+    assert detect.send(a_pose2d(0)) == ("lift",), "who does not wait may lose it"
 
 
 def test_a_taker_that_is_killed_is_missed_and_a_new_one_is_seen(connect: Connect, spawn: Any) -> None:
@@ -259,11 +260,11 @@ def test_a_taker_that_is_killed_is_missed_and_a_new_one_is_seen(connect: Connect
 def test_a_killed_taker_takes_its_queue_along_and_the_next_one_gets_what_comes_then(connect: Connect, spawn: Any) -> None:
     detect, first = connect("detect", workers=WORKERS[:3]), spawn("lift", "live")
     eventually(lambda: "lift" in detect.takers())
-    eventually(lambda: detect.send(a_pose2d(0), patient) == ())
+    eventually(lambda: detect.send(a_pose2d(0)) == ())
     first.kill()
-    eventually(lambda: detect.send(a_pose2d(1), patient) == ("lift",))
+    eventually(lambda: detect.send(a_pose2d(1)) == ("lift",))
     lift = connect("lift")
-    eventually(lambda: detect.send(a_pose2d(2), patient) == ())
+    eventually(lambda: detect.send(a_pose2d(2)) == ())
     assert set(frames(taken(lift, bool))) == {2}
 
 
@@ -271,22 +272,15 @@ def test_a_sender_that_waits_notices_that_its_taker_was_killed(connect: Connect,
     """From a file; the run ends then, and nobody should have to kill the sender too."""
     detect, lift = connect("detect", "file"), spawn("lift", "file")
     eventually(lambda: "lift" in detect.takers())
+    kills: list[None] = []
     outcome: tuple[str, ...] = ()
-    waits = 0
-
-    def kill() -> bool:
-        nonlocal waits
-        lift.kill()
-        waits += 1
-        assert waits < 100 * PATIENCE_S
-        return False
-
     for number in range(MANY):
-        outcome = detect.send(a_pose2d(number), kill)
+        outcome = patiently(detect, a_pose2d(number), lambda: kills.append(lift.kill()))
         if outcome:
             break
-    assert waits and outcome == ("lift",)
-    assert detect.send(a_pose2d(MANY), lambda: pytest.fail("waits for the dead")) == ("lift",)
+    assert kills and outcome == ("lift",)
+    assert detect.room(a_pose2d(MANY), PATIENCE_S * 1000), "waits for the dead"
+    assert detect.send(a_pose2d(MANY)) == ("lift",)
 
 
 def test_somebody_who_hears_a_part_only_is_no_taker_yet(connect: Connect, runtime_folder: Path) -> None:
@@ -311,7 +305,7 @@ def test_a_killed_senders_sockets_do_not_prevent_its_return(connect: Connect, sp
     assert (runtime_folder / "detect.Pose2D.lift").is_socket()
     detect = connect("detect", workers=WORKERS)
     eventually(lambda: not lift.receive(0) and "lift" in detect.takers())  # who is back is told in the taker's own turn
-    eventually(lambda: "lift" not in detect.send(a_pose2d(5), patient))
+    eventually(lambda: "lift" not in detect.send(a_pose2d(5)))
     assert frames(taken(lift, bool)) == [5]
 
 
@@ -324,7 +318,7 @@ def test_everybody_hears_the_end_of_all_its_senders(connect: Connect, runtime_fo
             wanted = {link.taker for link in links(mode, WORKERS) if link.sender == worker}
             eventually(lambda bus=bus, wanted=wanted: bus.takers() == wanted)
         for worker in WORKERS:
-            assert ends[worker].send(End(worker, 3, ""), patient) == ()
+            assert ends[worker].send(End(worker, 3, "")) == ()
         for taker in (*WORKERS[1:], WATCH):
             senders = {link.sender for link in links(mode, WORKERS) if link.taker == taker and link.message is not Health}
             end = watch if taker == WATCH else ends[taker]
@@ -340,9 +334,9 @@ def test_a_worker_that_leaves_takes_nothing_along(connect: Connect, runtime_fold
     lift = connect("lift", mode, queue=4)
     loop = Loop(ZmqBus(runtime_folder, "detect", links(mode, WORKERS[:3]), 4, blocking=mode == "file"))
     assert loop.wait_for_takers(PATIENCE_S) == set()
-    eventually(lambda: not loop.bus.send(a_pose2d(0), patient))
+    eventually(lambda: not loop.bus.send(a_pose2d(0)))
     accepted = [0]
-    while not loop.bus.send(a_pose2d(len(accepted)), lambda: True):
+    while not loop.bus.send(a_pose2d(len(accepted))):
         accepted.append(len(accepted))
     leaving = threading.Thread(target=loop.end, daemon=True)
     leaving.start()
@@ -356,7 +350,7 @@ def test_a_worker_does_not_wait_for_those_who_died(connect: Connect, runtime_fol
     lift = spawn("lift", "live")
     loop = Loop(ZmqBus(runtime_folder, "detect", links("live", WORKERS[:3]), 4, blocking=False))
     assert loop.wait_for_takers(PATIENCE_S) == set()
-    while not loop.bus.send(a_pose2d(0), patient):
+    while not loop.bus.send(a_pose2d(0)):
         pass
     leaving = threading.Thread(target=loop.end, daemon=True)
     leaving.start()
@@ -371,8 +365,8 @@ def test_whoever_watches_gets_all_as_it_comes(connect: Connect, runtime_folder: 
     try:
         eventually(lambda: lift.takers() and lift._announced == {(Pose3D, WATCH), (Health, WATCH)})
         for number in range(50):
-            assert lift.send(a_pose3d(number), patient) == ()
-        lift.send(a_health("lift"), patient)
+            assert lift.send(a_pose3d(number)) == ()
+        lift.send(a_health("lift"))
         messages = taken(watch, lambda messages: bool(lift.takers()) and len(messages) == 51)
         assert frames(messages) == list(range(50))
         assert [message.worker for message in messages if isinstance(message, Health)] == ["lift"]
@@ -381,7 +375,7 @@ def test_whoever_watches_gets_all_as_it_comes(connect: Connect, runtime_folder: 
 
 
 def test_nobody_needs_to_take_what_a_worker_sends(connect: Connect) -> None:
-    assert connect("capture", workers=("capture",)).send(a_frame(0), patient) == ()
+    assert connect("capture", workers=("capture",)).send(a_frame(0)) == ()
 
 
 def test_orders_are_answered_and_garbage_is_refused(connect: Connect, runtime_folder: Path) -> None:
@@ -390,7 +384,8 @@ def test_orders_are_answered_and_garbage_is_refused(connect: Connect, runtime_fo
     def work() -> None:
         while not left.is_set():
             lift.receive(0.05)
-            lift.orders(lambda control: Answer(True, f"did {control.command}"))
+            for given in lift.orders():
+                lift.answer(given, Answer(True, f"did {given.control.command}"))
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
@@ -448,20 +443,18 @@ def test_a_socket_that_cannot_be_opened(runtime_folder: Path) -> None:
 
 
 def test_who_orders_without_end_does_not_keep_a_worker_from_its_work(connect: Connect, runtime_folder: Path) -> None:
-    lift, answered = connect("lift"), 0
+    lift = connect("lift")
     with zmq.Context() as context, context.socket(zmq.DEALER) as master:
         master.set(zmq.LINGER, 0)
         master.connect(f"ipc://{runtime_folder}/lift.Control")
-
-        def answer(_: Control) -> Answer:
-            nonlocal answered
-            answered += 1
-            assert answered < 1000, "it does nothing else any more"
+        for _ in range(2 * AT_ONCE):
             master.send(encode(Control("status")))
-            eventually(lambda: waits(lift._control))
-            return Answer(True, "")
+        heard = 0
 
-        master.send(encode(Control("status")))
-        eventually(lambda: waits(lift._control))
-        lift.orders(answer)
-        assert answered == AT_ONCE
+        def some() -> bool:
+            nonlocal heard
+            heard += (now := len(lift.orders()))
+            assert now <= AT_ONCE, "it does nothing else any more"
+            return heard == 2 * AT_ONCE
+
+        eventually(some)

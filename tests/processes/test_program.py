@@ -81,7 +81,7 @@ class Stage:
         for _ in range(frames):
             self.frame += 1 + skip
             skipped = {"newer_frame": skip} if skip else {}
-            self.lift.send(replace(pose_at(self.frame, 1), incarnation=self._incarnation, skipped=skipped), lambda: True)
+            self.lift.send(replace(pose_at(self.frame, 1), incarnation=self._incarnation, skipped=skipped))
             self.lift.takers()
 
     def send_until_heard(self, poses: Poses) -> None:
@@ -98,7 +98,7 @@ class Stage:
     def end(self, broken: str = "") -> None:
         """The pipeline ends in order, or because a worker died for good."""
         assert self.lift
-        self.lift.send(End("lift", self.frame + 1, "", broken=broken), lambda: True)
+        self.lift.send(End("lift", self.frame + 1, "", broken=broken))
         if self.serving:
             assert self.serving.wait(PATIENCE_S) == 0
         self.die()

@@ -153,7 +153,7 @@ def test_what_is_accepted_must_be_answered(configure, runtime_folder: Path, does
         service.until_fed(4)  # who has nothing to do lives
         while "lift" not in before.takers():
             assert service.process.poll() is None
-        before.send(replace(a_pose2d(0), trace=(Stamp("capture", 1, 2),)), lambda: False)
+        before.send(replace(a_pose2d(0), trace=(Stamp("capture", 1, 2),)))
         if expires:
             service.until_expired()
             assert service.process.poll() is None

@@ -225,7 +225,7 @@ def test_the_worker_takes_only_while_recording_is_on_and_drops_nothing_while_it_
 
     def send(*numbers: int) -> None:
         for number in numbers:
-            detect.send(a_seen_pose(number), lambda: False)
+            detect.send(a_seen_pose(number))
 
     def order(*commands: str) -> None:
         hub.controls["record"].extend(map(Control, commands))
@@ -238,7 +238,7 @@ def test_the_worker_takes_only_while_recording_is_on_and_drops_nothing_while_it_
     bus = Driven(
         hub,
         *(lambda: send(0), lambda: order(RECORD_START), lambda: send(1), lambda: send(2), send_and_order_stop, lambda: send(6)),
-        lambda: detect.send(End("detect", 7, ""), lambda: False),
+        lambda: detect.send(End("detect", 7, "")),
     )
     run(settings(), bus)
     (path,) = (tmp_path / "rec").iterdir()
@@ -256,6 +256,6 @@ def test_a_worker_from_a_file_takes_no_such_orders(settings: Any, monkeypatch: p
     hub = MemoryHub(links("file", ("detect", "record")))
     hub.controls["record"] = hub.bus("record")._control
     hub.controls["record"].append(Control(RECORD_STOP))
-    hub.bus("detect").send(End("detect", 0, ""), lambda: False)
+    hub.bus("detect").send(End("detect", 0, ""))
     run(settings(mode="file"), hub.bus("record"))
     assert [answer.ok for answer in hub.answers] == [False] and "it knows: stop, status" in hub.answers[0].text
