@@ -101,9 +101,10 @@ class PersonIds:
             self.save()
 
     def save(self) -> None:
-        """Write it to the runtime folder. Where there is no room, ids may come back after a restart."""
-        with suppress(OSError):
-            self._saved.write(self.next_person)
+        """Write it to the runtime folder, once there was anybody. Where there is no room, ids may come back after a restart."""
+        if self.next_person != Tracks().next_person:
+            with suppress(OSError):
+                self._saved.write(self.next_person)
 
 
 def _answer(frame: Frame, detect: Detect[State], ring: RingReader, ids: PersonIds, loop: Loop) -> None:
