@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.live import Live
 
-from poselift.app.cli.workers import Changes, page
+from poselift.app.cli.worker_table import Changes, worker_table
 from poselift.app.dataflow.messages import Health, Message
 from poselift.app.processes.standing import Standing
 from poselift.app.redact import printable
@@ -54,7 +54,7 @@ class LiveTable:
         self._health.update(fresh)
         changed, self._standings = standings != self._standings, standings
         if self._live and (fresh or changed):
-            self._live.update(page(self._title, self._health, self._standings))
+            self._live.update(worker_table(self._title, self._health, self._standings))
         elif not self._live:
             for line in self._changes.lines(self._health, self._standings, time.monotonic()):
                 console.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from poselift.app.cli.console import console
-from poselift.app.cli.workers import page
+from poselift.app.cli.worker_table import worker_table
 from poselift.app.config import load
 from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Health
@@ -30,7 +30,7 @@ def status(config_path: Optional[Path]) -> None:
         raise UserError(f"no worker is running here (runtime folder {folder}); type: poselift up SOURCE")
     healths = _listen(folder, here)
     told = {**dict.fromkeys(here, Standing(RUNNING, None)), **(read(folder) if told else {})}
-    console.print(page(f"poselift · {folder}", healths, standings(told, _here(folder), healths)))
+    console.print(worker_table(f"poselift · {folder}", healths, standings(told, _here(folder), healths)))
 
 
 def standings(told: Mapping[str, Standing], here: Collection[str], heard: Collection[str]) -> dict[str, Standing]:

@@ -61,14 +61,14 @@ class Scene:
     def place(self, pose: Pose3D) -> Points:
         """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the floor on to this pose.
 
-        Whose joints are no numbers has no place, and does not move the floor.
+        Somebody whose joints are not finite has no position, and does not move the floor.
         """
         joints = pose.joints_m.astype(np.float64) / self._body_height_m
         if np.isfinite(pose.root_m).all():
             joints += ((pose.root_m - pose.root_m[:1]) / self._body_height_m)[:, None]
         else:
             joints[..., 0] += _APART * np.arange(len(joints))[:, None]
-        feet = joints[_told(joints)][:, FEET, 1]
+        feet = joints[_finite(joints)][:, FEET, 1]
         if len(feet):
             joints[..., 1] -= self._floor.under(float(feet.max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
         return joints
@@ -78,10 +78,10 @@ class Scene:
         turn_rad = turn_at(t_s)
         panel: Pixels = self._empty.copy()
         people = self.place(pose) if pose is not None else np.zeros((0, len(H36M_JOINTS), 3))
-        told = _told(people)
-        self._draw_floor(panel, people[told], turn_rad)
+        finite = _finite(people)
+        self._draw_floor(panel, people[finite], turn_rad)
         if pose is not None:
-            for k in sorted(told, key=lambda k: -float(self.project(people[k, 0], turn_rad)[2])):
+            for k in sorted(finite, key=lambda k: -float(self.project(people[k, 0], turn_rad)[2])):
                 self._draw_person(panel, people[k], np.nan_to_num(pose.confidence[k]), bool(pose.held[k]), turn_rad)
         return panel
 
@@ -170,8 +170,8 @@ def turn_at(t_s: float) -> float:
     return float(_START_RAD + 2 * np.pi * t_s / TURN_S)
 
 
-def _told(people: Points) -> npt.NDArray[np.intp]:
-    """Of people's joints [K, 17, 3], whose are numbers."""
+def _finite(people: Points) -> npt.NDArray[np.intp]:
+    """The people (indices) whose joints [K, 17, 3] are all finite."""
     return np.flatnonzero(np.isfinite(people).all((1, 2)))
 
 

@@ -98,11 +98,11 @@ class _Read(NamedTuple):
 def _read(path: Path) -> _Read:
     try:
         data = path.read_bytes()
-        with _said() as said:  # of a JPEG that lacks its end alone, nothing is missing: so it has one here
+        with _stderr() as printed:  # a JPEG that lacks only its end marker is complete: so the marker is added
             pixels = cv2.imdecode(np.frombuffer(data + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):  # OpenCV's: larger than it allows, for one
         return _Read(None)
-    if pixels is None or _NOT_WHOLE.search(said):
+    if pixels is None or _NOT_WHOLE.search(printed):
         return _Read(None)
     if pixels.dtype == np.uint8:
         return _Read(np.ascontiguousarray(pixels, np.uint8))
@@ -129,16 +129,16 @@ def max_sample_value(data: bytes) -> int:
 
 
 @contextmanager
-def _said() -> Iterator[bytearray]:
-    """What the decoders' libraries print meanwhile, instead of on stderr: nothing else tells that they made up what was missing."""
-    said = bytearray()
-    with tempfile.TemporaryFile() as heard:
+def _stderr() -> Iterator[bytearray]:
+    """What the decoders' libraries print on stderr: nothing else tells that they made up pixels that were missing."""
+    printed = bytearray()
+    with tempfile.TemporaryFile() as file:
         stderr = os.dup(2)
-        os.dup2(heard.fileno(), 2)
+        os.dup2(file.fileno(), 2)
         try:
-            yield said
+            yield printed
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            heard.seek(0)
-            said += heard.read()
+            file.seek(0)
+            printed += file.read()

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from poselift.app.cli.status import standings
-from poselift.app.cli.workers import ALL_EVERY_S, SETTLED_S, Changes, page
+from poselift.app.cli.worker_table import ALL_EVERY_S, SETTLED_S, Changes, worker_table
 from poselift.app.dataflow.messages import Health
 from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing
 
@@ -24,7 +24,7 @@ def a_health(worker: str, note: str = "", state: str = "running", **more: Any) -
 
 def shown(*healths: Health, width: int = 120, **known: Standing) -> str:
     paper = io.StringIO()
-    Console(file=paper, width=width).print(page("title", {health.worker: health for health in healths}, known))
+    Console(file=paper, width=width).print(worker_table("title", {health.worker: health for health in healths}, known))
     return paper.getvalue()
 
 

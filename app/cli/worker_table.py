@@ -1,4 +1,4 @@
-"""How the workers are, for people: a table with lines below it, or, where nobody watches, a line when something changes."""
+"""The workers' state for the user: a table with notes below it or, without a terminal, a line when something changes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from poselift.app.processes.standing import DEAD, RUNNING, SILENT, Standing
 
 COLOURS = {DEAD: "red", SILENT: "red"}
 ALL_EVERY_S = 600.0
-"""How often everybody has a line although nothing has changed."""
+"""How often every worker gets a line, although nothing has changed."""
 SETTLED_S = 3.0
-"""A worker runs, or waits for what comes in: that is a change where it stays so for this time."""
-_COMES_AND_GOES = ("running", "waiting")
+"""A worker that changes between running and waiting gets a line when it has stayed so for this time."""
+_ALTERNATING = ("running", "waiting")
 
 
-def page(title: str, healths: Mapping[str, Health], standings: Mapping[str, Standing]) -> Group:
-    """Each worker's state, rate, age of its data, drops and memory, the workers in the order of `standings`; below, what they have to say.
+def worker_table(title: str, healths: Mapping[str, Health], standings: Mapping[str, Standing]) -> Group:
+    """Each worker's state, rate, age of its data, drops and memory, in the order of `standings`; below, their notes.
 
-    What has any length stands below the table, or it would take the columns' room.
+    Notes may be long, and would leave no room for the other columns.
     """
     table = Table(expand=False)
     for name in ("worker", "state", "rate", "age p50", "age p95", "dropped", "memory", "restarts"):
@@ -41,18 +41,18 @@ def page(title: str, healths: Mapping[str, Health], standings: Mapping[str, Stan
             ages = (_ms(health.age_p50_ms), _ms(health.age_p95_ms))
             cells = [f"{health.rate_hz:.1f} /s", *ages, drops, f"{health.memory_bytes / 1e6:.0f} MB"]
         table.add_row(worker, Text(shown, COLOURS.get(shown, "")), *cells, restarts)
-    said = [line for worker in standings if worker in healths for line in _said(healths[worker])]
-    return Group(Text(title, "italic"), table, *said)
+    notes = [line for worker in standings if worker in healths for line in _notes(healths[worker])]
+    return Group(Text(title, "italic"), table, *notes)
 
 
 def state(health: Optional[Health], standing: Standing) -> str:
-    """What a worker is: its own word while its process stands well."""
+    """A worker's state: as it reports it while its process is well."""
     if standing.state != RUNNING:
         return standing.state
     return health.state if health else SILENT
 
 
-def _said(health: Health) -> Iterator[Text]:
+def _notes(health: Health) -> Iterator[Text]:
     if health.recording:
         yield Text.assemble(f"{health.worker}: ", ("recording", "red"), f" {health.recording}")
     if health.viewers:
@@ -65,8 +65,8 @@ def _ms(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.1f} ms"
 
 
-class _Told(NamedTuple):
-    """What of a worker is worth a line when it changes."""
+class _Reported(NamedTuple):
+    """What of a worker gets a new line when it changes."""
 
     state: str
     restarts: Optional[int]
@@ -76,39 +76,39 @@ class _Told(NamedTuple):
 
 
 class Changes:
-    """Lines about the workers, where something has changed: a state, a restart, a new reason of drops, a recording, a note.
+    """Lines about workers that have changed: a state, a restart, a new reason of drops, a recording, a note.
 
-    Knows no clock: times are passed in, seconds.
+    It has no clock: times are passed in, seconds.
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}
+        self._reported: dict[str, _Reported] = {}
         self._states: dict[str, tuple[str, float]] = {}
-        """What each worker is, and since when."""
+        """Each worker's state, and since when."""
         self._all_s = -math.inf
 
     def lines(self, healths: Mapping[str, Health], standings: Mapping[str, Standing], now_s: float) -> list[str]:
-        """What is new; now and then, all."""
+        """The lines on what has changed; now and then, one for every worker."""
         if every := now_s - self._all_s >= ALL_EVERY_S:
             self._all_s = now_s
         found = []
         for worker, standing in standings.items():
             health = healths.get(worker)
             now = self._now(worker, health, standing, now_s)
-            if every or now != self._told.get(worker):
-                self._told[worker] = now
+            if every or now != self._reported.get(worker):
+                self._reported[worker] = now
                 shown = state(health, standing)
-                said = status_line(replace(health, state=shown)) if health else shown
-                found.append(f"{worker}: {said}" + (f"; restarts: {standing.restarts}" if standing.restarts else ""))
+                line = status_line(replace(health, state=shown)) if health else shown
+                found.append(f"{worker}: {line}" + (f"; restarts: {standing.restarts}" if standing.restarts else ""))
         return found
 
-    def _now(self, worker: str, health: Optional[Health], standing: Standing, now_s: float) -> _Told:
+    def _now(self, worker: str, health: Optional[Health], standing: Standing, now_s: float) -> _Reported:
         shown = state(health, standing)
         if self._states.get(worker, ("", 0.0))[0] != shown:
             self._states[worker] = shown, now_s
-        before = self._told[worker].state if worker in self._told else ""
-        if {shown, before} <= set(_COMES_AND_GOES) and now_s - self._states[worker][1] < SETTLED_S:
+        before = self._reported[worker].state if worker in self._reported else ""
+        if {shown, before} <= set(_ALTERNATING) and now_s - self._states[worker][1] < SETTLED_S:
             shown = before
         if health is None:
-            return _Told(shown, standing.restarts, (), "", "")
-        return _Told(shown, standing.restarts, tuple(sorted(health.drops)), health.recording, health.note)
+            return _Reported(shown, standing.restarts, (), "", "")
+        return _Reported(shown, standing.restarts, tuple(sorted(health.drops)), health.recording, health.note)
