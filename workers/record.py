@@ -129,7 +129,7 @@ class Record:
     def _begin(self, path: Path) -> RecordingWriter:
         self._frames = 0
         self._keep(path.stem)  # first: who is killed while the file is made shall make it when it comes back
-        info = {"config": redacted(self._config), **self._session.told()}
+        info = {"config": redacted(self._config), **self._session.facts()}
         writer = self._writer = RecordingWriter(path, info, min_free_mb=self._config.record.min_free_mb)
         if writer.base != path:
             self._keep(writer.base.stem)

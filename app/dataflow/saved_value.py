@@ -22,7 +22,7 @@ class SavedValue(Generic[Value]):
     def __init__(self, folder: Path, name: str, kind: type[Value], session: Session, **facts: Any) -> None:
         self._path = folder / f"{name}.yaml"
         self._kind: type[Value] = kind
-        self._known = {**facts, **session.told()}
+        self._known = {**facts, **session.facts()}
 
     def read(self) -> Optional[Value]:
         """What was written last; None where nothing was."""

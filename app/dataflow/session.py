@@ -36,15 +36,15 @@ class Session(NamedTuple):
     host: str
     """The machine's name, for people."""
 
-    def told(self) -> dict[str, str]:
-        """As text, beside other facts about a recording."""
+    def facts(self) -> dict[str, str]:
+        """As text, to stand beside other facts in a recording or a file."""
         return {f"session_{key}": str(value) for key, value in self._asdict().items()}
 
     @classmethod
-    def of(cls, told: Mapping[str, str]) -> Optional[Session]:
-        """The session that such a text tells; None where it tells none."""
+    def of(cls, facts: Mapping[str, str]) -> Optional[Session]:
+        """The session of such facts; None if they name none."""
         with suppress(KeyError, ValueError):
-            return cls(int(told["session_start_ns"]), told["session_boot_id"], told["session_host"])
+            return cls(int(facts["session_start_ns"]), facts["session_boot_id"], facts["session_host"])
         return None
 
 
@@ -81,14 +81,14 @@ def known(folder: Path) -> Optional[Session]:
 
 
 def _write(descriptor: int, session: Session) -> None:
-    text = yaml.safe_dump(session.told()).encode()
+    text = yaml.safe_dump(session.facts()).encode()
     os.pwrite(descriptor, text, 0)
     os.truncate(descriptor, len(text))
 
 
 def _read(descriptor: int) -> Optional[Session]:
     try:
-        told = yaml.safe_load(os.pread(descriptor, MAX_BYTES, 0))
+        facts = yaml.safe_load(os.pread(descriptor, MAX_BYTES, 0))
     except (yaml.YAMLError, UnicodeDecodeError):
         return None
-    return Session.of(told) if isinstance(told, dict) else None
+    return Session.of(facts) if isinstance(facts, dict) else None

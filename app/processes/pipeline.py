@@ -71,7 +71,7 @@ def _supervise(config: Config, tell: Watch, say: Callable[[str], None], seconds:
 
     def turn() -> None:
         time.sleep(TICK_S)
-        messages = supervisor.step()
+        messages = supervisor.poll()
         for message in messages:
             tally.add(message)
         tell(messages, supervisor.standings)

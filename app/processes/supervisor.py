@@ -185,10 +185,10 @@ class Supervisor:
             self._draining = True
             self._order_stop(next(iter(self.children)))
 
-    def step(self) -> list[Message]:
-        """How the workers are, and the results they sent, since the last call. Looks after the workers.
+    def poll(self) -> list[Message]:
+        """Look after the workers; returns their reports and results since the last call.
 
-        Call it a few times a second: to wait for every message would cost the workers time they need.
+        Call it a few times a second: waking up for every message would take CPU time from the workers.
         """
         self._look_after_folder()
         messages = self._watch.receive(0)

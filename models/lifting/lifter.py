@@ -18,7 +18,7 @@ from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.slots import Slots, plausible
-from poselift.models.lifting.stateful import StatefulNetwork, told
+from poselift.models.lifting.stateful import StatefulNetwork, plausible_rows
 from poselift.models.lifting.temporal import Outputs
 from poselift.models.lifting.ticks import NS_PER_S, TickGrid
 
@@ -167,7 +167,7 @@ class Lifter:
         reset = np.zeros(self._rows, np.bool_)
         reset[rows] = starts
         outputs = step(features, reset)
-        sound = told(outputs)[rows].reshape(-1, len(people)).all(0)
+        sound = plausible_rows(outputs)[rows].reshape(-1, len(people)).all(0)
         persons = [person for person, is_sound in zip(people, sound) if is_sound]
         kept = np.tile(sound, len(rows) // len(people))
         rows, views = rows[kept], views[kept]

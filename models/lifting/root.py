@@ -74,5 +74,5 @@ def locate_roots(
     square = (from_mean * rays).sum((-1, -2))[..., None]
     depth = -(from_mean * offsets).sum((-1, -2))[..., None] / np.maximum(square, _TINY)
 
-    told = ((confidence > 0).sum(-2) >= MIN_KEYPOINTS) & (square >= MIN_SPREAD**2) & (depth > 0)
-    return np.where(told, np.concatenate([mean_offset + mean_ray * depth, depth], -1), np.nan).astype(np.float32)
+    known = ((confidence > 0).sum(-2) >= MIN_KEYPOINTS) & (square >= MIN_SPREAD**2) & (depth > 0)
+    return np.where(known, np.concatenate([mean_offset + mean_ray * depth, depth], -1), np.nan).astype(np.float32)

@@ -13,8 +13,8 @@ FARTHEST = 1000.0
 """A joint that lies farther from the root, in body scales or metres, is none."""
 
 
-def told(outputs: Outputs) -> Bools:
-    """[rows]: which rows are plausible numbers; NaN and infinity are none."""
+def plausible_rows(outputs: Outputs) -> Bools:
+    """[rows]: the rows that are finite and not absurdly large."""
     plausible = np.abs(outputs.pose) <= FARTHEST
     if outputs.sigma is not None:
         plausible &= np.abs(outputs.sigma) <= FARTHEST

@@ -19,7 +19,7 @@ from poselift.models.lifting.lifter import require_shapes
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints
 from poselift.models.lifting.root import locate_roots
-from poselift.models.lifting.stateful import StatefulNetwork, told
+from poselift.models.lifting.stateful import StatefulNetwork, plausible_rows
 from poselift.models.lifting.temporal import Outputs
 
 
@@ -61,7 +61,7 @@ class WholeSequence:
             ahead = frame + self.reach
             outputs = self._network.commit(columns[min(ahead, last)], np.full(columns.shape[1], ahead == 0))
             if frame >= 0:
-                yield self._joints_m(outputs) if told(outputs).all() else np.full((len(H36M_JOINTS), 3), np.nan, np.float32)
+                yield self._joints_m(outputs) if plausible_rows(outputs).all() else np.full((len(H36M_JOINTS), 3), np.nan, np.float32)
 
     def root_m(self, joints_m: Floats, keypoints: Floats, width_px: int, height_px: int) -> Floats:
         """Where a frame's root is, [3], as `locate_roots` tells it from the frame's joints and keypoints [17, 3]."""

@@ -54,7 +54,7 @@ class Stage:
         """Begin a pipeline."""
         self.frame = -1
         if not self._config_path:  # else serve begins one
-            told = Session(time.time_ns(), "this boot", "here").told()
+            told = Session(time.time_ns(), "this boot", "here").facts()
             (self._folder / session.FILE).write_text(yaml.safe_dump(told))
         self.lifter()
         if self._config_path and serve:

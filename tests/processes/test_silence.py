@@ -39,7 +39,7 @@ class Watched:
         end_s = time.monotonic() + PATIENCE_S
         while not what():
             assert time.monotonic() < end_s, self.said
-            self.messages += self.supervisor.step()
+            self.messages += self.supervisor.poll()
             time.sleep(0.01)
 
     @contextmanager
@@ -62,7 +62,7 @@ def test_a_worker_that_hangs_before_its_first_word_is_killed_each_time(configure
             os.kill(pid, signal.SIGSTOP)  # long before its interpreter has come up
             watched.until(lambda: all(child.ready for child in others))
             watched.skew_s += 90.0  # it may take its time
-            supervisor.step()
+            supervisor.poll()
             assert lift.process.pid == pid and lift.process.poll() is None
             watched.skew_s += 20.0
             watched.until(lambda pid=pid: lift.process.pid != pid)

@@ -180,7 +180,7 @@ def test_who_only_looks_on_rests_when_it_dies_too_often_and_the_others_go_on(con
             end_s = time.monotonic() + PATIENCE_S
             while not what():
                 assert time.monotonic() < end_s, said
-                messages.extend(supervisor.step())
+                messages.extend(supervisor.poll())
                 time.sleep(0.01)
 
         for _ in range(2):

@@ -274,7 +274,7 @@ MONDAY, TUESDAY = Session(1_000, "first boot", "atlas"), Session(1_000, "second 
 
 
 def record_in(of: Optional[Session], path: Path, frames: range) -> Path:
-    with RecordingWriter(path, of.told() if of else {}) as writer:
+    with RecordingWriter(path, of.facts() if of else {}) as writer:
         for number in frames:
             writer.write(a_pose2d(number))
     return writer.base
@@ -331,7 +331,7 @@ def test_a_later_part_that_is_not_of_this_session_is_left_out_and_said(tmp_path:
 
 
 def test_one_that_grows_long_in_an_intruders_company_ends_nowhere(tmp_path: Path) -> None:
-    with RecordingWriter(tmp_path / "session.mcap", MONDAY.told(), max_chunks=2, flush_s=0.0) as writer:
+    with RecordingWriter(tmp_path / "session.mcap", MONDAY.facts(), max_chunks=2, flush_s=0.0) as writer:
         writer.write(a_pose2d(0))
         record_in(TUESDAY, tmp_path / "other.mcap", range(5)).rename(tmp_path / "session.2.mcap")
         for number in range(1, 6):

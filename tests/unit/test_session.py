@@ -76,6 +76,6 @@ def test_a_file_that_tells_nothing_is_no_session(tmp_path: Path, content: str) -
 
 def test_as_text_and_back() -> None:
     session = Session(12, "boot", "atlas")
-    assert session.told() == {"session_start_ns": "12", "session_boot_id": "boot", "session_host": "atlas"}
-    assert Session.of({"other": "facts", **session.told()}) == session
-    assert Session.of({}) is None and Session.of({**session.told(), "session_start_ns": "noon"}) is None
+    assert session.facts() == {"session_start_ns": "12", "session_boot_id": "boot", "session_host": "atlas"}
+    assert Session.of({"other": "facts", **session.facts()}) == session
+    assert Session.of({}) is None and Session.of({**session.facts(), "session_start_ns": "noon"}) is None
