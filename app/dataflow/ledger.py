@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from poselift.app.dataflow.messages import Numbered
 
 NEWER_FRAME = "newer_frame"
 QUEUE_FULL = "queue_full"
@@ -14,18 +14,6 @@ CAMERA_DROPPED = "camera_dropped"
 """The camera's driver counted the picture, and had no room for it or did not get it whole."""
 DAMAGED = "damaged"
 """The source has the picture, but not whole."""
-
-
-class Numbered(Protocol):
-    """A message that belongs to a frame."""
-
-    @property
-    def frame(self) -> int:
-        """The frame's running number."""
-
-    @property
-    def incarnation(self) -> int:
-        """Tells a restarted sender from a running one."""
 
 
 class Ledger:
@@ -42,7 +30,7 @@ class Ledger:
 
     def missing(self, message: Numbered) -> dict[str, int]:
         """Frames that this message and the one before leave unexplained, by reason; empty where there are none."""
-        declared = sum(getattr(message, "skipped", {}).values())
+        declared = sum(message.skipped.values())
         count = 0 if self._next is None else message.frame - self._next - declared
         if self._incarnation is None:
             reason = NOT_READY

@@ -230,13 +230,15 @@ class End:
     broken: str = ""
 
 
-Message = Union[Frame, Pose2D, Pose3D, Health, Control, Answer, End]
+Numbered = Union[Frame, Pose2D, Pose3D]
+NUMBERED = (Frame, Pose2D, Pose3D)
+"""The messages about a picture; each needs an answer."""
+Message = Union[Numbered, Health, Control, Answer, End]
 TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (Frame, Pose2D, Pose3D, Health, Control, Answer, End)}
 
 MAX_ITEMS = 1000
 """No message's list or map is longer: a few bytes must not make the reader allocate much."""
 
-_OF_PICTURES = (Frame, Pose2D, Pose3D)
 _LEAST = {"frame": 0, "width_px": 1, "height_px": 1, "fps": 0}
 """What these fields cannot be below, nor NaN or infinite: what comes after counts and divides by them."""
 
@@ -308,7 +310,7 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
         if item.type == "dict[str, int]":
             return {plain(reason, str): plain(count, int) for reason, count in value.items()}
         value = plain(value, _PLAIN[item.type])
-        if kind in _OF_PICTURES and item.name in _LEAST and not _LEAST[item.name] <= value < inf:
+        if kind in NUMBERED and item.name in _LEAST and not _LEAST[item.name] <= value < inf:
             raise ValueError(f"{value} cannot be")
         return value
     except (TypeError, ValueError, OverflowError, AttributeError) as error:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import Enum
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
-from poselift.app.dataflow.messages import End, Frame, Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import End, Frame, Health, Message, Numbered, Pose2D, Pose3D
 
 
 class Take(Enum):
@@ -27,7 +27,7 @@ class Worker(NamedTuple):
     """One line of the table. A worker that takes nothing is a source; one that sends nothing only takes."""
 
     takes: Mapping[type[Message], Take]
-    sends: tuple[type[Union[Frame, Pose2D, Pose3D]], ...] = ()
+    sends: tuple[type[Numbered], ...] = ()
     """Beside `Health`, which every worker sends."""
     needs: str = ""
     """The setting without which it does not run, such as `record.folder`."""
@@ -101,7 +101,7 @@ def sender_of(message: type[Message]) -> str:
     return next(name for name, worker in WORKERS.items() if message in worker.sends)
 
 
-def answer_to_a_frame(workers: Collection[str]) -> type[Union[Frame, Pose2D, Pose3D]]:
+def answer_to_a_frame(workers: Collection[str]) -> type[Numbered]:
     """The last that comes of a frame where these workers run."""
     return [Frame, *(message for name, worker in WORKERS.items() if name in workers for message in worker.sends)][-1]
 

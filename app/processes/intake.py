@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from poselift.app.dataflow.ledger import NEWER_FRAME, QUEUE_FULL, Ledger
-from poselift.app.dataflow.messages import End, Frame, Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import NUMBERED, End, Health, Message
 from poselift.app.dataflow.streams import Link, Take
-
-NUMBERED = (Frame, Pose2D, Pose3D)
-"""The messages that belong to a frame, each of which needs an answer."""
 
 
 class Intake:

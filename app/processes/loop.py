@@ -17,12 +17,12 @@ from typing import NamedTuple
 from poselift.app.dataflow.bus import Bus, Order
 from poselift.app.dataflow.health import Meter
 from poselift.app.dataflow.ledger import QUEUE_FULL
-from poselift.app.dataflow.messages import Answer, Health, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import NUMBERED, Answer, Health, Message, Numbered, Pose2D, Pose3D
 from poselift.app.dataflow.streams import Take
 from poselift.app.processes.control import ControlPlane
-from poselift.app.processes.intake import NUMBERED, Intake
+from poselift.app.processes.intake import Intake
 from poselift.app.processes.notify import ServiceManager
-from poselift.app.processes.outgoing import Numbered, Outgoing
+from poselift.app.processes.outgoing import Outgoing
 
 TURN_S = 0.2
 """How long a loop waits for messages before it looks after other things."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Union
+from typing import Optional
 
 from poselift.app.dataflow.ledger import add
-from poselift.app.dataflow.messages import End, Frame, Message, Pose2D, Pose3D, Stamp
-from poselift.app.processes.intake import NUMBERED
-
-Numbered = Union[Frame, Pose2D, Pose3D]
+from poselift.app.dataflow.messages import NUMBERED, End, Message, Numbered, Stamp
 
 
 class Outgoing:

@@ -11,7 +11,7 @@ from typing import Optional, TypeVar
 import numpy as np
 import yaml
 
-from poselift.app.dataflow.messages import Frame, Message, Pose2D, Pose3D
+from poselift.app.dataflow.messages import NUMBERED, Frame, Message, Pose2D, Pose3D
 from poselift.app.recording.reader import Recording
 from poselift.app.view.history import MAX_OVERLAY_AGE_NS, CompressedImage, Snapshot
 from poselift.common.errors import UserError
@@ -27,7 +27,7 @@ class RecordedHistory:
 
     def __init__(self, path: Path) -> None:
         self._recording = Recording(path)
-        self._rows = {kind: self._recording.by_time(kind) for kind in (Frame, Pose2D, Pose3D)}
+        self._rows = {kind: self._recording.by_time(kind) for kind in NUMBERED}
         self._cache: OrderedDict[tuple[type[Message], int], Message] = OrderedDict()
         self.notes = self._recording.notes
         """Lines for the user: which parts of the recording are damaged or were left out."""
