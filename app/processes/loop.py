@@ -48,6 +48,8 @@ class Rest(NamedTuple):
 
 OUT_OF_THE_WAY = Rest(0.04, (Pose3D, Pose2D))
 """The pose is computed in peace: what comes meanwhile is taken when it is there, or after this time."""
+FROM_FILE = Rest(0.02)
+"""Nobody waits for a single message, and to wake for each would cost the detector time."""
 
 
 class Loop:

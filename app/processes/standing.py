@@ -14,14 +14,13 @@ FILE = "standing.yaml"
 """By this ending the supervisor knows what it may remove before and after a run."""
 STARTING, RUNNING, SILENT, DEAD, LEFT = "starting", "running", "silent", "dead", "left"
 """It has said nothing yet; it says how it is; it has not for a while; it will be started again; its work is done."""
-STATES = (STARTING, RUNNING, SILENT, DEAD, LEFT)
 
 
 class Standing(NamedTuple):
     """One worker's process."""
 
     state: str
-    """One of STATES."""
+    """One of the five."""
     restarts: Optional[int]
     """How often it was started again; None where nobody counts."""
 

@@ -16,9 +16,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from poselift.common.arrays import Array
+from poselift.models.convert import OPSET
 from poselift.models.convert.atc_graph import inferred, shape_of
-
-OPSET = 11
 
 LIST = "CANN 5.0.4, 'Supported ONNX Operators' (支持ONNX算子清单)"
 OPSETS = "ATC 5.0.4, 'ONNX Operator Specifications' (ONNX算子规格): opset 9 to 13"

@@ -21,10 +21,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from poselift.common.arrays import Array, Floats
+from poselift.models.convert import IR_VERSION, OPSET
 from poselift.models.lifting.temporal import SPREAD_LIMITS, TemporalWeights, delay, dilations, receptive_field, residual_tap
-
-OPSET = 11
-IR_VERSION = 6
 
 
 def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | None = None, as_points: bool = False) -> onnx.ModelProto:

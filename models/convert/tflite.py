@@ -9,12 +9,9 @@ import numpy as np
 import onnx
 
 from poselift.common.errors import ModelError
+from poselift.models.convert import IR_VERSION, OPSET
 from poselift.models.convert.tflite_operators import OPERATORS, Graph, Value
 from poselift.models.convert.tflite_reader import Network, Operator, Tensor, read
-
-OPSET = 11
-IR_VERSION = 6
-"""The ONNX file format of opset 11's time, so that old runtimes and the Ascend compiler read it."""
 
 
 def convert(

@@ -10,11 +10,12 @@ from onnx import numpy_helper
 from random_lifter import random_lifter, spread_for_judge, weights_for_judge
 from temporal_judge import judge, judge_sigma
 
+from bench.plain_network import convolve, lift_sequence
 from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.stateful import StatefulNetwork
-from poselift.models.lifting.temporal import convolve, delay, lift_sequence, receptive_field
+from poselift.models.lifting.temporal import delay, receptive_field
 
 TOLERANCE = 1e-5
 FEATURES, OUTPUTS = 20, 51

@@ -96,7 +96,7 @@ def test_pull_fetches_converts_and_tells(folder, manifest, real_pip):
     result = store.pull(folder, said.append, manifest)
     assert {status.entry.name: status.state for status in result} == {"network": "present", "clip": "present", "own": "present"}
     assert store.path_of("network", folder, manifest).read_bytes() == NETWORK[::-1]
-    assert store.original_of("network", folder, manifest).read_bytes() == NETWORK
+    assert store.original_path(manifest["network"], folder).read_bytes() == NETWORK
     assert store.path_of("clip", folder, manifest) == folder / "clip.mp4"
     assert (folder / "clip.mp4").read_bytes() == CLIP
     assert said == ["fetching poselift-fake==1.0 (0 MB)", "converting network.tflite to network.onnx"]

@@ -7,6 +7,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from demo_clip import pulled
 
 from poselift.common.errors import ModelError
 from poselift.models import store
@@ -267,17 +268,10 @@ CLOSE_UPS = ((20, 382, 0, 500), (100, 748, 434, 560), (200, 946, 594, 400))
 """Squares around a person: frame, left, top, size in pixels."""
 
 
-def pulled(find, name):
-    try:
-        return find(name)
-    except ModelError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module")
 def squares():
     """RGB squares of the clip: a man stands with raised arms, a woman walks, a man crouches; and each whole height."""
-    clip = cv2.VideoCapture(str(pulled(store.path_of, "demo_clip")))
+    clip = cv2.VideoCapture(str(pulled("demo_clip")))
     cut = []
     for number in range(CLOSE_UPS[-1][0] + 1):
         assert clip.grab()
@@ -293,7 +287,8 @@ def converted(tmp_path_factory):
     """A store made now, from what was pulled: originals only, so that the converter of this commit is what is judged."""
     folder = tmp_path_factory.mktemp("store")
     for name in (*NETWORKS, "demo_clip"):
-        original = pulled(store.original_of, name)
+        pulled(name)
+        original = store.original_path(store.entries()[name], store.default_folder())
         (folder / original.name).symlink_to(original)
     store.pull(folder)
     return folder
@@ -302,7 +297,7 @@ def converted(tmp_path_factory):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_answers_as_the_original(name, squares, converted):
     entry = store.entries()[name].conversion
-    original = store.original_of(name, converted).read_bytes()
+    original = store.original_path(store.entries()[name], converted).read_bytes()
     model = open_model(store.path_of(name, converted))
     tolerance = {"landmarks": 0.01, "boxes": 0.01, "scores": 0.01, "flag": 1e-4, "world": 1e-4, "heatmap": 0.01}
     people = 0

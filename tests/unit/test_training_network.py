@@ -16,9 +16,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install poselift[train]")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from bench.plain_network import lift_sequence  # noqa: E402
 from poselift.common.errors import ModelError  # noqa: E402
 from poselift.models.lifting.lifter_metadata import LifterMetadata  # noqa: E402
-from poselift.models.lifting.temporal import filter_widths, lift_sequence, receptive_field  # noqa: E402
+from poselift.models.lifting.temporal import filter_widths, receptive_field  # noqa: E402
 from poselift.models.training import train as training  # noqa: E402
 from poselift.models.training.ahead import BatchesAhead  # noqa: E402
 from poselift.models.training.batches import make_batch  # noqa: E402

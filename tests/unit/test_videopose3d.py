@@ -14,11 +14,11 @@ import pytest
 from published_network import published
 from torch_files import FORMS, checkpoint, random_model, write
 
+from bench.plain_network import lift_sequence
 from poselift.common.errors import ModelError
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.videopose3d import convert, to_weights
 from poselift.models.lifting.stateful import StatefulNetwork
-from poselift.models.lifting.temporal import lift_sequence
 
 TOLERANCE = 1e-5
 ARCHITECTURES = [((3, 3), 16), ((3, 3, 3), 24), ((1, 3), 8), ((5, 3), 16), ((3, 1, 5), 16), ((7,), 8), ((1, 1, 1), 12)]

@@ -24,7 +24,7 @@ import numpy as np
 
 from poselift.app.config import CaptureConfig
 from poselift.common.errors import DeviceError, ModelError, UserError
-from poselift.workers.sources.picture import Picture, SourceLost, opening
+from poselift.workers.sources.picture import LOST_AFTER_S, RETRY_S, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import Decoder
 
 if TYPE_CHECKING:  # importing it needs pyACL
@@ -33,9 +33,6 @@ if TYPE_CHECKING:  # importing it needs pyACL
 WIDTH_PX, HEIGHT_PX = 1280, 720
 MAX_FPS = 20
 """acllite's C++ CameraCapture refuses more."""
-LOST_AFTER_S = 3.0
-"""A camera that gives no picture for so long is lost; its first may take twice as long."""
-_RETRY_S = 0.02
 _CAMERAS = ("csi:0", "csi:1")
 _FORMATS = ("NV12", "NV21")
 """Which colour comes first: acllite itself takes the camera's pictures for NV12, Huawei's live samples for NV21. A board must tell."""
@@ -109,7 +106,7 @@ class CsiSource:
                     if pixels is not None:
                         self._last_ns = max(arrival_ns, self._last_ns + 1)
                         return Picture(pixels, self._last_ns)
-            time.sleep(_RETRY_S)
+            time.sleep(RETRY_S)
         raise SourceLost(f"{self.name}: the camera has given no picture for {timeout_s:g} s")
 
 

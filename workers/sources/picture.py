@@ -9,6 +9,11 @@ from typing import Callable, NamedTuple, Optional, Protocol, Union
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 
+LOST_AFTER_S = 3.0
+"""A camera at this machine that gives no picture for so long is lost; its first may take twice as long."""
+RETRY_S = 0.02
+"""Between two looks whether it gives one."""
+
 
 class Picture(NamedTuple):
     """One picture and its time."""

@@ -22,12 +22,12 @@ from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources.paths import path_of
 from poselift.workers.sources.picture import Lost, Picture
+from poselift.workers.sources.pixel_formats import END_OF_JPEG
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 DARK = "use only the lowest 12 of their 16 bits and look black: write them over the whole range, or state MaxSampleValue in a TIFF"
 _DEFAULT_FPS = 30.0
 _MAX_SAMPLE_VALUE = 281
-_END_OF_JPEG = b"\xff\xd9"
 _NOT_WHOLE = re.compile(rb"Corrupt JPEG data(?!: \d extraneous bytes before marker 0xd9)|TIFF_Error")
 """What decoders say of a picture that they make up in part. A few bytes between a JPEG's last pixel and its end, as some cameras leave
 there, do no harm."""
@@ -99,7 +99,7 @@ def _read(path: Path) -> _Read:
     try:
         data = path.read_bytes()
         with _stderr() as printed:  # a JPEG that lacks only its end marker is complete: so the marker is added
-            pixels = cv2.imdecode(np.frombuffer(data + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            pixels = cv2.imdecode(np.frombuffer(data + END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):  # OpenCV's: larger than it allows, for one
         return _Read(None)
     if pixels is None or _NOT_WHOLE.search(printed):

@@ -9,7 +9,7 @@ import numpy as np
 
 from poselift.common.arrays import Pixels
 
-_END_OF_JPEG = b"\xff\xd9"
+END_OF_JPEG = b"\xff\xd9"
 
 
 class Decoder:
@@ -54,12 +54,12 @@ class Decoder:
     def jpeg(self, data: Pixels) -> Optional[Pixels]:
         """A JPEG, which says its size itself. One without its end was cut, unless this camera leaves the end out every time."""
         coded = data.tobytes()
-        ends = _END_OF_JPEG in coded
+        ends = END_OF_JPEG in coded
         self._ends_seen = self._ends_seen or ends
         if self._ends_seen and not ends:
             return None
         try:
-            return cv2.imdecode(np.frombuffer(coded + _END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR)
+            return cv2.imdecode(np.frombuffer(coded + END_OF_JPEG, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:  # larger than OpenCV allows, for one
             return None
 

@@ -20,14 +20,11 @@ from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources import devices, videodev2
-from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening
+from poselift.workers.sources.picture import LOST_AFTER_S, RETRY_S, Lost, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
 
-LOST_AFTER_S = 3.0
-"""A camera that gives no picture for so long is lost; its first may take twice as long."""
 _WAIT_S = 1
 """So long a picture is waited for before we look again whether the camera is there."""
-_RETRY_S = 0.02
 _OLDEST_NS = 10**10
 """A driver's timestamp further back than this does not tell when the picture was taken."""
 _SIZE_PX, _FPS, _BUFFERS = (640, 480), 30.0, 4
@@ -187,7 +184,7 @@ class V4l2Source:
             except OSError as error:
                 if error.errno not in _PASSING:
                     raise SourceLost(f"{self.name}: the camera is gone ({_why(error)})") from None
-                time.sleep(_RETRY_S)
+                time.sleep(RETRY_S)
             if not self._path.exists():
                 raise SourceLost(f"{self.name}: the camera is gone (unplugged)")
         return None
