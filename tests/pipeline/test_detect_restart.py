@@ -31,8 +31,8 @@ def ids(config: Config) -> list[list[int]]:
         generation = ring.write(number, picture, Position())
         trace = (Stamp("capture", 1, 1),)
         frame = Frame(number, number * FRAME_NS, width_px, height_px, 30.0, 0, number, generation, "ring", b"", 1, trace)
-        capture.send(frame, lambda: False)
-    capture.send(End("capture", FRAMES, ""), lambda: False)
+        capture.send(frame)
+    capture.send(End("capture", FRAMES, ""))
     detect.run(config, hub.bus("detect"))
     return [pose.person.tolist() for pose in hub.taken("lift", Pose2D) if isinstance(pose, Pose2D)]
 
