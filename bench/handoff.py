@@ -21,7 +21,7 @@ from poselift.app.processes.loop import Loop
 from poselift.app.processes.process import connect
 from poselift.workers.frame_writer import FrameWriter
 from poselift.workers.sources.pattern import PatternSource, read_number
-from poselift.workers.sources.picture import Picture
+from poselift.workers.sources.source import CapturedPicture
 
 SOURCE = "test:1920x1080@30"
 FRAMES, QUICK_FRAMES = 600, 60
@@ -114,7 +114,7 @@ def _read(config: Config, answer: Connection) -> None:
     answer.send((arrived, loop.meter.drops.get(NEWER_FRAME, 0)))
 
 
-def _paced(pictures: Iterator[Picture]) -> Iterator[Picture]:
+def _paced(pictures: Iterator[CapturedPicture]) -> Iterator[CapturedPicture]:
     """Each picture when it is due, made freshly: as a camera's it is in the processor's caches as far as it fits."""
     due_s = time.monotonic()
     while True:

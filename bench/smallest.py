@@ -15,12 +15,12 @@ import numpy.typing as npt
 from bench.clip import demo_clip
 from bench.part import Grid, Result, Setup, WrongOutput, require
 from poselift.app.dataflow.messages import Frame
+from poselift.common.arrays import Pixels
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.workers.detect import detecting
 
-Picture = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
-Look = Callable[[Picture], Union[Points, None]]
+Look = Callable[[Pixels], Union[Points, None]]
 """The keypoints [17, 2] of who is found in a picture, px; None where nobody is."""
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
@@ -48,7 +48,7 @@ METHOD = (
 class Person(NamedTuple):
     """A person cut out of a picture, with the keypoints in what is cut out, [17, 2], px, and the height, px."""
 
-    pixels: Picture
+    pixels: Pixels
     keypoints: Points
     height_px: float
 
@@ -59,7 +59,7 @@ def measure(setup: Setup) -> Result:
     with detecting(setup.config) as detect:
         times_ns = count(step=33_333_333)
 
-        def look(picture: Picture) -> Points | None:
+        def look(picture: Pixels) -> Points | None:
             height_px, width_px = picture.shape[:2]
             t_ns = next(times_ns)
             found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), nullcontext(picture))
@@ -87,14 +87,14 @@ def _cut_out_of(clip: Path, first: int, columns: slice, look: Look) -> list[Pers
     people = []
     with av.open(str(clip)) as container:
         for number, frame in enumerate(islice(container.decode(video=0), first + STEP * PICTURES)):
-            picture: Picture = np.ascontiguousarray(frame.to_ndarray(format="bgr24")[:, columns], np.uint8)
+            picture: Pixels = np.ascontiguousarray(frame.to_ndarray(format="bgr24")[:, columns], np.uint8)
             keypoints = look(picture)
             if number >= first and (number - first) % STEP == 0:
                 people.append(_cut_out(picture, keypoints))
     return people
 
 
-def _cut_out(picture: Picture, keypoints: Points | None) -> Person:
+def _cut_out(picture: Pixels, keypoints: Points | None) -> Person:
     if keypoints is None:
         raise WrongOutput("nobody is found in one of the clip's pictures")
     height_px = float(keypoints[ANKLES, 1].mean() - keypoints[EYES, 1].mean())

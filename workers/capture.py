@@ -16,7 +16,7 @@ from poselift.app.dataflow.streams import Take
 from poselift.app.processes.loop import TURN_S, Loop
 from poselift.common.errors import UserError
 from poselift.workers.frame_writer import FrameWriter
-from poselift.workers.sources import Lost, Picture, Source, SourceLost, identity, is_live, open_source
+from poselift.workers.sources import CapturedPicture, Lost, Source, SourceLost, identity, is_live, open_source
 from poselift.workers.sources.clocks import Timeline
 
 SLOT_WAIT_NS = 4_000_000
@@ -58,8 +58,8 @@ class Capture:
         self._resuming = writer.done_ns != NEVER
         self._held_back: list[Lost] = []
         self._source: Optional[Source] = None
-        self._pictures: Iterator[Union[Picture, Lost]] = iter(())
-        self._picture: Optional[Picture] = None
+        self._pictures: Iterator[Union[CapturedPicture, Lost]] = iter(())
+        self._picture: Optional[CapturedPicture] = None
         self._taken_ns = self._not_before_ns = 0
         self._origin_ns: Optional[int] = None
         self._pause_s = settings.reopen_pause_s
@@ -91,7 +91,7 @@ class Capture:
             return self._lose(self._held_back.pop(0))
         if self._picture is None:
             given = self._fetch(self._source)
-            if not isinstance(given, Picture):
+            if not isinstance(given, CapturedPicture):
                 return given
             self._picture = given
             if self._held_back or self._clock() < self._not_before_ns:
@@ -116,7 +116,7 @@ class Capture:
             self.begin(source)
         return Wait(self._not_before_ns)
 
-    def _fetch(self, source: Source) -> Union[Picture, Lost, Wait, None]:
+    def _fetch(self, source: Source) -> Union[CapturedPicture, Lost, Wait, None]:
         began_ns = self._clock()
         try:
             picture = next(self._pictures, None)
@@ -149,7 +149,7 @@ class Capture:
         self._writer.lose(lost.pictures)
         return lost
 
-    def _frame(self, source: Source, picture: Picture, takers: frozenset[str]) -> Union[Frame, Wait]:
+    def _frame(self, source: Source, picture: CapturedPicture, takers: frozenset[str]) -> Union[Frame, Wait]:
         frame = self._writer.frame(picture, source.fps, self._taken_ns, takers)
         if frame is None:
             return Wait(self._clock() + SLOT_WAIT_NS)

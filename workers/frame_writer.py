@@ -11,7 +11,7 @@ from typing import Optional
 from poselift.app.dataflow.frames import NEVER, TAKERS, RingWriter, take_over
 from poselift.app.dataflow.messages import Frame, Stamp
 from poselift.app.dataflow.session import join
-from poselift.workers.sources import Picture
+from poselift.workers.sources import CapturedPicture
 from poselift.workers.sources.clocks import Timeline
 
 KEPT_FREE = 2
@@ -40,7 +40,7 @@ class FrameWriter:
         self._ring: Optional[RingWriter] = None
         self._here: frozenset[str] = frozenset()
 
-    def frame(self, picture: Picture, fps: float, taken_ns: int, takers: frozenset[str]) -> Optional[Frame]:
+    def frame(self, picture: CapturedPicture, fps: float, taken_ns: int, takers: frozenset[str]) -> Optional[Frame]:
         """The picture as a frame in the ring; None while there is no room for it.
 
         `taken_ns` begins its trace, `takers` are those who listen now.
@@ -85,7 +85,7 @@ class FrameWriter:
             if self._ring:
                 self._ring.release(taker, frame.slot)
 
-    def _ring_for(self, picture: Picture, takers: frozenset[str]) -> Optional[RingWriter]:
+    def _ring_for(self, picture: CapturedPicture, takers: frozenset[str]) -> Optional[RingWriter]:
         """The ring. A new one where a picture is larger than the slots, once all have seen what they must in the old one, or where
         takers cannot find it any more. Where even the folder is gone, whoever has the ring open goes on with it.
         """

@@ -23,7 +23,7 @@ from poselift.app.processes.loop import Loop
 from poselift.common.errors import UserError
 from poselift.workers.capture import DECODE_NS, SLOT_WAIT_NS, Capture, Wait, run
 from poselift.workers.frame_writer import KEPT_FREE, FrameWriter
-from poselift.workers.sources import Lost, Picture, SourceLost
+from poselift.workers.sources import CapturedPicture, Lost, SourceLost
 from poselift.workers.sources.v4l2 import V4l2Source
 
 MS = 10**6
@@ -66,7 +66,7 @@ class Source:
         self.taken: list[float] = []
         """When each picture was asked for, ms."""
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         for number, time_ms in enumerate(self._times_ms):
             if isinstance(time_ms, Lost):
                 yield time_ms
@@ -74,7 +74,7 @@ class Source:
             self.taken.append(self._clock.ms)
             self._clock.ns += round(self._takes_ms * MS)
             t_ns = round(time_ms * MS) + (START_NS if self.live else 0)
-            yield Picture(np.full((self._side_px, self._side_px, 3), number, np.uint8), t_ns)
+            yield CapturedPicture(np.full((self._side_px, self._side_px, 3), number, np.uint8), t_ns)
         if self._lost:
             raise SourceLost(self._lost)
 

@@ -19,7 +19,7 @@ from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import DAMAGED
 from poselift.app.redact import printable
 from poselift.common.errors import UserError
-from poselift.workers.sources import Lost, Picture, SourceLost, open_source
+from poselift.workers.sources import CapturedPicture, Lost, SourceLost, open_source
 from poselift.workers.sources.pattern import read_number
 from poselift.workers.sources.rtsp import RtspSource
 
@@ -136,7 +136,7 @@ def test_over_udp_what_was_lost_on_the_way_smears_no_picture():
         source = opened(server.port)
         given = list(itertools.islice(source, 150))
         source.close()
-    numbers = [read_number(it.pixels) for it in given if isinstance(it, Picture)]  # raises ValueError where one is smeared
+    numbers = [read_number(it.pixels) for it in given if isinstance(it, CapturedPicture)]  # raises ValueError where one is smeared
     steps = [(after - before) % LOOP for before, after in zip(numbers, numbers[1:])]
     assert set(steps[:25]) == {1} and max(steps) > 1, "the next whole picture that comes, of which there is one in ten, mends it"
     damaged = [it for it in given if isinstance(it, Lost)]
@@ -169,7 +169,7 @@ def test_what_does_not_decode_is_counted(monkeypatch):
         packets = source._packets
         source._packets = (Broken(packet) for packet in packets)
         assert list(itertools.islice(pictures, 2)) == [Lost(1, DAMAGED)] * 2
-        assert isinstance(next(pictures), Picture)
+        assert isinstance(next(pictures), CapturedPicture)
         source.close()
 
 

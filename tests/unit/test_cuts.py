@@ -12,11 +12,11 @@ from demo_clip import pictures, pulled
 
 from poselift.models.detection.cuts import same_scene, scene_of
 
-Picture = np.ndarray
+Pixels = np.ndarray
 SIZE = (1280, 720)
 
 
-def window(clip: Sequence[Picture], left: float, top: float, right: float, bottom: float) -> list[Picture]:
+def window(clip: Sequence[Pixels], left: float, top: float, right: float, bottom: float) -> list[Pixels]:
     """A part of each picture, in parts of its size."""
     height_px, width_px = clip[0].shape[:2]
     rows, columns = slice(int(top * height_px), int(bottom * height_px)), slice(int(left * width_px), int(right * width_px))
@@ -24,13 +24,13 @@ def window(clip: Sequence[Picture], left: float, top: float, right: float, botto
 
 
 @pytest.fixture(scope="module")
-def clip() -> list[Picture]:
+def clip() -> list[Pixels]:
     """At half its size, for speed."""
     return [cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in pictures(pulled("demo_clip"))]
 
 
 @pytest.fixture(scope="module")
-def takes(clip: list[Picture]) -> dict[str, list[Picture]]:
+def takes(clip: list[Pixels]) -> dict[str, list[Pixels]]:
     """The clip as a whole, as another camera might have filmed it, and each of its people from near."""
     return {
         "whole": clip,
@@ -43,7 +43,7 @@ def takes(clip: list[Picture]) -> dict[str, list[Picture]]:
     }
 
 
-def cuts(film: Sequence[Picture]) -> list[int]:
+def cuts(film: Sequence[Pixels]) -> list[int]:
     """The pictures that show another scene than the last one before them that told of any."""
     found, before = [], None
     for number, scene in enumerate(map(scene_of, film)):
@@ -57,7 +57,7 @@ def cuts(film: Sequence[Picture]) -> list[int]:
 
 @pytest.mark.parametrize("every", [1, 4, 10])
 @pytest.mark.parametrize("take", ["whole", "left half", "right half", "middle", "man", "woman"])
-def test_motion_is_no_cut(takes: dict[str, list[Picture]], take: str, every: int) -> None:
+def test_motion_is_no_cut(takes: dict[str, list[Pixels]], take: str, every: int) -> None:
     """Nor where live two thirds of the pictures and more are left out."""
     assert all(scene is not None for scene in map(scene_of, takes[take][:20]))
     assert cuts(takes[take][::every]) == []
@@ -75,34 +75,34 @@ def test_motion_is_no_cut(takes: dict[str, list[Picture]], take: str, every: int
         ("middle", "mirrored"),
     ],
 )
-def test_a_cut_is_found_wherever_it_is(takes: dict[str, list[Picture]], one: str, other: str) -> None:
+def test_a_cut_is_found_wherever_it_is(takes: dict[str, list[Pixels]], one: str, other: str) -> None:
     film = [takes[(one, other)[number // 5 % 2]][number * 4] for number in range(50)]
     assert cuts(film) == list(range(5, 50, 5))
 
 
-def moved(picture: Picture, right: float = 0, down: float = 0, larger: float = 1, turned: float = 0) -> Picture:
+def moved(picture: Pixels, right: float = 0, down: float = 0, larger: float = 1, turned: float = 0) -> Pixels:
     height_px, width_px = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D((width_px / 2, height_px / 2), turned, larger)
     matrix[:, 2] += right * width_px, down * height_px
     return cv2.warpAffine(picture, matrix, (width_px, height_px), borderMode=cv2.BORDER_REFLECT)
 
 
-def brighter(picture: Picture, gain: object) -> Picture:
+def brighter(picture: Pixels, gain: object) -> Pixels:
     return np.clip(picture * np.asarray(gain, np.float32), 0, 255).astype(np.uint8)
 
 
-def one_sided(picture: Picture, number: int) -> Picture:
+def one_sided(picture: Pixels, number: int) -> Pixels:
     """A lamp on the left goes on and off."""
     gain = np.ones((1, picture.shape[1], 1), np.float32)
     gain[:, : picture.shape[1] // 2] = 0.3 if number % 2 else 1
     return brighter(picture, gain)
 
 
-def noisy(picture: Picture, random: np.random.Generator, gain: float, noise: float) -> Picture:
+def noisy(picture: Pixels, random: np.random.Generator, gain: float, noise: float) -> Pixels:
     return np.clip(picture * gain + random.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
 
 
-Disturbance = Callable[[Picture, int, np.random.Generator], Picture]
+Disturbance = Callable[[Pixels, int, np.random.Generator], Pixels]
 DISTURBANCES: dict[str, Disturbance] = {
     "a camera that shakes": lambda picture, n, random: moved(picture, *random.normal(0, 0.02, 2)),
     "a hand-held camera that turns, too": lambda picture, n, random: moved(picture, *random.normal(0, 0.01, 2), 1, random.uniform(-3, 3)),
@@ -123,12 +123,12 @@ DISTURBANCES: dict[str, Disturbance] = {
 
 @pytest.mark.parametrize("what", DISTURBANCES)
 @pytest.mark.parametrize("take", ["whole", "man"])
-def test_light_and_a_shaking_camera_are_no_cut(takes: dict[str, list[Picture]], take: str, what: str) -> None:
+def test_light_and_a_shaking_camera_are_no_cut(takes: dict[str, list[Pixels]], take: str, what: str) -> None:
     random = np.random.default_rng(1)
     assert cuts([DISTURBANCES[what](picture, n, random) for n, picture in enumerate(takes[take][:60:4])]) == []
 
 
-def a_room(seed: int) -> Picture:
+def a_room(seed: int) -> Pixels:
     """Rectangles of all sizes and shades."""
     random = np.random.default_rng(seed)
     room = np.full((SIZE[1], SIZE[0], 3), 120, np.uint8)
@@ -146,7 +146,7 @@ def test_rooms_are_told_apart() -> None:
 
 @pytest.mark.parametrize("step_px", [20, 80])
 def test_somebody_who_runs_through_a_room_is_no_cut(step_px: int) -> None:
-    def runner(number: int) -> Picture:
+    def runner(number: int) -> Pixels:
         picture = a_room(3)
         cv2.ellipse(picture, (number * step_px, 400), (110, 300), 0, 0, 360, (30, 40, 160), -1)
         cv2.circle(picture, (number * step_px, 130), 60, (150, 180, 220), -1)

@@ -82,7 +82,11 @@ def test_a_program(damaged: Path) -> None:
 def test_a_picture_that_was_damaged_before_it_was_recorded(tmp_path: Path) -> None:
     pictures = [pictured(0), replace(pictured(1), pixels=b"no picture"), pictured(2)]
     path = record(tmp_path / "session.mcap", [message for n in range(3) for message in (pictures[n], a_pose2d(n), a_pose3d(n))])
-    assert [type(found).__name__ for found in open_source(CaptureConfig(source=str(path)))] == ["Picture", "Lost", "Picture"]
+    assert [type(found).__name__ for found in open_source(CaptureConfig(source=str(path)))] == [
+        "CapturedPicture",
+        "Lost",
+        "CapturedPicture",
+    ]
     result = export(path, tmp_path / "out", render=True)
     assert result.warnings[0].startswith(f"{path}: frame 1: its png is damaged")
     with av.open(str(tmp_path / "out" / "poses.mp4")) as video:

@@ -9,7 +9,7 @@ from made_video import numbered
 
 from poselift.app.config import CaptureConfig
 from poselift.common.errors import UserError
-from poselift.workers.sources import Lost, Picture, open_source
+from poselift.workers.sources import CapturedPicture, Lost, open_source
 from poselift.workers.sources.pattern import read_number
 from poselift.workers.sources.pictures import DARK, max_sample_value
 
@@ -22,7 +22,7 @@ def fill(folder, names):
 
 def read(folder, fps=None):
     source = open_source(CaptureConfig(source=str(folder), fps=fps))
-    return [(p.pixels.copy(), p.t_ns) for p in source if isinstance(p, Picture)], source
+    return [(p.pixels.copy(), p.t_ns) for p in source if isinstance(p, CapturedPicture)], source
 
 
 def numbers(folder):

@@ -20,7 +20,7 @@ from fake_camera import FakeKernel, FakeMachine
 from poselift.app.config import CaptureConfig
 from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from poselift.common.errors import UserError
-from poselift.workers.sources import Lost, Picture, SourceLost, open_source
+from poselift.workers.sources import CapturedPicture, Lost, SourceLost, open_source
 from poselift.workers.sources import videodev2 as v4l2
 from poselift.workers.sources.paths import is_camera
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
@@ -88,7 +88,7 @@ def test_what_is_asked_for_is_set(machine):
     assert kernel.controls == {v4l2.EXPOSURE_MODE: v4l2.MANUAL, v4l2.EXPOSURE: 80}
     assert source.fps == 15
     picture = next(iter(source))
-    assert isinstance(picture, Picture) and picture.pixels.shape == (720, 1280, 3)
+    assert isinstance(picture, CapturedPicture) and picture.pixels.shape == (720, 1280, 3)
     assert source.note == ""
     assert kernel.log.count(v4l2.QUERYBUF) == 3
 
@@ -153,7 +153,7 @@ def test_half_a_size_is_refused(machine):
 
 
 def times_of(source, count):
-    return [it.t_ns for it in itertools.islice((it for it in source if isinstance(it, Picture)), count)]
+    return [it.t_ns for it in itertools.islice((it for it in source if isinstance(it, CapturedPicture)), count)]
 
 
 def test_the_drivers_timestamps(machine):
@@ -206,10 +206,10 @@ def test_what_came_before_anybody_took_it_is_no_loss(machine):
 def test_a_sequence_number_may_wrap_and_begin_anew(machine):
     source, kernel = opened(machine, lambda kernel: setattr(kernel, "exposed", 2**32 - 3))
     pictures = iter(source)
-    assert all(isinstance(it, Picture) for it in itertools.islice(pictures, 5)), "32 bits wide"
+    assert all(isinstance(it, CapturedPicture) for it in itertools.islice(pictures, 5)), "32 bits wide"
     for begins_at in (0, 2**32 - 6):
         kernel.exposed = begins_at
-        assert isinstance(next(pictures), Picture)
+        assert isinstance(next(pictures), CapturedPicture)
     kernel.expose(4 + 3)
     kinds = [it if isinstance(it, Lost) else "picture" for it in itertools.islice(pictures, 6)]
     assert kinds == [*["picture"] * 4, Lost(3, CAMERA_DROPPED), "picture"]
@@ -243,7 +243,7 @@ def test_a_camera_whose_jpegs_never_have_an_end(machine):
         kernel._picture = lambda *what: picture(*what)[:-2]
 
     source, _ = opened(machine, without_end, pixel_format="MJPG")
-    assert all(isinstance(it, Picture) for it in itertools.islice(source, 5))
+    assert all(isinstance(it, CapturedPicture) for it in itertools.islice(source, 5))
 
 
 def test_data_that_is_no_jpeg_is_damaged():
@@ -262,7 +262,7 @@ def test_who_is_busy_for_long_has_not_lost_the_camera(machine):
     source, _ = opened(machine, lost_after_s=0.01)
     pictures = iter(source)
     for _ in range(3):
-        assert isinstance(next(pictures), Picture)
+        assert isinstance(next(pictures), CapturedPicture)
         time.sleep(0.03)
 
 
@@ -289,9 +289,9 @@ def test_a_fault_that_passes_is_no_loss(machine):
     source, kernel = opened(machine)
     pictures = iter(source)
     kernel.fails[v4l2.DQBUF] = errno.EIO
-    assert isinstance(next(pictures), Picture)
+    assert isinstance(next(pictures), CapturedPicture)
     kernel.fails[v4l2.DQBUF] = errno.EAGAIN
-    assert isinstance(next(pictures), Picture)
+    assert isinstance(next(pictures), CapturedPicture)
     kernel.fails[v4l2.DQBUF] = errno.EINVAL
     with pytest.raises(SourceLost, match=r"the camera is gone \(Invalid argument\)"):
         next(pictures)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 from poselift.app.redact import display_name
 from poselift.common.errors import UserError
 from poselift.workers.sources.paths import is_camera, mode_of, path_of
-from poselift.workers.sources.picture import Lost, Picture, Source, SourceLost
+from poselift.workers.sources.source import CapturedPicture, Lost, Source, SourceLost
 
 if TYPE_CHECKING:  # the command line reads the table, and must start quickly
     from poselift.app.config import CaptureConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the command line reads the table, and must start quickly
 _ERRORS = 2
 """OpenCV's LOG_LEVEL_ERROR."""
 
-__all__ = ["KINDS", "Lost", "Picture", "Source", "SourceLost", "file_source", "is_live", "kind_of", "kinds", "open_source"]
+__all__ = ["KINDS", "CapturedPicture", "Lost", "Source", "SourceLost", "file_source", "is_live", "kind_of", "kinds", "open_source"]
 
 
 class Kind(NamedTuple):

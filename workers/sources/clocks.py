@@ -1,4 +1,4 @@
-"""The times in a stream of pictures as the times of `Picture`: nanoseconds, always increasing."""
+"""The times in a stream of pictures as the times of `CapturedPicture`: nanoseconds, always increasing."""
 
 from __future__ import annotations
 

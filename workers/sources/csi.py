@@ -24,8 +24,8 @@ import numpy as np
 
 from poselift.app.config import CaptureConfig
 from poselift.common.errors import DeviceError, ModelError, UserError
-from poselift.workers.sources.picture import LOST_AFTER_S, RETRY_S, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import Decoder
+from poselift.workers.sources.source import LOST_AFTER_S, RETRY_S, CapturedPicture, SourceLost, opening
 
 if TYPE_CHECKING:  # importing it needs pyACL
     from poselift.models.backends.ascend_device import Device
@@ -70,9 +70,9 @@ class CsiSource:
                 self._camera = _acllite(self.name).CameraCapture(_CAMERAS.index(self.name), int(self.fps), (WIDTH_PX, HEIGHT_PX))
             if not self._camera.is_opened():
                 raise UserError(f"{self.name}: the camera cannot be opened; {_WHY_NOT}")
-            self._first: Optional[Picture] = self._take(2 * lost_after_s)
+            self._first: Optional[CapturedPicture] = self._take(2 * lost_after_s)
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[CapturedPicture]:
         """The pictures, for ever; each is written over the one before. Raises SourceLost, and DeviceError where the NPU fails."""
         if self._first:
             yield self._first
@@ -88,7 +88,7 @@ class CsiSource:
                 camera.close()
             del camera  # it closes itself once more when it goes: now, and not when pyACL may be gone
 
-    def _take(self, timeout_s: float) -> Picture:
+    def _take(self, timeout_s: float) -> CapturedPicture:
         """The next picture, converted into this source's own buffer."""
         until_s = time.monotonic() + timeout_s
         while time.monotonic() < until_s:
@@ -105,7 +105,7 @@ class CsiSource:
                     pixels = self._decode(self._data)
                     if pixels is not None:
                         self._last_ns = max(arrival_ns, self._last_ns + 1)
-                        return Picture(pixels, self._last_ns)
+                        return CapturedPicture(pixels, self._last_ns)
             time.sleep(RETRY_S)
         raise SourceLost(f"{self.name}: the camera has given no picture for {timeout_s:g} s")
 

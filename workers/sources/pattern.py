@@ -12,7 +12,7 @@ import numpy as np
 from poselift.app.config import CaptureConfig
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
-from poselift.workers.sources.picture import Picture
+from poselift.workers.sources.source import CapturedPicture
 
 _FORM = re.compile(r"test:(\d{1,5})x(\d{1,5})@(\d{1,4}(?:\.\d{1,3})?)(?:,frames=(\d{1,9}))?")
 _MIN_WIDTH_PX, _MIN_HEIGHT_PX, _MAX_PX, _MAX_FPS = 64, 32, 16384, 1000
@@ -44,7 +44,7 @@ class PatternSource:
         self._texture = _texture(width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[CapturedPicture]:
         """The pictures; each is written over the one before."""
         height = len(self._pixels)
         number = 0
@@ -52,7 +52,7 @@ class PatternSource:
             top = number * 2 % (len(self._texture) - height)
             np.copyto(self._pixels, self._texture[top : top + height])
             write_number(self._pixels, number)
-            yield Picture(self._pixels, number * 10**9 * self._fps.denominator // self._fps.numerator)
+            yield CapturedPicture(self._pixels, number * 10**9 * self._fps.denominator // self._fps.numerator)
             number += 1
 
     def close(self) -> None:

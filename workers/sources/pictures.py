@@ -21,8 +21,8 @@ from poselift.app.redact import display_name
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources.paths import path_of
-from poselift.workers.sources.picture import Lost, Picture
 from poselift.workers.sources.pixel_formats import END_OF_JPEG
+from poselift.workers.sources.source import CapturedPicture, Lost
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 DARK = "use only the lowest 12 of their 16 bits and look black: write them over the whole range, or state MaxSampleValue in a TIFF"
@@ -52,7 +52,7 @@ class PictureFolder:
             raise UserError(f"{self.name}: none of the {len(self._paths)} pictures in this folder can be read; check {self._paths[0].name}")
         self.frames: Optional[int] = len(self._paths)
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         """The pictures; one that cannot be read whole is left out, its number and time stay empty, and `note` says so."""
         period = 1 / Fraction(str(self.fps))
         unread: list[str] = []
@@ -65,7 +65,7 @@ class PictureFolder:
                 unread.append(path.name)
                 yield Lost(1, DAMAGED)
             else:
-                yield Picture(pixels, int(number * period * 10**9))
+                yield CapturedPicture(pixels, int(number * period * 10**9))
         self.note = "; ".join(
             f"{len(names)} of {len(self._paths)} pictures {what} (the first: {names[0]})"
             for names, what in ((unread, "could not be read whole and are left out"), (dark, DARK))

@@ -12,7 +12,7 @@ from poselift.app.dataflow.messages import Frame, MessageError, Pose2D
 from poselift.app.recording.pixels import picture
 from poselift.app.recording.reader import Recording
 from poselift.common.errors import UserError
-from poselift.workers.sources.picture import Lost, Picture
+from poselift.workers.sources.source import CapturedPicture, Lost
 
 
 class Replay:
@@ -38,7 +38,7 @@ class Replay:
             raise UserError(f"{self.name}: this recording was made without pictures; record with record.pictures: jpeg or png")
         self.fps = first.fps
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         """The pictures, with the recorded times."""
         for frame in self._recording.of(Frame):
             if self._processed and frame.frame not in self._processed:
@@ -49,7 +49,7 @@ class Replay:
                 yield Lost(1, DAMAGED)
                 continue
             if pixels is not None:
-                yield Picture(pixels, frame.t_ns)
+                yield CapturedPicture(pixels, frame.t_ns)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -22,7 +22,7 @@ from poselift.app.redact import display_name
 from poselift.common.errors import UserError
 from poselift.workers.sources.clocks import CameraClock
 from poselift.workers.sources.libav import Converter, rate, video_stream, why
-from poselift.workers.sources.picture import Lost, Picture, SourceLost, opening
+from poselift.workers.sources.source import CapturedPicture, Lost, SourceLost, opening
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 3.0
@@ -68,9 +68,9 @@ class RtspSource:
             self._convert, self._clock = Converter(stream), CameraClock()
             self._packets = self._container.demux(stream)
             self._decoded = self._decode()
-            self._first: Optional[Picture] = next(given for given in self._decoded if isinstance(given, Picture))
+            self._first: Optional[CapturedPicture] = next(given for given in self._decoded if isinstance(given, CapturedPicture))
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         """The pictures, and what came damaged between them, for ever. Raises SourceLost."""
         if self._first:
             yield self._first
@@ -108,7 +108,7 @@ class RtspSource:
                 reason = reason or f"cannot be opened ({why(error)}); check host, port and path"
         raise UserError(f"{self.name}: {reason}{f'; {_CODED}' if coded_wrong and _CODED not in reason else ''}")
 
-    def _decode(self) -> Iterator[Union[Picture, Lost]]:
+    def _decode(self) -> Iterator[Union[CapturedPicture, Lost]]:
         picture_by_s = time.monotonic() + PICTURE_TIMEOUT_S
         begun = smeared = False
         while True:
@@ -126,7 +126,7 @@ class RtspSource:
                 if not smeared:
                     pts_ns = None if frame.pts is None or frame.time_base is None else int(frame.pts * frame.time_base * 10**9)
                     begun = True
-                    yield Picture(self._convert(frame), self._clock.place(pts_ns, arrival_ns))
+                    yield CapturedPicture(self._convert(frame), self._clock.place(pts_ns, arrival_ns))
                     picture_by_s = time.monotonic() + PICTURE_TIMEOUT_S
                 elif begun:
                     yield Lost(1, DAMAGED)

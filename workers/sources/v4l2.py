@@ -20,8 +20,8 @@ from poselift.app.dataflow.ledger import CAMERA_DROPPED, DAMAGED
 from poselift.common.arrays import Pixels
 from poselift.common.errors import UserError
 from poselift.workers.sources import devices, videodev2
-from poselift.workers.sources.picture import LOST_AFTER_S, RETRY_S, Lost, Picture, SourceLost, opening
 from poselift.workers.sources.pixel_formats import FORMATS, Decoder
+from poselift.workers.sources.source import LOST_AFTER_S, RETRY_S, CapturedPicture, Lost, SourceLost, opening
 
 _WAIT_S = 1
 """So long a picture is waited for before we look again whether the camera is there."""
@@ -84,9 +84,9 @@ class V4l2Source:
                 planes = can & videodev2.CAN_CAPTURE_PLANES
                 raise UserError(f"{self.name}: {_PLANES}" if planes else devices.why_not(self._path, folders))
             self._decode, self.fps, self.note = self._set_up(self._descriptor, settings)
-            next(given for given in self._pictures(2 * lost_after_s) if isinstance(given, Picture))
+            next(given for given in self._pictures(2 * lost_after_s) if isinstance(given, CapturedPicture))
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         """The pictures from now on, for ever: what came since the camera was opened is old by now. Raises SourceLost."""
         self._drain()
         yield from self._pictures(self._lost_after_s)
@@ -155,7 +155,7 @@ class V4l2Source:
             return False
         return True
 
-    def _pictures(self, lost_after_s: float) -> Iterator[Union[Picture, Lost]]:
+    def _pictures(self, lost_after_s: float) -> Iterator[Union[CapturedPicture, Lost]]:
         """What comes, until no whole picture has come for so long: SourceLost."""
         until_s = time.monotonic() + lost_after_s
         while time.monotonic() < until_s:
@@ -171,7 +171,7 @@ class V4l2Source:
             if pixels is None:
                 yield Lost(1, DAMAGED)
             else:
-                yield Picture(pixels, self._time(buffer, arrival_ns))
+                yield CapturedPicture(pixels, self._time(buffer, arrival_ns))
                 until_s = time.monotonic() + lost_after_s  # whoever took it may have been busy
         raise SourceLost(f"{self.name}: the camera has given no whole picture for {lost_after_s:g} s")
 

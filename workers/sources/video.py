@@ -19,7 +19,7 @@ from poselift.common.errors import UserError
 from poselift.workers.sources.clocks import MediaClock
 from poselift.workers.sources.libav import Converter, clock_may_jump, exact, has_times, stated_rate, video_stream, why
 from poselift.workers.sources.paths import path_of
-from poselift.workers.sources.picture import Picture
+from poselift.workers.sources.source import CapturedPicture
 
 _DEFAULT_FPS = 30
 """Paces pictures without times in a file without a rate."""
@@ -62,7 +62,7 @@ class VideoFile:
             self._container.close()
             raise
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[CapturedPicture]:
         """The pictures; what cannot be decoded is left out and told in `note` at the end."""
         convert, clock, t_ns = Converter(self._stream), self._clock, 0
         for frame in self._frames:
@@ -70,7 +70,7 @@ class VideoFile:
                 t_ns = clock.place(frame.pts, exact(frame.time_base))
             else:
                 t_ns = clock.place(self._delivered, 1 / self._rate)
-            yield Picture(convert(frame), t_ns)
+            yield CapturedPicture(convert(frame), t_ns)
             self._delivered += 1
         self.note = "; ".join(filter(None, self._notes(clock.anew, (t_ns + self._period_ns) / 1e9)))
 

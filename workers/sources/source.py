@@ -15,7 +15,7 @@ RETRY_S = 0.02
 """Between two looks whether it gives one."""
 
 
-class Picture(NamedTuple):
+class CapturedPicture(NamedTuple):
     """One picture and its time."""
 
     pixels: Pixels
@@ -57,7 +57,7 @@ class Source(Protocol):
     note: str
     """A warning for people, such as a truncated video (known at its end) or a setting the camera refused; "" where there is none."""
 
-    def __iter__(self) -> Iterator[Union[Picture, Lost]]:
+    def __iter__(self) -> Iterator[Union[CapturedPicture, Lost]]:
         """The pictures, and what is missing between. Raises SourceLost where a camera is gone; a cut file ends early, with a note."""
         ...
 
