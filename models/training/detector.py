@@ -25,6 +25,12 @@ LAPSE_FRAMES = 4
 
 
 def detect(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
+    """As `disturb`, and then left and right are exchanged in some frames."""
+    keypoints = disturb(rng, points, depth)
+    return swap(keypoints, swaps(rng, *points.shape[:2]))
+
+
+def disturb(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
     """Keypoints [N, L, 17, 3] (x, y, confidence) as detected, of true points [N, L, 17, 2]; any unit of length.
 
     `depth` [N, L, 17]: how far each joint lies behind the root, in body sizes: what is far is often hidden. Half of the sequences are
@@ -54,8 +60,7 @@ def detect(rng: np.random.Generator, points: Floats, depth: Floats) -> Floats:
     confidence = np.where(calm, np.clip(1 - 0.03 * np.abs(scatter), 0.3, 1), np.clip(telling, 0.3, 1))
     confidence = np.where(lost, np.where(wild, rng.uniform(0.02, 0.4, (count, 1, 1)), 0), confidence)
     confidence = np.where((rng.random((count, 1, 1)) < 0.33) & ~lost, 1, confidence)
-    keypoints = np.concatenate([points + error * size[..., None], confidence[..., None]], -1, dtype=np.float32)
-    return swap(keypoints, swaps(rng, count, length))
+    return np.concatenate([points + error * size[..., None], confidence[..., None]], -1, dtype=np.float32)
 
 
 def lapses(rng: np.random.Generator, depth: Floats) -> Floats:
