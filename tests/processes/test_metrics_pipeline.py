@@ -15,7 +15,7 @@ from service_manager import Service
 from test_metrics import values
 
 from poselift.app.dataflow.ledger import NOT_READY
-from poselift.app.dataflow.messages import Health, Pose3D
+from poselift.app.dataflow.messages import Health, Message, Pose3D
 from poselift.app.dataflow.tally import Tally
 from poselift.app.recording.reader import read
 
@@ -52,6 +52,9 @@ def test_the_metrics_of_a_pipeline_agree_with_its_recording(configure, tmp_path:
         assert 0 < last[took] < last[("poselift_age_seconds_sum", "detect")]
         assert last[("poselift_recording",)] == 1
         assert {last[("poselift_restarts_total", worker)] for worker in WORKERS} == {0}
+        drops = {sample[1]: count for sample, count in last.items() if sample[0] == "poselift_drops_total" and sample[2] == "detect"}
+        told = drops, last[("poselift_outputs_total", "detect")]
+        pipeline.until(lambda messages: told in map(counts, messages), "the report of detect that Prometheus was told")
         pipeline.process.send_signal(signal.SIGINT)
         output = pipeline.output()
     assert pipeline.process.returncode == 0, output
@@ -65,9 +68,11 @@ def test_the_metrics_of_a_pipeline_agree_with_its_recording(configure, tmp_path:
     age_s = pytest.approx(said[("poselift_age_seconds_sum", "lift")], rel=1e-9)
     found = [account(poses[first : first + lifted]) for first in range(len(poses) - lifted + 1)]
     assert (dropped, age_s) in found, "of no such number of poses in a row"
-    health = [message for message in pipeline.messages if isinstance(message, Health) and message.worker == "detect"]
-    drops = {sample[1]: count for sample, count in last.items() if sample[0] == "poselift_drops_total" and sample[2] == "detect"}
-    assert (drops, last[("poselift_outputs_total", "detect")]) in [(report.drops, report.messages) for report in health]
+
+
+def counts(message: Message) -> tuple[dict[str, int], int] | None:
+    """What detect says that it dropped and sent."""
+    return (message.drops, message.messages) if isinstance(message, Health) and message.worker == "detect" else None
 
 
 def account(poses: list[Pose3D]) -> tuple[dict[str, int], float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -166,7 +166,8 @@ def test_it_is_answered_at_the_address_that_is_set(registry: CollectorRegistry, 
             for _ in range(3):
                 with urllib.request.urlopen(f"http://{host}:{port}/metrics") as answer:
                     assert values(answer.read().decode()) == {("x",): 3}
-    assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            urllib.request.urlopen(f"http://{host}:{port}/metrics")
 
 
 def test_a_port_in_use_is_said(registry: CollectorRegistry, port: int) -> None:
@@ -179,7 +180,7 @@ def test_a_port_in_use_is_said(registry: CollectorRegistry, port: int) -> None:
 def test_who_asks_nothing_or_nonsense_is_let_go_without_a_word(
     registry: CollectorRegistry, port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("poselift.app.metrics.server._Handler.timeout", 0.05)
+    monkeypatch.setattr("poselift.app.metrics.server.PATIENCE_S", 0.05)
     with answering(f"127.0.0.1:{port}", registry):
         for said in (b"", b"GET /metrics", b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as silent:
