@@ -17,6 +17,7 @@ from poselift.app.dataflow.streams import WORKERS
 from poselift.app.redact import display_name
 from poselift.common.atomic import naming
 from poselift.common.errors import UserError
+from poselift.common.skeleton import BODY_HEIGHT_M
 
 
 class Section(BaseModel):
@@ -62,7 +63,7 @@ class LiftConfig(Section):
     model: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)
     slots: int = Field(1, ge=1, le=16)
-    body_height_m: float = Field(1.7, ge=0.3, le=3.0)
+    body_height_m: float = Field(BODY_HEIGHT_M, ge=0.3, le=3.0)
     focal_px: Optional[float] = Field(None, gt=0)
     hold_s: float = Field(0.5, ge=0)
     max_gap_s: float = Field(0.5, gt=0)

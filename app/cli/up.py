@@ -9,7 +9,7 @@ from typing import Optional
 
 from poselift.app.cli.console import LiveTable, say
 from poselift.app.cli.stopping import Stopped
-from poselift.app.cli.view import window
+from poselift.app.cli.view import HERE, window
 from poselift.app.config import Config, load
 from poselift.app.dataflow.tally import Tally
 from poselift.app.processes.pipeline import Run, run_pipeline
@@ -17,10 +17,6 @@ from poselift.app.recording.orders import OFF
 from poselift.app.recording.parts import parts
 from poselift.app.redact import display_name
 from poselift.app.remote.address import parse_address
-from poselift.app.remote.wire import PORT
-
-SERVED_AT = f"127.0.0.1:{PORT}"
-"""Where `--serve` serves unless the config says where."""
 
 
 def up(
@@ -39,7 +35,7 @@ def up(
     if record is not None:
         config = config.changed(record={"folder": str(record.absolute()), "start": True})
     if serve_at or serve or view:
-        config = config.changed(serve={"address": serve_at or config.serve.address or SERVED_AT})
+        config = config.changed(serve={"address": serve_at or config.serve.address or HERE})
     if config.serve.address:
         parse_address(config.serve.address)
     with window(config) if view else nullcontext():

@@ -10,6 +10,9 @@ from poselift.app.dataflow.messages import Answer, Control, Message, decode, enc
 from poselift.app.dataflow.sockets import address_of, several, stream_name, subscribe
 from poselift.app.dataflow.streams import Link
 
+ANSWER_S = 5.0
+"""How long somebody who gave an order waits for the answer."""
+
 
 class Subscriber:
     """Receives all messages of some streams, the oldest first.
@@ -38,7 +41,7 @@ class Subscriber:
         self._context.term()
 
 
-def order(folder: Path, worker: str, command: str, timeout_s: float) -> Answer | None:
+def order(folder: Path, worker: str, command: str, timeout_s: float = ANSWER_S) -> Answer | None:
     """Give a worker an order. Returns its answer; None if there is none in time."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.set(zmq.LINGER, 0)

@@ -12,8 +12,8 @@ from poselift.common.skeleton import COCO_BONES
 
 SHIFT = 4
 """Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""
-
-_LEAST_CONFIDENCE = 0.05
+MIN_CONFIDENCE = 0.05
+"""A keypoint with less is not drawn."""
 
 
 def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
@@ -21,12 +21,18 @@ def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
     return round(float(point[0]) * (1 << SHIFT)), round(float(point[1]) * (1 << SHIFT))
 
 
+def is_drawn(keypoints: npt.NDArray[np.float32], held: bool) -> npt.NDArray[np.bool_]:
+    """bool [17]: which keypoints of a person are drawn; of one that is `held`, all that there are."""
+    found: npt.NDArray[np.bool_] = np.isfinite(keypoints).all(-1) & (held | (keypoints[:, 2] >= MIN_CONFIDENCE))
+    return found
+
+
 def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool) -> None:
     """Draw one person's keypoints (float [17, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
 
     A person who was not seen in this frame (`held`) is a thin grey outline.
     """
-    shown = np.isfinite(keypoints).all(-1) & (np.full(17, held) | (keypoints[:, 2] >= _LEAST_CONFIDENCE))
+    shown = is_drawn(keypoints, held)
     if not shown.any():
         return
     size = np.ptp(keypoints[shown, :2], axis=0).max()

@@ -17,7 +17,7 @@ from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import SHIFT, fixed
 from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
 from poselift.common.arrays import Pixels
-from poselift.common.skeleton import H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
 
 TURN_S = 24.0
 """Seconds of a full turn."""
@@ -40,7 +40,7 @@ _FLOOR_WINDOW_S, _FLOOR_SETTLES_S = 1.0, 0.3
 class Scene:
     """Draws the poses of one stream, in the order of their times, into panels of one size."""
 
-    def __init__(self, width_px: int, height_px: int, body_height_m: float = 1.7) -> None:
+    def __init__(self, width_px: int, height_px: int, body_height_m: float = BODY_HEIGHT_M) -> None:
         self._width_px, self._height_px, self._body_height_m = width_px, height_px, body_height_m
         self._focal_px = _FOCAL * min(height_px, 1.15 * width_px)
         self._floor = Floor()

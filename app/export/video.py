@@ -19,6 +19,7 @@ from poselift.app.export.scene import Scene
 from poselift.common.arrays import Pixels
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
+from poselift.common.skeleton import BODY_HEIGHT_M
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
 """Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel
@@ -43,7 +44,7 @@ def render(
     fps: float,
     progress: Optional[Callable[[], None]] = None,
     *,
-    body_height_m: float = 1.7,
+    body_height_m: float = BODY_HEIGHT_M,
     longest_s: float = 0.0,
     source: str = "",
 ) -> int:
@@ -94,7 +95,7 @@ def made_from(path: Path) -> Any:
         return None if before else source
 
 
-def draw(frames: Iterable[Drawn], body_height_m: float = 1.7) -> Iterator[tuple[Pixels, float]]:
+def draw(frames: Iterable[Drawn], body_height_m: float = BODY_HEIGHT_M) -> Iterator[tuple[Pixels, float]]:
     """Both panels side by side, and the time since the first frame, s. The picture is the same array every time."""
     canvas: Optional[Pixels] = None
     scene: Any = None

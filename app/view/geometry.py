@@ -12,9 +12,8 @@ from poselift.app.export.palette import H36M_BONES
 from poselift.app.export.scene import ANKLE_ABOVE_FLOOR, FEET, HEAD_RADIUS
 from poselift.app.view.colours import BRIGHT, HELD, SHADE, blend, colour_of, side_tint
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
 
-BODY_HEIGHT_M = 1.7
 TRAILING = tuple(H36M_JOINTS.index(name) for name in ("left_wrist", "right_wrist", "left_ankle", "right_ankle"))
 TRAIL_S = 1.2
 

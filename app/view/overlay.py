@@ -7,13 +7,12 @@ from typing import NamedTuple, Union
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D
+from poselift.app.export.drawing import is_drawn
 from poselift.app.view.colours import BRIGHT, HELD, blend, colour_of, side_tint
 from poselift.app.view.layout import Rect
 from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS
 
-MIN_CONFIDENCE = 0.05
-"""A keypoint with less is not drawn."""
 _BONES = np.array(COCO_BONES)
 _SIDES = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in COCO_KEYPOINTS], np.float32)
 
@@ -35,7 +34,7 @@ def overlay(pose: Union[Pose2D, Pose3D], panel: Rect, unit: float, stale: bool) 
     for person, keypoints, held in zip(pose.person.tolist(), pose.keypoints, held_by):
         points = in_panel(keypoints[:, :2], pose.width_px, pose.height_px, panel)
         grey = held or stale
-        shown = np.isfinite(keypoints).all(-1) & (held | (keypoints[:, 2] >= MIN_CONFIDENCE))
+        shown = is_drawn(keypoints, held)
         if not shown.any():
             continue
         size = float(np.ptp(points[shown], axis=0).max())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional
 from poselift.app.dataflow.messages import Answer, End, Health, Pose2D, Pose3D
 from poselift.app.dataflow.session import Session
 from poselift.app.dataflow.streams import RECORDER, STAGES
+from poselift.app.recording.orders import RECORD_START, RECORD_STOP
 from poselift.app.remote.client import Client
 from poselift.app.remote.wire import Picture, Welcome
 from poselift.app.view.history import CompressedImage, History
@@ -159,7 +160,7 @@ class LiveSource(Source):
         """Order the board to start or stop recording."""
         if not self._may_control:
             return "this viewer may look only: the board does not take its orders"
-        order = "record stop" if self._recording else "record start"
+        order = RECORD_STOP if self._recording else RECORD_START
         self._client.order(order)
         return f"{order} …"
 

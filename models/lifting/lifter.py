@@ -12,7 +12,7 @@ from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
 from poselift.common.people import People2D, People3D
 from poselift.common.sizes import Size, fitted, same_shape
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
@@ -54,7 +54,7 @@ class Lifter:
         self,
         model: Model,
         slots: int = 1,
-        body_height_m: float = 1.7,
+        body_height_m: float = BODY_HEIGHT_M,
         focal_px: float | None = None,
         hold_s: float = 0.5,
         gap_s: float = 0.5,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
-from poselift.common.skeleton import H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import require_shapes
 from poselift.models.lifting.lifter_metadata import LifterMetadata
@@ -26,7 +26,7 @@ from poselift.models.lifting.temporal import Outputs
 class WholeSequence:
     """Lifts sequences of one person, one after the other."""
 
-    def __init__(self, model: Model, flip: bool = False, body_height_m: float = 1.7, focal_px: float | None = None) -> None:
+    def __init__(self, model: Model, flip: bool = False, body_height_m: float = BODY_HEIGHT_M, focal_px: float | None = None) -> None:
         """With `flip`, a pose is the mean of the network's answer and of that to the mirror image, mirrored back.
 
         `body_height_m` and `focal_px` are as in `Lifter`. Raises ModelError where `model` is no symmetric lifter.

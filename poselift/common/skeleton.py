@@ -31,5 +31,8 @@ H36M_JOINTS = (
 H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
 """For each joint, the joint it hangs from; -1 at the root."""
 
+BODY_HEIGHT_M = 1.7
+"""From the soles to the top of the head, where nobody says it."""
+
 H36M_MIRROR = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13)
 """For each joint, its counterpart on the other side."""
