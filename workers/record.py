@@ -36,7 +36,7 @@ class Record:
 
     What begins by itself is NAME.mcap, or, where another session's recording is there, NAME-TIME.mcap, as is what is ordered. `lost` is
     why nothing can be written although recording is on, in a word such as 'disk_full', else it is empty. `note` says it to people, or that
-    recording is off. A recorder that comes back after it was killed goes on as the one before it was told.
+    recording is off. A recorder that comes back after it was killed goes on as the one before it was ordered to.
     """
 
     def __init__(self, config: Config, now_s: Callable[[], float] = time.time) -> None:
@@ -49,16 +49,16 @@ class Record:
         self._saved = SavedValue(config.runtime_path(), "recording", str, self._session, settings=settings)
         self._writer: Optional[RecordingWriter] = None
         self._frames = 0
-        told = self._saved.read()
-        self._told = told or ""
-        self._came_back = bool(told)
+        saved = self._saved.read()
+        self._saved_name = saved or ""
+        self._came_back = bool(saved)
         begins = config.record.start or not config.live  # from a file, the recording is what it is done for
-        name = told if told is not None else config.record.name if begins else ""
+        name = saved if saved is not None else config.record.name if begins else ""
         if name:
             try:
                 self._begin(self._folder / f"{name}.mcap")
             except (RecordingFull, UserError, OSError) as error:
-                if isinstance(error, UserError) and not told:
+                if isinstance(error, UserError) and not saved:
                     raise
                 self._fail(error)
 
@@ -71,7 +71,7 @@ class Record:
         """Begin a new recording, whatever became of an earlier one."""
         if self._writer:
             return Answer(False, f"already recording {self._writer.base}")
-        before, self._came_back = self._told, False
+        before, self._came_back = self._saved_name, False
         try:
             writer = self._begin(free(self._folder / f"{self._config.record.name}.mcap", self._now_s()))
         except (RecordingFull, UserError, OSError) as error:
@@ -116,9 +116,9 @@ class Record:
             self._fail(error)
 
     def remember(self) -> None:
-        """Keep what was told once more: what was kept is gone."""
+        """Save once more what was saved: the file is gone."""
         with suppress(OSError):
-            self._saved.write(self._told)
+            self._saved.write(self._saved_name)
 
     def forget(self) -> None:
         """The work is done: what was ordered no longer counts."""
@@ -135,7 +135,7 @@ class Record:
         return writer
 
     def _keep(self, name: str) -> None:
-        self._told = name
+        self._saved_name = name
         self._saved.write(name)
 
     def _fail(self, error: Exception) -> None:

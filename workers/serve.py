@@ -47,8 +47,8 @@ class _Order(NamedTuple):
     until_ns: int
 
 
-class Outside(Protocol):
-    """What lies around serve: the viewers, the recorder, the ring of frames."""
+class Environment(Protocol):
+    """What serve acts on: the viewers, the recorder, the ring of frames."""
 
     def send(self, routing_id: bytes, data: bytes) -> bool:
         """Send to a viewer; False where there is no room. Raises ConnectionError where it is gone."""
@@ -69,9 +69,9 @@ class Outside(Protocol):
 class Serve:
     """Shares out what comes, hears the viewers, passes their orders on. No socket, no clock: times are ns of the monotonic clock."""
 
-    def __init__(self, config: Config, info: ServerInfo, first_session: int, outside: Outside) -> None:
+    def __init__(self, config: Config, info: ServerInfo, first_session: int, environment: Environment) -> None:
         """Viewers' sessions are numbered from `first_session`; a serve that was restarted needs other numbers than before."""
-        self._config, self._outside = config, outside
+        self._config, self._environment = config, environment
         self._sessions = ViewerSessions(config.serve, info, first_session)
         self._order: Optional[_Order] = None
         self._bad = RefusalLog()
@@ -134,9 +134,9 @@ class Serve:
         _warn(self._bad.due(now_ns / 1e9))
         if self._order and now_ns > self._order.until_ns:
             self.answered(Answer(False, f"the recorder has not answered for {ANSWER_WITHIN_S:g} s"))
-            self._outside.forget_order()
+            self._environment.forget_order()
         for session in list(self._sessions.open.values()):
-            peer = self._outside.refreshed(session.peer)
+            peer = self._environment.refreshed(session.peer)
             if peer is None:
                 self._sessions.close(session.peer.routing_id, "is not admitted any more")
             else:
@@ -147,7 +147,7 @@ class Serve:
 
     def send(self, now_ns: int) -> None:
         """Send what there is room for."""
-        self._sessions.flush(self._outside.send, now_ns)
+        self._sessions.flush(self._environment.send, now_ns)
 
     def end(self, end: End, now_ns: int) -> None:
         """The last message to all viewers; then hear and send until they have it."""
@@ -166,7 +166,7 @@ class Serve:
             self._sessions.answer(routing_id, Answer(False, "the recorder is busy with another order; try again"))
         else:
             self._order = _Order(routing_id, now_ns + round(ANSWER_WITHIN_S * 1e9))
-            self._outside.order(control.command)
+            self._environment.order(control.command)
 
     def _status(self) -> str:
         healths = (self._healths[worker] for worker in self._config.running if worker in self._healths)
@@ -180,7 +180,7 @@ class Serve:
             return
         for size, queues in self._sessions.picture_requests(frame.trace[0].received_ns).items():
             try:
-                picture = self._outside.picture(frame, size)
+                picture = self._environment.picture(frame, size)
             except PictureGone as gone:
                 add(self._drops, {gone.reason: len(queues)})
                 continue
@@ -190,7 +190,7 @@ class Serve:
 
 
 class Sockets:
-    """The outside as it is."""
+    """The real environment."""
 
     def __init__(self, config: Config, ring: RingReader, address: Address) -> None:
         """Raises UserError where the address cannot be had, or its keys cannot be used."""
@@ -233,11 +233,11 @@ def run(config: Config, bus: Bus) -> None:
     cv2.setNumThreads(1)
     assert config.serve.address is not None
     address = parse_address(config.serve.address)
-    outside = Sockets(config, RingReader(config.runtime_path(), bus.worker), address)
-    serve = Serve(config, _server_info(config), time.time_ns() // 1000, outside)
-    bus.wake_for(outside.socket.sockets)
+    sockets = Sockets(config, RingReader(config.runtime_path(), bus.worker), address)
+    serve = Serve(config, _server_info(config), time.time_ns() // 1000, sockets)
+    bus.wake_for(sockets.socket.sockets)
     log.info("serving viewers at %s", address)
-    if outside.socket.nobody_admitted:
+    if sockets.socket.nobody_admitted:
         log.warning(
             "no viewer is admitted yet; on the machine that is to look type: poselift keys new, and here what it prints for a board"
         )
@@ -246,22 +246,22 @@ def run(config: Config, bus: Bus) -> None:
         for message in messages:
             serve.step(message, time.monotonic_ns())
             loop.done(message) if isinstance(message, serve.answer) else loop.pass_by()
-        outside.hear(serve)
+        sockets.hear(serve)
         serve.turn(time.monotonic_ns())
         loop.meter.drops.update(serve.drops)
         loop.meter.viewers = serve.viewers
     if not loop.control.terminated:  # else this worker comes back
         serve.end(End(bus.worker, loop.outgoing.frames, "; ".join(loop.outgoing.notes), broken=loop.intake.broken), time.monotonic_ns())
-        _until_settled(serve, outside, time.monotonic() + END_WITHIN_S)
-    outside.close()
+        _until_drained(serve, sockets, time.monotonic() + END_WITHIN_S)
+    sockets.close()
     loop.end()
 
 
-def _until_settled(serve: Serve, outside: Sockets, until_s: float) -> None:
+def _until_drained(serve: Serve, sockets: Sockets, until_s: float) -> None:
     """When we close with something unread, TCP throws away what the other side has not read either: so hear them out."""
     while not serve.drained and (left_s := until_s - time.monotonic()) > 0:
-        outside.socket.wait(left_s)
-        outside.hear(serve)
+        sockets.socket.wait(left_s)
+        sockets.hear(serve)
         serve.send(time.monotonic_ns())
 
 

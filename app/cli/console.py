@@ -11,7 +11,7 @@ from rich.live import Live
 
 from poselift.app.cli.worker_table import Changes, worker_table
 from poselift.app.dataflow.messages import Health, Message
-from poselift.app.processes.standing import Standing
+from poselift.app.processes.process_states import ProcessState
 from poselift.app.redact import printable
 
 PLAIN_WIDTH = 120
@@ -33,7 +33,7 @@ class LiveTable:
         self._health: dict[str, Health] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
         self._changes = Changes()
-        self._standings: Mapping[str, Standing] = {}
+        self._process_states: Mapping[str, ProcessState] = {}
 
     def __enter__(self) -> LiveTable:
         if self._live:
@@ -48,13 +48,13 @@ class LiveTable:
         """A line that stays, above the table."""
         (self._live.console if self._live else errors).print(printable(line), markup=False, soft_wrap=True)
 
-    def show(self, messages: list[Message], standings: Mapping[str, Standing]) -> None:
+    def show(self, messages: list[Message], process_states: Mapping[str, ProcessState]) -> None:
         """Take the workers' news into the table."""
         fresh = {message.worker: message for message in messages if isinstance(message, Health)}
         self._health.update(fresh)
-        changed, self._standings = standings != self._standings, standings
+        changed, self._process_states = process_states != self._process_states, process_states
         if self._live and (fresh or changed):
-            self._live.update(worker_table(self._title, self._health, self._standings))
+            self._live.update(worker_table(self._title, self._health, self._process_states))
         elif not self._live:
-            for line in self._changes.lines(self._health, self._standings, time.monotonic()):
+            for line in self._changes.lines(self._health, self._process_states, time.monotonic()):
                 console.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Health
 from poselift.app.dataflow.streams import WATCH, WORKERS, links
 from poselift.app.processes.process import SUPERVISOR_LOCK, running
-from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, read
+from poselift.app.processes.process_states import DEAD, LEFT, RUNNING, SILENT, STARTING, ProcessState, read
 from poselift.common.errors import UserError
 
 LISTEN_S = 2.5
@@ -25,24 +25,24 @@ def status(config_path: Optional[Path]) -> None:
     """Listen for a moment and print the table. Raises UserError where nothing runs."""
     folder = load(config_path).runtime_path()
     here = _here(folder)
-    told = read(folder) if running(folder, SUPERVISOR_LOCK) else {}
-    if not here and not told:
+    known = read(folder) if running(folder, SUPERVISOR_LOCK) else {}
+    if not here and not known:
         raise UserError(f"no worker is running here (runtime folder {folder}); type: poselift up SOURCE")
     healths = _listen(folder, here)
-    told = {**dict.fromkeys(here, Standing(RUNNING, None)), **(read(folder) if told else {})}
-    console.print(worker_table(f"poselift · {folder}", healths, standings(told, _here(folder), healths)))
+    known = {**dict.fromkeys(here, ProcessState(RUNNING, None)), **(read(folder) if known else {})}
+    console.print(worker_table(f"poselift · {folder}", healths, process_states(known, _here(folder), healths)))
 
 
-def standings(told: Mapping[str, Standing], here: Collection[str], heard: Collection[str]) -> dict[str, Standing]:
-    """How every worker stands: `told` by the supervisor, or running where there is none; `here` are those that hold their lock."""
+def process_states(known: Mapping[str, ProcessState], here: Collection[str], heard: Collection[str]) -> dict[str, ProcessState]:
+    """The state of every worker's process: as the supervisor has it (`known`), or running without one; `here` hold their lock."""
     found = {}
-    for worker in filter(told.__contains__, WORKERS):
-        state, restarts = told[worker]
+    for worker in filter(known.__contains__, WORKERS):
+        state, restarts = known[worker]
         if worker not in here and state not in (STARTING, LEFT):
             state = DEAD
         elif state == RUNNING and worker not in heard:
             state = SILENT
-        found[worker] = Standing(state, restarts)
+        found[worker] = ProcessState(state, restarts)
     return found
 
 

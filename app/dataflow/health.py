@@ -36,7 +36,7 @@ class Meter:
         """Viewers elsewhere that are connected."""
         self.device = ""
         """Where the networks run."""
-        self._told = ""
+        self._reported_recording = ""
 
     def begin(self) -> None:
         """A new input is in hand: what networks did until now was not for it."""
@@ -59,13 +59,13 @@ class Meter:
 
     def due(self, now_ns: int) -> bool:
         """Whether it is time to say how the worker is: it is at once where a recording has begun or ended."""
-        return now_ns - self._since_ns >= PERIOD_NS or self._told != self.recording
+        return now_ns - self._since_ns >= PERIOD_NS or self._reported_recording != self.recording
 
     def report(self, state: str, now_ns: int) -> Health:
         """How the worker is; its rate is taken since the report before."""
         seconds = max(now_ns - self._since_ns, 1) / 1e9
         count = self._messages - self._messages_then
-        self._since_ns, self._messages_then, self._told = now_ns, self._messages, self.recording
+        self._since_ns, self._messages_then, self._reported_recording = now_ns, self._messages, self.recording
         memory = self._process.memory_info()
         p50_ms, p95_ms = percentiles_ms(self._ages_ns)
         network_p50_ms, network_p95_ms = percentiles_ms(self._networks_ns)

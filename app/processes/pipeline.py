@@ -13,7 +13,7 @@ from poselift.app.config import Config
 from poselift.app.dataflow.messages import Message
 from poselift.app.dataflow.tally import Tally
 from poselift.app.processes.command import COMMAND
-from poselift.app.processes.standing import Standing
+from poselift.app.processes.process_states import ProcessState
 from poselift.app.processes.supervisor import Supervisor
 from poselift.common.errors import UserError
 
@@ -31,7 +31,7 @@ class Run(NamedTuple):
     """What was raised meanwhile, and stopped it."""
 
 
-Watch = Callable[[list[Message], Mapping[str, Standing]], None]
+Watch = Callable[[list[Message], Mapping[str, ProcessState]], None]
 """Is told ten times a second what the workers said since the last time, and how their processes stand."""
 
 
@@ -42,7 +42,7 @@ def run_pipeline(config: Config, watch: Watch, say: Callable[[str], None], secon
     meanwhile, such as KeyboardInterrupt or by `watch`, stops the workers in order, and is in the Run; what is raised after that ends them
     at once, and passes.
     """
-    updates: SimpleQueue[Optional[tuple[list[Message], Mapping[str, Standing]]]] = SimpleQueue()
+    updates: SimpleQueue[Optional[tuple[list[Message], Mapping[str, ProcessState]]]] = SimpleQueue()
     stop, end = Event(), Event()
     interrupted: Optional[BaseException] = None
     # In a thread of its own: what a signal raises must not hit the supervisor in the middle of something.
@@ -74,7 +74,7 @@ def _supervise(config: Config, tell: Watch, say: Callable[[str], None], seconds:
         messages = supervisor.poll()
         for message in messages:
             tally.add(message)
-        tell(messages, supervisor.standings)
+        tell(messages, supervisor.process_states)
 
     with Supervisor(config, say, COMMAND) as supervisor:
         while not (supervisor.done or end.is_set()):

@@ -18,7 +18,7 @@ from poselift.app.dataflow.session import join
 from poselift.app.dataflow.streams import WATCH, WORKERS, answer_to_a_frame, links
 from poselift.app.processes.loop import EXIT_WITHIN_S
 from poselift.app.processes.process import OWN_GROUP, RUNS_WITH, SUPERVISOR, SUPERVISOR_LOCK, held, lock, make_folder
-from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing, write
+from poselift.app.processes.process_states import DEAD, LEFT, RUNNING, SILENT, STARTING, ProcessState, write
 from poselift.common.errors import UserError
 
 USER_ERROR = 2
@@ -83,15 +83,15 @@ class Child:
         self.hung, self.heard_s = why, math.inf
         self.process.kill()
 
-    def standing(self, now_s: float) -> Standing:
+    def process_state(self, now_s: float) -> ProcessState:
         """How the process stands."""
         if self.finished:
-            return Standing(LEFT, self.restarted)
+            return ProcessState(LEFT, self.restarted)
         if self.hung or self.process.poll() is not None:
-            return Standing(DEAD, self.restarted)
+            return ProcessState(DEAD, self.restarted)
         if not self.ready:
-            return Standing(STARTING, self.restarted)
-        return Standing(SILENT if now_s - self.heard_s > SILENT_S else RUNNING, self.restarted)
+            return ProcessState(STARTING, self.restarted)
+        return ProcessState(SILENT if now_s - self.heard_s > SILENT_S else RUNNING, self.restarted)
 
     def close(self) -> None:
         """Wait for the process, which must be ending, and let go of its pipe."""
@@ -132,7 +132,7 @@ class Supervisor:
         self.failure: str | None = None
         self.user_error = False
         self._say_line = say
-        self.standings: dict[str, Standing] = {}
+        self.process_states: dict[str, ProcessState] = {}
         """How each worker's process stands."""
         self._links = links(config.mode, config.running)
         self._watched = (Health, answer_to_a_frame(config.running))
@@ -224,7 +224,7 @@ class Supervisor:
             self._lock = lock(self.folder, SUPERVISOR_LOCK)
             join(self.folder, self._session)
             save(self.config, self._config_path)
-            write(self.folder, self.standings)
+            write(self.folder, self.process_states)
         except (UserError, OSError) as error:
             self.stop(f"the runtime folder was removed: {error}")
 
@@ -234,10 +234,10 @@ class Supervisor:
 
     def _tell(self, now_s: float) -> None:
         """For who asks from outside, where anything has changed."""
-        standings = {worker: child.standing(now_s) for worker, child in self.children.items()}
-        if standings != self.standings:
-            self.standings = standings
-            write(self.folder, standings)
+        process_states = {worker: child.process_state(now_s) for worker, child in self.children.items()}
+        if process_states != self.process_states:
+            self.process_states = process_states
+            write(self.folder, process_states)
 
     def _left(self, child: Child, now_s: float) -> None:
         code = child.process.returncode

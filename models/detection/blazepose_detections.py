@@ -57,8 +57,8 @@ def decode(answer: Mapping[str, Array], centers: Floats, min_score: float) -> De
     logits: Floats = answer["scores"].reshape(-1).astype(np.float32, copy=False)
     sure = np.flatnonzero((logits >= np.log(min_score / (1 - min_score))) & (logits < np.inf))
     rows = answer["boxes"][0][sure, :8]
-    told = (np.abs(rows) <= FARTHEST_PX).all(axis=1)
-    sure, rows = sure[told], rows[told]
+    finite = (np.abs(rows) <= FARTHEST_PX).all(axis=1)
+    sure, rows = sure[finite], rows[finite]
     rows[:, [0, 1, 4, 5, 6, 7]] += np.tile(centers[sure], 3)
     half = rows[:, 2:4] / 2
     corners = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1)

@@ -19,7 +19,7 @@ from poselift.app.config import Config
 from poselift.app.dataflow.bus_clients import Subscriber
 from poselift.app.dataflow.messages import Health, Message, Pose3D
 from poselift.app.dataflow.streams import WATCH, links
-from poselift.app.processes.standing import STARTING
+from poselift.app.processes.process_states import STARTING
 from poselift.app.recording.reader import read
 
 PATIENCE_S = 60.0

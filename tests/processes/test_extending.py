@@ -31,14 +31,14 @@ import msgpack
 from typer.testing import CliRunner
 from poselift.app.cli import cli
 from poselift.app.cli.doctor.camera import look
-from poselift.app.cli.status import standings
+from poselift.app.cli.status import process_states
 from poselift.app.cli.units import unit_files
 from poselift.app.config import CaptureConfig, Config
 from poselift.app.dataflow.messages import Health, decode, encode
 from poselift.app.dataflow.streams import drawing
 from poselift.app.export import FORMATS, Content
 from poselift.app.offline.outputs import source_of
-from poselift.app.processes.standing import Standing
+from poselift.app.processes.process_states import ProcessState
 from poselift.workers.networks import networks
 from poselift.workers.sources import open_source
 
@@ -57,7 +57,7 @@ print(json.dumps({
     "claimed": [source_of(Path(name)) for name in ("somebodys.csv", "poses.csv", "poses.npz")],
     "running": Config().running,
     "named": Config().changed(workers=["count"]).running,
-    "status": [*standings({"count": Standing("running", 0)}, ["count"], ["count"])],
+    "status": [*process_states({"count": ProcessState("running", 0)}, ["count"], ["count"])],
     "units": units,
     "drawing": drawing(),
     "help": [CliRunner().invoke(cli, [command, "--help"]).stdout for command in ("run", "up")],

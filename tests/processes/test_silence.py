@@ -20,7 +20,7 @@ from poselift.app.config import Config
 from poselift.app.dataflow.messages import Message, Pose3D
 from poselift.app.processes import supervisor as supervising
 from poselift.app.processes.command import COMMAND
-from poselift.app.processes.standing import DEAD, RUNNING, SILENT, read
+from poselift.app.processes.process_states import DEAD, RUNNING, SILENT, read
 from poselift.app.processes.supervisor import Supervisor
 
 

@@ -98,7 +98,7 @@ class Workers:
     def __init__(self, *_: object) -> None:
         self.asked = False
         self.turns = 3
-        self.failure, self.user_error, self.standings = "it died", False, {}
+        self.failure, self.user_error, self.process_states = "it died", False, {}
 
     def __enter__(self) -> Workers:
         return self
@@ -110,7 +110,7 @@ class Workers:
     def done(self) -> bool:
         return self.turns == 0
 
-    def step(self) -> list[object]:
+    def poll(self) -> list[object]:
         self.turns -= self.asked and self.turns > 0
         return []
 

@@ -9,12 +9,12 @@ from typing import Any, Optional
 import pytest
 from rich.console import Console
 
-from poselift.app.cli.status import standings
+from poselift.app.cli.status import process_states
 from poselift.app.cli.worker_table import ALL_EVERY_S, SETTLED_S, Changes, worker_table
 from poselift.app.dataflow.messages import Health
-from poselift.app.processes.standing import DEAD, LEFT, RUNNING, SILENT, STARTING, Standing
+from poselift.app.processes.process_states import DEAD, LEFT, RUNNING, SILENT, STARTING, ProcessState
 
-UP = Standing(RUNNING, 0)
+UP = ProcessState(RUNNING, 0)
 
 
 def a_health(worker: str, note: str = "", state: str = "running", **more: Any) -> Health:
@@ -22,7 +22,7 @@ def a_health(worker: str, note: str = "", state: str = "running", **more: Any) -
     return Health(worker, 1, 1, 1, state, note, 9, **facts)
 
 
-def shown(*healths: Health, width: int = 120, **known: Standing) -> str:
+def shown(*healths: Health, width: int = 120, **known: ProcessState) -> str:
     paper = io.StringIO()
     Console(file=paper, width=width).print(worker_table("title", {health.worker: health for health in healths}, known))
     return paper.getvalue()
@@ -34,14 +34,14 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_a_worker_and_one_that_has_said_nothing() -> None:
-    table = rows(shown(a_health("lift"), lift=Standing(RUNNING, 3), record=Standing(STARTING, None)))
+    table = rows(shown(a_health("lift"), lift=ProcessState(RUNNING, 3), record=ProcessState(STARTING, None)))
     assert table["lift"] == ["running", "30.0 /s", "1.0 ms", "2.5 ms", "2 newer_frame", "5 MB", "3"]
     assert table["record"] == ["starting", "", "", "", "", "", ""]
 
 
 @pytest.mark.parametrize("state", [SILENT, DEAD, LEFT, STARTING])
 def test_a_last_word_does_not_make_a_worker_run(state: str) -> None:
-    assert rows(shown(a_health("lift"), lift=Standing(state, 1)))["lift"][0] == state
+    assert rows(shown(a_health("lift"), lift=ProcessState(state, 1)))["lift"][0] == state
 
 
 def test_who_is_said_to_run_and_says_nothing_is_silent() -> None:
@@ -79,17 +79,17 @@ def test_what_has_any_length_stands_below_the_table() -> None:
     ],
 )
 def test_what_is_known_from_outside(told: str, here: bool, heard: bool, state: str) -> None:
-    found = standings({"lift": Standing(told, 2)}, {"lift"} if here else (), {"lift"} if heard else ())
-    assert found == {"lift": Standing(state, 2)}
+    found = process_states({"lift": ProcessState(told, 2)}, {"lift"} if here else (), {"lift"} if heard else ())
+    assert found == {"lift": ProcessState(state, 2)}
 
 
 def test_without_a_terminal_there_is_a_line_when_something_changes() -> None:
     changes = Changes()
 
-    def lines(now_s: float, standing: Standing, health: Optional[Health]) -> list[str]:
-        return changes.lines({"lift": health} if health else {}, {"lift": standing}, now_s)
+    def lines(now_s: float, process_state: ProcessState, health: Optional[Health]) -> list[str]:
+        return changes.lines({"lift": health} if health else {}, {"lift": process_state}, now_s)
 
-    assert lines(0, Standing(STARTING, 0), None) == ["lift: starting"]
+    assert lines(0, ProcessState(STARTING, 0), None) == ["lift: starting"]
     assert lines(1, UP, a_health("lift", drops={})) == ["lift: running, 30.0 /s, age 1.0 ms (p95 2.5)"]
     for second in range(2, 100):
         assert lines(second, UP, a_health("lift", drops={}, rate_hz=float(second))) == []
@@ -97,10 +97,10 @@ def test_without_a_terminal_there_is_a_line_when_something_changes() -> None:
     assert lines(101, UP, a_health("lift", drops={"newer_frame": 2})) == []
     assert lines(102, UP, a_health("lift", "a note"))[0].endswith("; dropped 2 newer_frame; a note")
     assert len(lines(103, UP, a_health("lift", "a note", recording="x.mcap"))) == 1
-    assert lines(104, Standing(DEAD, 0), a_health("lift"))[0].startswith("lift: dead, ")
-    assert lines(105, Standing(STARTING, 1), a_health("lift"))[0].endswith("; restarts: 1")
-    assert lines(ALL_EVERY_S - 1, Standing(STARTING, 1), a_health("lift")) == []
-    assert len(lines(ALL_EVERY_S, Standing(STARTING, 1), a_health("lift"))) == 1
+    assert lines(104, ProcessState(DEAD, 0), a_health("lift"))[0].startswith("lift: dead, ")
+    assert lines(105, ProcessState(STARTING, 1), a_health("lift"))[0].endswith("; restarts: 1")
+    assert lines(ALL_EVERY_S - 1, ProcessState(STARTING, 1), a_health("lift")) == []
+    assert len(lines(ALL_EVERY_S, ProcessState(STARTING, 1), a_health("lift"))) == 1
 
 
 def test_a_slow_camera_does_not_fill_the_log() -> None:
