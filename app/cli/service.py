@@ -21,7 +21,7 @@ from poselift.app.config import Config, load
 from poselift.app.dataflow.streams import RECORDER
 from poselift.common.atomic import naming
 from poselift.common.errors import UserError
-from poselift.models.store import entries
+from poselift.models.weights import read_manifest
 from poselift.workers.networks import networks
 
 ACCOUNT = "poselift"
@@ -180,7 +180,7 @@ def _check_config(config: Config, path: Optional[Path], system: bool) -> None:
     if config.runtime_folder != str(RUNTIME_FOLDER):
         found = config.runtime_folder or "null"
         raise UserError(f"{path}: runtime_folder is {found}; services of the system have theirs in {RUNTIME_FOLDER}: set it to that")
-    fetched = [it for it in networks(config) if it.worker in config.running and not it.file and entries()[it.name].kind != "shipped"]
+    fetched = [it for it in networks(config) if it.worker in config.running and not it.file and read_manifest()[it.name].kind != "shipped"]
     if fetched and not config.models_folder:
         raise UserError(
             f"{path}: models_folder is null; set it to a folder that {ACCOUNT} can read, then: poselift models pull --config {path}"

@@ -11,8 +11,7 @@ from poselift.app.config import Config
 from poselift.common.errors import ModelError, UserError
 from poselift.models.backends.file_metadata import file_metadata
 from poselift.models.detection import DETECTORS
-from poselift.models.store import entries
-from poselift.models.weights import FOLDER
+from poselift.models.weights import FOLDER, read_manifest
 from poselift.workers.cards import model_cards
 from poselift.workers.networks import networks
 
@@ -60,7 +59,7 @@ def test_a_lifter_that_cannot_be_read_is_still_named() -> None:
 
 
 def test_every_detector_has_its_networks_in_the_manifest() -> None:
-    assert [name for detector in DETECTORS.values() for name in detector.networks if name not in entries()] == []
+    assert [name for detector in DETECTORS.values() for name in detector.networks if name not in read_manifest()] == []
 
 
 def test_a_detector_that_there_is_not() -> None:

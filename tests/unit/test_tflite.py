@@ -288,7 +288,7 @@ def converted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     for name in (*NETWORKS, "demo_clip"):
         pulled(name)
-        original = store.original_path(store.entries()[name], store.default_folder())
+        original = store.original_path(store.read_manifest()[name], store.default_folder())
         (folder / original.name).symlink_to(original)
     store.pull(folder)
     return folder
@@ -296,8 +296,8 @@ def converted(tmp_path_factory):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_answers_as_the_original(name, squares, converted):
-    entry = store.entries()[name].conversion
-    original = store.original_path(store.entries()[name], converted).read_bytes()
+    entry = store.read_manifest()[name].conversion
+    original = store.original_path(store.read_manifest()[name], converted).read_bytes()
     model = open_model(store.path_of(name, converted))
     tolerance = {"landmarks": 0.01, "boxes": 0.01, "scores": 0.01, "flag": 1e-4, "world": 1e-4, "heatmap": 0.01}
     people = 0
@@ -316,7 +316,7 @@ def test_a_network_answers_as_the_original(name, squares, converted):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_suits_the_npu_compiler(name, converted):
-    entry = store.entries()[name]
+    entry = store.read_manifest()[name]
     model = onnx.load(store.path_of(name, converted))
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 11)]
     assert [(tensor.name, tensor.type.tensor_type.elem_type) for tensor in model.graph.input] == [("picture", onnx.TensorProto.UINT8)]
