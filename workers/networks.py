@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from poselift.app.config import Config
 from poselift.app.dataflow.health import Meter
@@ -68,41 +67,26 @@ class Timed:
 
     def __init__(self, network: Model, meter: Meter) -> None:
         self.device, self.inputs, self.outputs, self.metadata = network.device, network.inputs, network.outputs, network.metadata
+        self.run, self.close = _timed(network.run, meter), network.close
         self._network, self._meter = network, meter
         meter.device = network.device
 
-    def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    def carrying(self, states: Mapping[str, str], rows: int) -> Carrying:
         """See `poselift.models.backends.backend.Model`."""
-        with _timed(self._meter):
-            return self._network.run(tensors)
-
-    def carrying(self, states: Mapping[str, str], rows: int) -> TimedCarrying:
-        """See `poselift.models.backends.backend.Model`."""
-        return TimedCarrying(self._network.carrying(states, rows), self._meter)
-
-    def close(self) -> None:
-        """Close the network."""
-        self._network.close()
+        carrying = self._network.carrying(states, rows)
+        return _TimedCarrying(_timed(carrying.run, self._meter), carrying.close)
 
 
-class TimedCarrying:
-    """The same of a network with a past."""
-
-    def __init__(self, network: Carrying, meter: Meter) -> None:
-        self._network, self._meter = network, meter
-
-    def run(self, tensors: Mapping[str, Array], keep: bool) -> dict[str, Array]:
-        """See `poselift.models.backends.backend.Carrying`."""
-        with _timed(self._meter):
-            return self._network.run(tensors, keep)
-
-    def close(self) -> None:
-        """Close the network's past."""
-        self._network.close()
+class _TimedCarrying(NamedTuple):
+    run: Callable[..., dict[str, Array]]
+    close: Callable[[], None]
 
 
-@contextmanager
-def _timed(meter: Meter) -> Iterator[None]:
-    begin_ns = time.perf_counter_ns()
-    yield
-    meter.network(time.perf_counter_ns() - begin_ns)
+def _timed(run: Callable[..., dict[str, Array]], meter: Meter) -> Callable[..., dict[str, Array]]:
+    def timed(*arguments: Any, **named: Any) -> dict[str, Array]:
+        begin_ns = time.perf_counter_ns()
+        outputs = run(*arguments, **named)
+        meter.network(time.perf_counter_ns() - begin_ns)
+        return outputs
+
+    return timed
