@@ -53,13 +53,6 @@ def test_what_came_before_the_first_message() -> None:
     assert missed(Ledger(QUEUE_FULL, start=0), Note(7, skipped={OVERWRITTEN: 3})) == {NOT_READY: 4}
 
 
-def test_messages_that_declare_nothing() -> None:
-    class Bare:
-        frame, incarnation = 3, 1
-
-    assert missed(Ledger(NEWER_FRAME, start=0), Bare()) == {NOT_READY: 3}
-
-
 def test_what_comes_after_the_last_message() -> None:
     ledger = Ledger(QUEUE_FULL, start=0)
     assert ledger.tail(5) == 5
