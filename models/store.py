@@ -139,8 +139,9 @@ def _converter() -> Callable[[bytes, Entry], bytes]:
     def convert_entry(original: bytes, entry: Entry) -> bytes:
         assert entry.conversion is not None
         names = {output.source: name for name, output in entry.conversion.outputs.items()}
+        channels = {output.source: output.channels for output in entry.conversion.outputs.values() if output.channels is not None}
         metadata = {"source": entry.source, "source_sha256": entry.sha256, "licence": entry.licence, "author": entry.author}
-        model: bytes = convert(original, names, entry.conversion.picture_range, metadata).SerializeToString(deterministic=True)
+        model: bytes = convert(original, names, entry.conversion.picture_range, metadata, channels).SerializeToString(deterministic=True)
         return model
 
     return convert_entry

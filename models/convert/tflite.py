@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnx
 from poselift.common.errors import ModelError
 from poselift.models.convert import IR_VERSION, OPSET
 from poselift.models.convert.tflite_operators import OPERATORS, Graph, Value
+from poselift.models.convert.tflite_prune import prune
 from poselift.models.convert.tflite_reader import Network, Operator, Tensor, read
 
 
@@ -19,15 +21,16 @@ def convert(
     outputs: Mapping[str, str],
     picture_range: tuple[float, float],
     metadata: Mapping[str, str],
+    channels: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Any:
     """The `onnx.ModelProto` of a TFLite network that sees a picture.
 
     Its one input is `picture`, uint8 [1, H, W, 3] RGB; the network sees 0 to 255 as `picture_range`. `outputs` maps the TFLite
     names of those to keep to the names they get (a map comes out as [1, channels, H, W], as it is inside); what only the others need is
-    gone. `metadata` is written into the file as it
-    is, with `picture_range`. Raises ModelError for a file that is no TFLite, an unknown output, or an operator that is not supported.
+    gone. Of those in `channels`, by their TFLite names, only these channels are kept. `metadata` is written into the file as it is, with
+    `picture_range`. Raises ModelError for a file that is no TFLite, an unknown output, or an operator that is not supported.
     """
-    network = read(flatbuffer)
+    network = prune(read(flatbuffer), channels)
     kept = _kept_outputs(network, outputs)
     operators = _needed(network, kept.values())
     graph = Graph()

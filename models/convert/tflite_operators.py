@@ -190,20 +190,33 @@ def reshape(graph: Graph, operator: Operator) -> None:
     graph.define(target, graph.emit("Reshape", [name, shape], _name(operator)))
 
 
+def _resize(graph: Graph, operator: Operator, **attributes: str) -> None:
+    source, target = operator.inputs[0], operator.outputs[0]
+    (batch, height, width, channels), name = target.shape, _name(operator)
+    unused = graph.initializer("none", np.zeros(0, np.float32))
+    sizes = graph.initializer(f"{name}_sizes", np.array([batch, channels, height, width], np.int64))
+    inputs = [graph.read(source), unused, unused, sizes]
+    graph.define(target, graph.emit("Resize", inputs, name, **attributes))
+
+
 def resize_bilinear(graph: Graph, operator: Operator) -> None:
     """RESIZE_BILINEAR, in each of TensorFlow's three ways to lay one grid on the other."""
-    source, target = operator.inputs[0], operator.outputs[0]
     if operator.options.AlignCorners():
         mode = "align_corners"
     elif operator.options.HalfPixelCenters():
         mode = "half_pixel"
     else:
         mode = "asymmetric"
-    (batch, height, width, channels), name = target.shape, _name(operator)
-    unused = graph.initializer("none", np.zeros(0, np.float32))
-    sizes = graph.initializer(f"{name}_sizes", np.array([batch, channels, height, width], np.int64))
-    inputs = [graph.read(source), unused, unused, sizes]
-    graph.define(target, graph.emit("Resize", inputs, name, mode="linear", coordinate_transformation_mode=mode))
+    _resize(graph, operator, mode="linear", coordinate_transformation_mode=mode)
+
+
+def resize_nearest(graph: Graph, operator: Operator) -> None:
+    """RESIZE_NEAREST_NEIGHBOR: each pixel is the one at or before its place."""
+    if operator.options.AlignCorners() or operator.options.HalfPixelCenters():
+        raise ModelError(
+            f"RESIZE_NEAREST_NEIGHBOR '{operator.outputs[0].name}' lays its grids by corners or half pixels, which cannot be converted"
+        )
+    _resize(graph, operator, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
 
 def depth_to_space(graph: Graph, operator: Operator) -> None:
@@ -223,12 +236,18 @@ def densify(graph: Graph, operator: Operator) -> None:
     graph.constants[operator.outputs[0].number] = graph.constant(operator.inputs[0])
 
 
+def quantize(graph: Graph, operator: Operator) -> None:
+    """QUANTIZE: what is computed stays a float."""
+    graph.values[operator.outputs[0].number] = graph.values[operator.inputs[0].number]
+
+
 def dequantize(graph: Graph, operator: Operator) -> None:
-    """DEQUANTIZE of a float16 constant, done now."""
-    values = graph.constant(operator.inputs[0])
-    if values.dtype != np.float16:
-        raise ModelError(f"DEQUANTIZE '{operator.outputs[0].name}' from {values.dtype} cannot be converted; only from float16")
-    graph.constants[operator.outputs[0].number] = values.astype(np.float32)
+    """DEQUANTIZE: of a float16 constant, done now; what is computed is a float all along."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    if source.number in graph.constants:
+        graph.constants[target.number] = graph.constant(source).astype(np.float32)
+    else:
+        graph.values[target.number] = graph.values[source.number]
 
 
 OPERATORS: dict[str, Callable[[Graph, Operator], None]] = {
@@ -242,7 +261,9 @@ OPERATORS: dict[str, Callable[[Graph, Operator], None]] = {
     "LOGISTIC": logistic,
     "MAX_POOL_2D": max_pool,
     "PAD": pad,
+    "QUANTIZE": quantize,
     "RESHAPE": reshape,
     "RESIZE_BILINEAR": resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
 }
 """TFLite's name of an operator -> what appends its ONNX nodes."""

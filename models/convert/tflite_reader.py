@@ -106,7 +106,20 @@ def _tensor(model: Any, tensor: Any, number: int) -> Tensor:
         raise ModelError(f"tensor '{name}' has the element type {_names(tflite.TensorType)[tensor.Type()]}, which cannot be converted")
     values = buffer.DataAsNumpy().view(DTYPES[tensor.Type()])
     sparsity = tensor.Sparsity()
-    return Tensor(number, name, shape, values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity))
+    constant = values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity)
+    return Tensor(number, name, shape, _real(constant, tensor.Quantization()))
+
+
+def _real(values: Array, quantization: Any) -> Array:
+    """The real numbers that quantized ones stand for, (value - zero point) x scale, with a scale for each channel or one for all."""
+    if quantization is None or not quantization.ScaleLength():
+        return values
+    scale, zero = quantization.ScaleAsNumpy(), quantization.ZeroPointAsNumpy()
+    along = [1] * values.ndim
+    if len(scale) > 1:
+        along[quantization.QuantizedDimension()] = -1
+    real: Array = ((values.astype(np.float64) - zero.reshape(along)) * scale.reshape(along)).astype(np.float32)
+    return real
 
 
 def _dense(values: Array, shape: tuple[int, ...], sparsity: Any) -> Array:

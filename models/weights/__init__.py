@@ -26,10 +26,11 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a converted network: its name in the TFLite file, and its shape."""
+    """One output of a converted network: its name in the TFLite file, its shape, and which channels alone are kept, where not all are."""
 
     source: str
     shape: list[int]
+    channels: Optional[list[int]] = None
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,18 @@ def resized(tiny, size, **fields):
     return tiny.operator("RESIZE_BILINEAR", [tiny.features, sizes], (1, *size, 4), "ResizeBilinearOptions", **fields)
 
 
+def nearest(tiny, size, **fields):
+    sizes = tiny.constant(np.array(size, np.int32))
+    return tiny.operator("RESIZE_NEAREST_NEIGHBOR", [tiny.features, sizes], (1, *size, 4), "ResizeNearestNeighborOptions", **fields)
+
+
+def quantized_weights(tiny, scale, zero, dimension=0):
+    """As dequantized by TFLite itself, which knows of no convolution with such weights and other numbers."""
+    stored = tiny.quantized(tiny.rng.integers(-128, 128, (5, 3, 3, 4)).astype(np.int8), scale, zero, dimension)
+    weights = tiny.operator("DEQUANTIZE", [stored], (5, 3, 3, 4), "DequantizeOptions")
+    return tiny.convolution(tiny.features, (5, 3, 3, 4), (1, 7, 10, 5), weights=weights)
+
+
 def activated(tiny, activation):
     return tiny.convolution(tiny.features, (5, 3, 3, 4), (1, 7, 10, 5), activation=activation)
 
@@ -173,6 +185,9 @@ CASES = {
     "resize, align corners": lambda t: resized(t, (17, 25), AlignCorners=True),
     "resize, asymmetric": lambda t: resized(t, (18, 24)),
     "resize, smaller": lambda t: resized(t, (5, 7), HalfPixelCenters=True),
+    "resize to the nearest": lambda t: nearest(t, (18, 24)),
+    "resize to the nearest, odd": lambda t: nearest(t, (5, 20)),
+    "int8 weights": lambda t: quantized_weights(t, 0.01, 3),
     "depth to space": lambda t: t.operator("DEPTH_TO_SPACE", [t.features], (1, 18, 24, 2), "DepthToSpaceOptions", BlockSize=2),
     "add": added,
     "logistic": lambda t: t.operator("LOGISTIC", [t.features], (1, *PICTURE_SIZE, 4)),
@@ -237,6 +252,58 @@ def test_what_only_other_outputs_need_is_gone(tmp_path):
     assert sorted({node.op_type for node in model.graph.node} - {"Reshape", "Cast"}) == ["Add", "Clip", "Conv", "Identity"]
 
 
+def anchored(tiny):
+    """Two heads of different maps, each with 3 anchors of 4 classes in a cell, as one list: [1, 3 x (9 x 12 + 5 x 6), 4]."""
+    kernel, rows, shape = (12, 1, 1, 4), [], (1, 5, 6, 4)
+    for source, (height, width) in ((tiny.features, PICTURE_SIZE), (pooled(tiny, tiny.features), shape[1:3])):
+        cells = tiny.convolution(source, kernel, (1, height, width, 12))
+        flat = (1, 3 * height * width, 4)
+        rows.append(tiny.operator("RESHAPE", [cells, tiny.constant(np.array(flat, np.int32))], flat))
+    whole = (1, 3 * (108 + 30), 4)
+    return tiny.operator("LOGISTIC", [tiny.operator("CONCATENATION", rows, whole, "ConcatenationOptions", Axis=1)], whole)
+
+
+@pytest.mark.parametrize("channels", [[0], [2], [3, 1]])
+def test_some_channels_of_an_output_alone(channels, tmp_path):
+    tiny = Tiny()
+    name, file = f"tensor {anchored(tiny)}", tiny.file()
+    picture = np.random.default_rng(3).integers(0, 256, (1, *PICTURE_SIZE, 3), np.uint8)
+    whole, some = (convert(file, {name: "out"}, (0, 1), {}, only) for only in ({}, {name: channels}))
+    np.testing.assert_allclose(
+        run_onnx(some, picture, tmp_path)["out"], run_onnx(whole, picture, tmp_path)["out"][..., channels], rtol=1e-5
+    )
+    sizes = [sum(np.prod(weights.dims) for weights in model.graph.initializer if len(weights.dims) == 4) for model in (whole, some)]
+    assert sizes[0] - sizes[1] == 2 * 3 * 4 * (4 - len(channels)), "what computes the other channels is gone"
+
+
+def test_channels_that_come_from_no_convolution_are_refused():
+    tiny = Tiny()
+    name = f"tensor {pooled(tiny, tiny.features)}"
+    with pytest.raises(ModelError, match=f"MAX_POOL_2D '{name}' cannot be converted for some of its channels alone"):
+        convert(tiny.file(), {name: "out"}, (0, 1), {}, {name: [0]})
+
+
+def test_weights_with_a_scale_for_each_channel(tmp_path):
+    """By an independent formula: TFLite's own interpreter dequantizes such weights only within an all-integer network."""
+    tiny, scale = Tiny(), np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    stored = tiny.rng.integers(-128, 128, (5, 1, 1, 4)).astype(np.int8)
+    plain = tiny.convolution(tiny.features, (5, 1, 1, 4), (1, *PICTURE_SIZE, 5), weights=tiny.quantized(stored, scale, [0] * 5))
+    tiny.outputs = [tiny.features, plain]
+    picture = np.random.default_rng(3).integers(0, 256, (1, *PICTURE_SIZE, 3), np.uint8)
+    bias = tiny.tensors[tiny.operators[-1][1][2]][1]
+    found = run_onnx(convert(tiny.file(), {f"tensor {number}": str(number) for number in tiny.outputs}, (0, 1), {}), picture, tmp_path)
+    expected = np.einsum("bchw,oc->bohw", found[str(tiny.features)], stored[:, 0, 0] * scale[:, None]) + bias[:, None, None]
+    np.testing.assert_allclose(found[str(plain)], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("field", ["AlignCorners", "HalfPixelCenters"])
+def test_a_grid_that_is_laid_in_another_way_is_refused(field):
+    tiny = Tiny()
+    output = nearest(tiny, (18, 24), **{field: True})
+    with pytest.raises(ModelError, match=r"RESIZE_NEAREST_NEIGHBOR 'tensor .*' lays its grids"):
+        convert(tiny.file(), {f"tensor {output}": "out"}, (0, 1), {})
+
+
 def test_an_unsupported_operator_is_named():
     tiny = Tiny()
     output = tiny.operator("FLOOR", [tiny.features], (1, *PICTURE_SIZE, 4))
@@ -286,7 +353,7 @@ def squares():
 def converted(tmp_path_factory):
     """A store made now, from what was pulled: originals only, so that the converter of this commit is what is judged."""
     folder = tmp_path_factory.mktemp("store")
-    for name in (*NETWORKS, "demo_clip"):
+    for name in (*NETWORKS, "efficientdet_lite0", "demo_clip"):
         pulled(name)
         original = store.original_path(store.read_manifest()[name], store.default_folder())
         (folder / original.name).symlink_to(original)

@@ -18,6 +18,7 @@ class Tiny:
         self.rng = np.random.default_rng(2)
         self.builder = flatbuffers.Builder()
         self.tensors, self.operators, self.codes, self.outputs = [], [], [], []
+        self.quantizations = {}
         self.picture = self.tensor((1, *PICTURE_SIZE, 3))
         self.features = self.convolution(self.picture, (channels, 1, 1, 3), (1, *PICTURE_SIZE, channels))
 
@@ -27,6 +28,12 @@ class Tiny:
 
     def constant(self, array):
         return self.tensor(np.shape(array), np.asarray(array))
+
+    def quantized(self, array, scale, zero, dimension=0):
+        """A constant that stands for (array - zero) x scale; a scale for each place along the dimension, or one for all."""
+        number = self.constant(array)
+        self.quantizations[number] = np.atleast_1d(np.float32(scale)), np.atleast_1d(np.int64(zero)), dimension
+        return number
 
     def weights(self, *shape):
         return self.constant(self.rng.normal(size=shape).astype(np.float32))
@@ -103,6 +110,7 @@ class Tiny:
         dtype = np.dtype(np.float32 if constant is None else constant.dtype).name.upper()
         name, dimensions = b.CreateString(f"tensor {index}"), self._integers(shape)
         sparsity = sparsity and self._sparsity(*sparsity)
+        quantization = index in self.quantizations and self._quantization(*self.quantizations[index])
         tflite.TensorStart(b)
         tflite.TensorAddShape(b, dimensions)
         tflite.TensorAddType(b, getattr(tflite.TensorType, dtype))
@@ -110,7 +118,18 @@ class Tiny:
         tflite.TensorAddName(b, name)
         if sparsity:
             tflite.TensorAddSparsity(b, sparsity)
+        if quantization:
+            tflite.TensorAddQuantization(b, quantization)
         return tflite.TensorEnd(b)
+
+    def _quantization(self, scale, zero, dimension):
+        b = self.builder
+        scale, zero = b.CreateNumpyVector(scale), b.CreateNumpyVector(zero)
+        tflite.QuantizationParametersStart(b)
+        tflite.QuantizationParametersAddScale(b, scale)
+        tflite.QuantizationParametersAddZeroPoint(b, zero)
+        tflite.QuantizationParametersAddQuantizedDimension(b, dimension)
+        return tflite.QuantizationParametersEnd(b)
 
     def _sparsity(self, levels, order, block_map):
         b, tables = self.builder, []
