@@ -51,7 +51,8 @@ class NpuConfig(Section):
 class DetectConfig(Section):
     """The 2D detector."""
 
-    detector: str = "blazepose"
+    people: int = Field(1, ge=1, le=16)
+    detector: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)
     min_detection_score: float = Field(0.5, gt=0, lt=1)
     min_presence: float = Field(0.5, ge=0, le=1)
@@ -62,7 +63,6 @@ class LiftConfig(Section):
 
     model: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)
-    slots: int = Field(1, ge=1, le=16)
     body_height_m: float = Field(BODY_HEIGHT_M, ge=0.3, le=3.0)
     focal_px: Optional[float] = Field(None, gt=0)
     hold_s: float = Field(0.5, ge=0)

@@ -20,11 +20,11 @@ from poselift.app.dataflow.messages import Pose2D
 from poselift.common.arrays import Array, Pixels
 from poselift.common.people import People2D
 from poselift.models.backends.backend import Model
-from poselift.models.detection import blazepose
+from poselift.models.detection import blazepose_person
 from poselift.models.detection.blazepose import BlazePose
 from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import cut_out, transform
-from poselift.models.detection.pose_tracker import PoseTracker
+from poselift.models.tracking.pose_tracker import PoseTracker
 from poselift.workers.lift import new_lift
 from poselift.workers.networks import open_networks
 
@@ -109,7 +109,7 @@ class _Networks(NamedTuple):
             return cut_out(picture, matrix, size, border)
 
         detector = BlazePose(self.detector, _Noted(self.landmarks, matrices, [] if looks is None else looks))
-        with mock.patch.object(blazepose, "cut_out", cut):
+        with mock.patch.object(blazepose_person, "cut_out", cut):
             return list(PoseTracker(detector).follow(((picture, _t_ns(frame)) for frame, picture in enumerate(pictures))))
 
 

@@ -16,11 +16,11 @@ from poselift.app.dataflow.messages import Frame, Pose2D
 from poselift.app.dataflow.saved_value import SavedValue
 from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import Loop
-from poselift.common.arrays import Pixels
+from poselift.common.arrays import Array, Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection.detector import State
-from poselift.models.detection.pose_tracker import PoseTracker, Tracked
-from poselift.models.detection.tracks import Tracks
+from poselift.models.tracking.pose_tracker import PoseTracker, Tracked
+from poselift.models.tracking.tracks import Tracks
 from poselift.workers.networks import Timed, detector, open_networks
 
 
@@ -31,24 +31,24 @@ class Detect(Generic[State]):
         self._tracker = tracker
         self._state: Tracked[State] = Tracked()
 
-    @property
-    def next_person(self) -> int:
-        """The id of whoever is new."""
-        return self._state.tracks.next_person
-
     def count_from(self, person: int) -> None:
         """Nobody is known; the next person has this id."""
         self._state = Tracked(Tracks(person))
 
-    def step(self, frame: Frame, looking: AbstractContextManager[Pixels]) -> Pose2D:
+    def step(self, frame: Frame, looking: AbstractContextManager[Pixels], answer: Callable[[Pose2D], None] = lambda pose: None) -> Pose2D:
         """The people in the frame's pixels, uint8 [height, width, 3] BGR, which are there while we are `looking`.
 
-        Where that ends in an exception, such as PictureGone, the frame has left no trace in what is known of the people.
+        They are passed to `answer` at once; then more people are looked for in the same pixels, and followed from the next frame on.
+        Where anything before the answer raises, such as PictureGone, the frame has left no trace in what is known of the people.
         """
         with looking as picture:
             state, people = self._tracker.step(self._state, picture, frame.t_ns)
+            pose = Pose2D(frame.frame, frame.t_ns, *frame.size_px, **vars(people), left_out=state.left_out)
+            answer(pose)
+            self._state = state
+            state = self._tracker.look_around(state, picture)
         self._state = state
-        return Pose2D(frame.frame, frame.t_ns, *frame.size_px, **vars(people))
+        return pose
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def detecting(config: Config, watched: Callable[[Model], Model] = lambda network
         networks = [watched(opened.enter_context(closing(it))) for it in open_networks("detect", config, settings.threads)]
         for network in networks:
             network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
-        yield Detect(PoseTracker(detector(config).build(networks, settings.min_detection_score, settings.min_presence)))
+        yield Detect(PoseTracker(detector(config).build(networks, settings.people, settings.min_detection_score, settings.min_presence)))
 
 
 def run(config: Config, bus: Bus) -> None:
@@ -94,10 +94,10 @@ class PersonIds:
         self._saved = SavedValue(folder, "next_person", int, join(folder))
         self.next_person = self._saved.read() or Tracks().next_person
 
-    def count(self, next_person: int) -> None:
-        """The id of whoever is new; to be told before anybody hears of the one before."""
-        if next_person != self.next_person:
-            self.next_person = next_person
+    def given(self, persons: Array) -> None:
+        """These ids are told to others next."""
+        if len(persons) and persons.max() >= self.next_person:
+            self.next_person = int(persons.max()) + 1
             self.save()
 
     def save(self) -> None:
@@ -108,10 +108,18 @@ class PersonIds:
 
 
 def _answer(frame: Frame, detect: Detect[State], ring: RingReader, ids: PersonIds, loop: Loop) -> None:
-    try:
-        pose = detect.step(frame, ring.picture(frame))
-    except PictureGone as gone:
-        loop.skip(gone.reason)
-    else:
-        ids.count(detect.next_person)
+    answered = False
+
+    def answer(pose: Pose2D) -> None:
+        nonlocal answered
+        ring.check(frame)
+        ids.given(pose.person)
+        loop.meter.people, loop.meter.left_out = len(pose.person), pose.left_out
         loop.send(pose, after=frame)
+        answered = True
+
+    try:
+        detect.step(frame, ring.picture(frame), answer)
+    except PictureGone as gone:
+        if not answered:
+            loop.skip(gone.reason)

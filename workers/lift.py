@@ -29,7 +29,9 @@ class Lift:
 
     def step(self, pose: Pose2D) -> Pose3D:
         """The same people in 3D, and those who are held."""
-        return Pose3D(pose.frame, pose.t_ns, *pose.size_px, **vars(self._lifter.step(pose.t_ns, pose, pose.size_px)))
+        return Pose3D(
+            pose.frame, pose.t_ns, *pose.size_px, **vars(self._lifter.step(pose.t_ns, pose, pose.size_px)), left_out=pose.left_out
+        )
 
 
 def open_lifter(config: Config) -> Model:
@@ -46,7 +48,7 @@ def new_lift(network: Model, config: Config) -> Lift:
     settings = config.lift
     lifter = Lifter(
         network,
-        slots=settings.slots,
+        slots=config.detect.people,
         body_height_m=settings.body_height_m,
         focal_px=settings.focal_px,
         hold_s=settings.hold_s,

@@ -48,8 +48,10 @@ def networks(config: Config) -> tuple[Network, ...]:
 
 
 def detector(config: Config) -> Detector:
-    """The detector that the config names. Raises UserError where there is none of that name."""
+    """The detector that the config names, else the first that follows so many people. Raises UserError where there is none."""
     name = config.detect.detector
+    if name is None:
+        return next(of for of in DETECTORS.values() if of.people >= config.detect.people)
     if name not in DETECTORS:
         raise UserError(f"detect.detector: {name}: there is no such detector; known: {', '.join(DETECTORS)}")
     return DETECTORS[name]

@@ -157,7 +157,10 @@ def detect(
     overwrite: OverwriteOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Find the 2D keypoints in a video, and write them as a custom 2D dataset in VideoPose3D's format."""
+    """Find the 2D keypoints in a video, and write them as a custom 2D dataset in VideoPose3D's format.
+
+    It has one person a video: of several, who was seen in the most frames. 'poselift lift' gives all of them.
+    """
     from poselift.app.cli.reporting import reporting
     from poselift.app.offline.detect import detect
 
@@ -312,8 +315,8 @@ def models_atc(
         Optional[str],
         typer.Option("--soc", metavar="CHIP", help="Ascend310, Ascend310B1 or Ascend310B4. Default: this machine's.", show_default=False),
     ] = None,
-    slots: Annotated[
-        Optional[int], typer.Option("--slots", min=1, max=16, help="People lifted at a time. Default: the config's.", show_default=False)
+    people: Annotated[
+        Optional[int], typer.Option("--people", min=1, max=16, help="People followed at a time. Default: the config's.", show_default=False)
     ] = None,
     out: Annotated[
         Optional[Path], typer.Option("-o", "--out", metavar="DIR", help="Folder for the results. Default: om/CHIP.", show_default=False)
@@ -328,7 +331,7 @@ def models_atc(
     """
     from poselift.app.cli.atc import atc
 
-    atc(soc, slots, out, overwrite, config)
+    atc(soc, people, out, overwrite, config)
 
 
 @service_cli.command("install")

@@ -31,11 +31,13 @@ class Network(NamedTuple):
     command: Sequence[str]
 
 
-def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], overwrite: bool, config_path: Optional[Path]) -> None:
+def atc(soc: Optional[str], people: Optional[int], out: Optional[Path], overwrite: bool, config_path: Optional[Path]) -> None:
     """Write the folder; run ATC where it is on the path."""
     config = load(config_path)
     soc = _chip(soc)
-    people = slots or config.lift.slots
+    wanted = config.detect.people
+    config = config.changed(detect={"people": people or wanted})
+    people = config.detect.people
     folder = out or Path("om") / soc
     in_use = _in_use(config, people)
     _check_outputs(folder, [name for name, _, _ in in_use], [path for _, path, _ in in_use], overwrite)
@@ -48,8 +50,8 @@ def atc(soc: Optional[str], slots: Optional[int], out: Optional[Path], overwrite
     else:
         say(f"there is no atc here: copy {folder} to where CANN's toolkit is, and type there: sh {SCRIPT}")
     say("then copy the .om and .json files to the board, and name their folder there in its config: npu: {folder: ...}")
-    if people != config.lift.slots:
-        say(f"the config needs lift: {{slots: {people}}} there, too")
+    if people != wanted:
+        say(f"the config needs detect: {{people: {people}}} there, too")
 
 
 def _chip(soc: Optional[str]) -> str:

@@ -55,6 +55,9 @@ def state(health: Optional[Health], process_state: ProcessState) -> str:
 def _notes(health: Health) -> Iterator[Text]:
     if health.recording:
         yield Text.assemble(f"{health.worker}: ", ("recording", "red"), f" {health.recording}")
+    if health.people or health.left_out:
+        more = (f", and {health.left_out} more who are not followed", "yellow") if health.left_out else ""
+        yield Text.assemble(f"{health.worker}: people: {health.people}", more)
     if health.viewers:
         yield Text(f"{health.worker}: viewers: {health.viewers}")
     if health.note:
@@ -72,6 +75,7 @@ class _Reported(NamedTuple):
     restarts: Optional[int]
     reasons: tuple[str, ...]
     recording: str
+    left_out: bool
     note: str
 
 
@@ -110,5 +114,5 @@ class Changes:
         if {shown, before} <= set(_ALTERNATING) and now_s - self._states[worker][1] < SETTLED_S:
             shown = before
         if health is None:
-            return _Reported(shown, process_state.restarts, (), "", "")
-        return _Reported(shown, process_state.restarts, tuple(sorted(health.drops)), health.recording, health.note)
+            return _Reported(shown, process_state.restarts, (), "", False, "")
+        return _Reported(shown, process_state.restarts, tuple(sorted(health.drops)), health.recording, health.left_out > 0, health.note)

@@ -196,6 +196,10 @@ class RingReader:
             yield pixels
             self._check(layout, frame)
 
+    def check(self, frame: Frame) -> None:
+        """Raise PictureGone where the frame's picture is no longer in its slot."""
+        self._check(self._ring(frame.ring), frame)
+
     def release(self, frame: Frame) -> None:
         """Let go of a frame without looking at it."""
         with suppress(PictureGone), self._locked(frame):

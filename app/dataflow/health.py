@@ -34,6 +34,8 @@ class Meter:
         """Name of the recording that is being written."""
         self.viewers = 0
         """Viewers elsewhere that are connected."""
+        self.people = self.left_out = 0
+        """People in the last picture, and how many more were seen lately than are followed."""
         self.device = ""
         """Where the networks run."""
         self._reported_recording = ""
@@ -87,6 +89,8 @@ class Meter:
             network_p95_ms=network_p95_ms,
             device=self.device,
             viewers=self.viewers,
+            people=self.people,
+            left_out=self.left_out,
         )
 
 

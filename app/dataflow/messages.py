@@ -98,11 +98,13 @@ class Passed:
         given since the one before.
     incarnation: wall time at which the sending process started, ns: tells a restarted sender from a running one.
     trace: a Stamp for each stage so far, capture first.
+    left_out: people who were seen lately beyond those who are followed, of whom there are `detect.people` at most.
     """
 
     skipped: dict[str, int] = field(default_factory=dict)
     incarnation: int = 0
     trace: tuple[Stamp, ...] = ()
+    left_out: int = 0
 
 
 def _whole(kind: type[T]) -> type[T]:
@@ -169,6 +171,7 @@ class Health:
     network_p50_ms, network_p95_ms: what the worker's networks took for one output, all runs together; NaN where none has run.
     device: where its networks run: 'cpu' or 'npu'; empty where it has none.
     viewers: the worker that serves alone: viewers elsewhere that are connected.
+    people, left_out: the worker that detects alone: people in its last picture, and how many more were seen lately (see Passed).
     """
 
     worker: str
@@ -188,6 +191,8 @@ class Health:
     network_p95_ms: float = nan
     device: str = ""
     viewers: int = 0
+    people: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

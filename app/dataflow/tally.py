@@ -22,6 +22,12 @@ class Tally:
         self.lifted = 0
         self.seen = 0
         """Poses of somebody who was seen in that frame, not held."""
+        self.people: set[int] = set()
+        """The ids of all who were seen."""
+        self.most_people = 0
+        """So many were seen in one frame at most."""
+        self.left_out = 0
+        """So many more were there at most than are followed."""
         self.captured = 0
         self.dropped: dict[str, int] = {}
         self.ages_ns: deque[int] = deque(maxlen=KEPT)
@@ -59,7 +65,11 @@ class Tally:
 
     def _add_pose(self, pose: Pose3D) -> None:
         self.lifted += 1
-        self.seen += bool((~pose.held).any())
+        seen = pose.person[~pose.held].tolist()
+        self.seen += bool(seen)
+        self.people.update(seen)
+        self.most_people = max(self.most_people, len(seen))
+        self.left_out = max(self.left_out, pose.left_out)
         self.captured = max(self.captured, pose.frame + 1)
         add(self.dropped, self._ledger.missing(pose))
         add(self.dropped, pose.skipped)
@@ -76,4 +86,7 @@ class Tally:
         if self.ages_ns:
             p50_ms, p95_ms = percentiles_ms(self.ages_ns)
             lines.append(f"age of a 3D pose when it is sent: {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)")
+        if self.people:
+            more = f"; not followed: up to {self.left_out} more at a time (detect.people)" if self.left_out else ""
+            lines.append(f"people seen: {len(self.people)}, at most {self.most_people} in one frame{more}")
         return lines

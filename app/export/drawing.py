@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, Colour
+from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, TRUNK, Colour, mixed
 from poselift.common.arrays import Pixels
 from poselift.common.skeleton import COCO_BONES
 
@@ -14,6 +14,7 @@ SHIFT = 4
 """Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""
 MIN_CONFIDENCE = 0.05
 """A keypoint with less is not drawn."""
+_FARTHEST_PX = 1e5
 
 
 def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
@@ -22,15 +23,16 @@ def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
 
 
 def is_drawn(keypoints: npt.NDArray[np.float32], held: bool) -> npt.NDArray[np.bool_]:
-    """bool [17]: which keypoints of a person are drawn; of one that is `held`, all that there are."""
-    found: npt.NDArray[np.bool_] = np.isfinite(keypoints).all(-1) & (held | (keypoints[:, 2] >= MIN_CONFIDENCE))
-    return found
+    """Which of a person's keypoints [17, 3] are drawn, bool [17]."""
+    shown: npt.NDArray[np.bool_] = np.isfinite(keypoints).all(-1) & (held | (keypoints[:, 2] >= MIN_CONFIDENCE))
+    return shown
 
 
-def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool) -> None:
+def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool, own: Colour = TRUNK) -> None:
     """Draw one person's keypoints (float [17, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
 
-    A person who was not seen in this frame (`held`) is a thin grey outline.
+    Limbs have the colours of their sides; trunk and head are in the person's `own`. A person who was not seen in this frame (`held`) is a
+    thin grey outline.
     """
     shown = is_drawn(keypoints, held)
     if not shown.any():
@@ -49,12 +51,12 @@ def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool) -
 
     def line(start: int, end: int, colour: Colour, thickness: int, share: float) -> None:
         ends = fixed(points[start]), fixed(points[end])
-        cv2.line(layer, *ends, colour, thickness, cv2.LINE_AA, SHIFT)
+        cv2.line(layer, *ends, own if colour is TRUNK else colour, thickness, cv2.LINE_AA, SHIFT)
         cv2.line(mask, *ends, int(share * min(opacity[start], opacity[end])), thickness, cv2.LINE_AA, SHIFT)
 
     def dot(joint: int, colour: Colour, radius_px: float) -> None:
         centre, radius = fixed(points[joint]), round(radius_px * (1 << SHIFT))
-        cv2.circle(layer, centre, radius, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+        cv2.circle(layer, centre, radius, own if colour is TRUNK else colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
         cv2.circle(mask, centre, radius, int(opacity[joint]), cv2.FILLED, cv2.LINE_AA, SHIFT)
 
     bones = [(*bone, colour) for bone, colour in zip(COCO_BONES, COCO_BONE_COLOURS) if shown[list(bone)].all()]
@@ -73,6 +75,18 @@ def write_text(panel: Pixels, text: str, left_px: int, baseline_px: int, colour:
     (width_px, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     cv2.putText(panel, text, (left_px, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
     return left_px + int(width_px)
+
+
+def write_id(panel: Pixels, person: int, x_px: float, y_px: float, colour: Colour) -> None:
+    """Write a person's id in the middle of that place, on a dark disc in their colour's ring."""
+    place, text = np.array([x_px, y_px]), str(person)
+    if not (np.abs(place) < _FARTHEST_PX).all():
+        return
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    radius = round((0.5 * max(width, height) + 5) * (1 << SHIFT))
+    cv2.circle(panel, fixed(place), radius, SHADE, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    cv2.circle(panel, fixed(place), radius, colour, 2, cv2.LINE_AA, SHIFT)
+    write_text(panel, text, round(x_px - width / 2), round(y_px + height / 2), mixed(colour, (255, 255, 255), 0.5), 0.45)
 
 
 def _part(panel: Pixels, points: npt.NDArray[np.float32], margin_px: int) -> tuple[int, int, Pixels]:

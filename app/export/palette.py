@@ -14,6 +14,17 @@ BACKGROUND: Colour = (30, 24, 21)
 SHADE: Colour = (20, 15, 13)
 TEXT: Colour = (176, 166, 158)
 
+PEOPLE: tuple[Colour, ...] = (
+    (250, 143, 168),
+    (133, 209, 120),
+    (184, 128, 240),
+    (92, 212, 242),
+    (102, 107, 242),
+    (76, 230, 184),
+    (242, 115, 217),
+)
+"""One for each person, by their ids, then again from the first; none is that of a side."""
+
 _LIMBS = ("elbow", "wrist", "knee", "ankle")
 
 
@@ -32,6 +43,11 @@ COCO_BONE_COLOURS = tuple(_bone_colour(COCO_KEYPOINTS[outer]) for _, outer in CO
 COCO_JOINT_COLOURS = tuple(_joint_colour(name) for name in COCO_KEYPOINTS)
 H36M_BONES = tuple((parent, joint) for joint, parent in enumerate(H36M_PARENTS) if parent >= 0)
 H36M_BONE_COLOURS = tuple(_bone_colour(H36M_JOINTS[joint]) for _, joint in H36M_BONES)
+
+
+def colour_of(person: int) -> Colour:
+    """The colour of the person with that id, in every drawing."""
+    return PEOPLE[person % len(PEOPLE)]
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:

@@ -1,12 +1,14 @@
 """The 3D skeleton on a floor, drawn in software: solid limbs in the order of their depth, a shadow, a slowly turning view.
 
-Lengths are in body heights, so that a child fills the panel as an adult does; axes as the camera's (x right, y down, z forward), the
-origin on the floor below the first person's root. The floor is square to the camera's y axis; the view turns about that axis.
+Lengths are in body heights, so that a child fills the panel as an adult does, and smaller where several people need more room; axes as
+the camera's (x right, y down, z forward), the origin on the floor below the middle of the people. The floor is square to the camera's y
+axis; the view turns about that axis.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Optional
 
 import cv2
@@ -14,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.export.drawing import SHIFT, fixed
-from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, mixed
+from poselift.app.export.drawing import SHIFT, fixed, write_id
+from poselift.app.export.framing import Framing
+from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, colour_of, mixed
+from poselift.app.export.placement import Place, places
 from poselift.common.arrays import Pixels
 from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
 
@@ -27,8 +31,8 @@ Points = npt.NDArray[np.float64]
 _NECK, _HEAD = H36M_JOINTS.index("neck"), H36M_JOINTS.index("head")
 FEET = [joint for joint, name in enumerate(H36M_JOINTS) if name.endswith("ankle")]
 ANKLE_ABOVE_FLOOR, HEAD_RADIUS = 0.045, 0.062
+_ID_ABOVE_HEAD = 0.13
 _RADII = {"knee": 0.036, "ankle": 0.029, "elbow": 0.028, "wrist": 0.023, "spine": 0.045, "thorax": 0.045}
-_APART = 0.6  # between people whose place is not known
 
 _ELEVATION_RAD, _START_RAD = np.radians(13.0), np.radians(-28.0)
 _DISTANCE, _FOCAL, _MIDDLE = 3.6, 2.55, 0.46  # from the view to the body's middle; in panel heights; the middle above the floor
@@ -43,7 +47,10 @@ class Scene:
     def __init__(self, width_px: int, height_px: int, body_height_m: float = BODY_HEIGHT_M) -> None:
         self._width_px, self._height_px, self._body_height_m = width_px, height_px, body_height_m
         self._focal_px = _FOCAL * min(height_px, 1.15 * width_px)
-        self._floor = Floor()
+        self._floors: dict[int, Floor] = {}
+        self._places: Mapping[int, Place] = {}
+        self._t_s = 0.0
+        self._framing = Framing(0.5 * width_px * _DISTANCE / self._focal_px)
         self._glow = self._floor_glow()
         lit = self._glow[..., None] * np.array([22.0, 19.0, 17.0], np.float32)
         self._empty: Pixels = (np.array(BACKGROUND, np.float32) + lit).astype(np.uint8)
@@ -59,19 +66,22 @@ class Scene:
         return np.stack([self._width_px / 2 + scale * x, self._height_px / 2 + scale * down, depth], -1)
 
     def place(self, pose: Pose3D) -> Points:
-        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the floor on to this pose.
+        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the view on to this pose.
 
-        Somebody whose joints are not finite has no position, and does not move the floor.
+        Whose joints are no numbers has no place, and does not move the view.
         """
+        t_s, persons = pose.t_ns / 1e9, pose.person.tolist()
+        self._places, self._t_s = places(pose, self._places, t_s - self._t_s), t_s
         joints = pose.joints_m.astype(np.float64) / self._body_height_m
-        if np.isfinite(pose.root_m).all():
-            joints += ((pose.root_m - pose.root_m[:1]) / self._body_height_m)[:, None]
-        else:
-            joints[..., 0] += _APART * np.arange(len(joints))[:, None]
-        feet = joints[_finite(joints)][:, FEET, 1]
-        if len(feet):
-            joints[..., 1] -= self._floor.under(float(feet.max()) + ANKLE_ABOVE_FLOOR, pose.t_ns / 1e9)
-        return joints
+        roots = np.array([self._places[person].root_m for person in persons]).reshape(-1, 3) / self._body_height_m
+        finite = _finite(joints)
+        self._floors = {persons[k]: self._floors.get(persons[k]) or Floor() for k in finite}
+        if len(finite):
+            below = [self._floors[persons[k]].under(float(joints[k, FEET, 1].max()) + ANKLE_ABOVE_FLOOR, t_s) for k in finite]
+            self._framing.step({persons[k]: roots[k] + (0, y, 0) for k, y in zip(finite, below)}, t_s)
+        view = self._framing.view
+        placed: Points = view.scale * (joints + (roots - view.point)[:, None])
+        return placed
 
     def draw(self, pose: Optional[Pose3D], t_s: float) -> Pixels:
         """The panel at a time of the stream, seconds: it decides how far the view has turned."""
@@ -82,7 +92,11 @@ class Scene:
         self._draw_floor(panel, people[finite], turn_rad)
         if pose is not None:
             for k in sorted(finite, key=lambda k: -float(self.project(people[k, 0], turn_rad)[2])):
-                self._draw_person(panel, people[k], np.nan_to_num(pose.confidence[k]), bool(pose.held[k]), turn_rad)
+                colour = HELD if pose.held[k] else colour_of(int(pose.person[k]))
+                self._draw_person(panel, people[k], np.nan_to_num(pose.confidence[k]), colour, bool(pose.held[k]), turn_rad)
+                if len(finite) > 1:
+                    x_px, y_px, _ = self.project(people[k, _HEAD] - (0, self._framing.view.scale * _ID_ABOVE_HEAD, 0), turn_rad)
+                    write_id(panel, int(pose.person[k]), x_px, y_px, colour)
         return panel
 
     def _floor_glow(self) -> npt.NDArray[np.float32]:
@@ -101,14 +115,15 @@ class Scene:
         rows = slice(int(np.flatnonzero(self._glow.any(1))[0]), self._height_px)
         top = np.array([0, rows.start, 0])
         lines, shadow = np.zeros((2, self._height_px - rows.start, self._width_px), np.uint8)
-        for ends in self._tiles(turn_rad):
+        scale = self._framing.view.scale
+        for ends in self._tiles():
             start, end = self.project(ends, turn_rad) - top
             cv2.line(lines, fixed(start), fixed(end), 90, 1, cv2.LINE_AA, SHIFT)
         for person in people:
             cast = person - person[:, 1:2] * _to_view(_LIGHT, turn_rad)
             points = self.project(cast, turn_rad) - top
             for (start, end), radius in zip(H36M_BONES, _bone_radii()):
-                thickness = max(1, round(2.2 * radius * self._focal_px / max(points[start, 2], 0.2)))
+                thickness = max(1, round(2.2 * scale * radius * self._focal_px / max(points[start, 2], 0.2)))
                 cv2.line(shadow, fixed(points[start]), fixed(points[end]), 190, thickness, cv2.LINE_AA, SHIFT)
         glow = (255 * self._glow[rows]).astype(np.uint8)
         lines = cv2.multiply(lines, glow, scale=1 / 255)
@@ -117,30 +132,35 @@ class Scene:
         cv2.add(part, cv2.cvtColor(lines, cv2.COLOR_GRAY2BGR), part)
         cv2.multiply(part, cv2.cvtColor(cv2.bitwise_not(shadow), cv2.COLOR_GRAY2BGR), part, scale=1 / 255)
 
-    def _tiles(self, turn_rad: float) -> list[Points]:
+    def _tiles(self) -> list[Points]:
         """The ends of the floor's lines, as chords of its rim."""
+        view = self._framing.view
+        side = view.scale * _TILE
         lines = []
-        for offset in np.arange(-_FLOOR_RADIUS + _TILE, _FLOOR_RADIUS, _TILE):
-            half = np.sqrt(_FLOOR_RADIUS**2 - offset**2)
-            lines += [np.array([[offset, 0, -half], [offset, 0, half]]), np.array([[-half, 0, offset], [half, 0, offset]])]
+        for axis, corner in ((0, view.scale * view.tiles[0]), (2, view.scale * view.tiles[1])):
+            for offset in np.arange((corner + _FLOOR_RADIUS) % side - _FLOOR_RADIUS, _FLOOR_RADIUS, side):
+                ends = np.zeros((2, 3))
+                ends[:, axis], ends[:, 2 - axis] = offset, np.sqrt(max(_FLOOR_RADIUS**2 - offset**2, 0)) * np.array([-1, 1])
+                lines.append(ends)
         return lines
 
-    def _draw_person(self, panel: Pixels, joints: Points, confidence: npt.NDArray[Any], held: bool, turn_rad: float) -> None:
+    def _draw_person(self, panel: Pixels, joints: Points, confidence: npt.NDArray[Any], own: Colour, held: bool, turn_rad: float) -> None:
+        """Limbs in the colours of their sides, trunk and head in the person's `own`."""
         points = self.project(joints, turn_rad)
         near = points[:, 2].min()
-        thin = 0.6 if held else 1.0
+        thin = (0.6 if held else 1.0) * self._framing.view.scale
 
         def look(colour: Colour, depth: float, sure: float) -> Colour:
             dim = 0.75 * (1 - float(np.clip(sure, 0, 1)))
             return mixed(mixed(HELD if held else colour, SHADE, 0.0 if held else dim), BACKGROUND, min(0.45, 0.6 * (depth - near)))
 
         head = (points[_NECK] + points[_HEAD]) / 2
-        solids = [(head, head, HEAD_RADIUS, TRUNK, confidence[[_NECK, _HEAD]].min())]
+        solids = [(head, head, HEAD_RADIUS, own, confidence[[_NECK, _HEAD]].min())]
         for (start, end), radius, colour in zip(H36M_BONES, _bone_radii(), H36M_BONE_COLOURS):
             if end != _HEAD:
                 solids.append((points[start], points[end], radius, colour, confidence[[start, end]].min()))
         for start, end, radius, colour, sure in sorted(solids, key=lambda solid: -float(solid[0][2] + solid[1][2])):
-            shown = look(colour, float(start[2] + end[2]) / 2, float(sure))
+            shown = look(own if colour is TRUNK else colour, float(start[2] + end[2]) / 2, float(sure))
             _draw_solid(panel, start, end, thin * radius * self._focal_px, shown)
 
 

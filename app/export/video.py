@@ -10,11 +10,12 @@ from typing import Any, Callable, Optional
 import av
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export import Content, Drawn
-from poselift.app.export.drawing import draw_person, write_text
-from poselift.app.export.palette import BACKGROUND, LEFT, RIGHT, SHADE
+from poselift.app.export.drawing import draw_person, is_drawn, write_id, write_text
+from poselift.app.export.palette import BACKGROUND, HELD, LEFT, RIGHT, SHADE, Colour, colour_of
 from poselift.app.export.scene import Scene
 from poselift.common.arrays import Pixels
 from poselift.common.atomic import replacing
@@ -28,6 +29,8 @@ is as high, and between half and all of that wide."""
 _MADE_FROM = "made by poselift from "
 """So begins a video's comment; what the poses were made from follows."""
 
+_CAPTION_PX, _ABOVE_PX = 190, 26
+"""At most so long is what is said of one person; so far above the head is the id."""
 _TICKS_PER_S = 90_000
 _MOST_TICKS = 2**31 - 1
 """Of one picture in MP4: 6.6 hours. Where one lasts longer, the clock ticks slower."""
@@ -152,8 +155,11 @@ def _picture_panel(picture: Optional[Pixels], pose: Optional[Pose3D], width_px: 
         scale = np.array([width / pose.width_px, height / pose.height_px, 1], np.float32)
         # Pixel centres lie at half: what is at 0 in the source is at (0 + 0.5) * scale - 0.5 here.
         offset = np.array([left + (scale[0] - 1) / 2, top + (scale[1] - 1) / 2, 0], np.float32)
-        for keypoints, held in zip(pose.keypoints, pose.held):
-            draw_person(panel, keypoints * scale + offset, bool(held))
+        for person, keypoints, held in zip(pose.person.tolist(), pose.keypoints * scale + offset, pose.held):
+            own = HELD if held else colour_of(person)
+            draw_person(panel, keypoints, bool(held), own)
+            if len(pose.person) > 1 and (top_px := _above(keypoints, bool(held))) is not None:
+                write_id(panel, person, *top_px, own)
     return panel
 
 
@@ -171,16 +177,33 @@ def _write_captions(canvas: Pixels, left_px: int, pose: Optional[Pose3D], t_s: f
     canvas[:, left_px : left_px + 2] = BACKGROUND
     words = [f"{int(t_s // 60)}:{t_s % 60:05.2f}"]
     if pose is not None:
-        words.append(f"frame {pose.frame}")
-        words.append(_state(pose))
-    write_text(canvas, "    ".join(words), left_px + margin_px, baseline_px)
-    at_px = canvas.shape[1] - 128
+        words += [f"frame {pose.frame}", *([] if len(pose.person) else ["nobody"])]
+    at_px, end_px = write_text(canvas, "    ".join(words), left_px + margin_px, baseline_px) + margin_px, canvas.shape[1] - 128
+    for text, colour in _people(pose) if pose is not None else ():
+        if at_px + _CAPTION_PX > end_px:
+            break
+        at_px = _write_dotted(canvas, text, at_px, baseline_px, colour)
     for name, colour in (("left", LEFT), ("right", RIGHT)):
-        cv2.circle(canvas, (at_px, baseline_px - 5), 5, colour, cv2.FILLED, cv2.LINE_AA)
-        at_px = write_text(canvas, name, at_px + 11, baseline_px) + 20
+        end_px = _write_dotted(canvas, name, end_px, baseline_px, colour)
 
 
-def _state(pose: Pose3D) -> str:
-    if not len(pose.person):
-        return "nobody"
-    return "not seen, held" if pose.held[0] else f"confidence {pose.confidence[0].mean():.2f}"
+def _write_dotted(canvas: Pixels, text: str, left_px: int, baseline_px: int, colour: Colour) -> int:
+    """Write a word behind a dot of a colour; where the next one may stand, px."""
+    cv2.circle(canvas, (left_px, baseline_px - 5), 5, colour, cv2.FILLED, cv2.LINE_AA)
+    return write_text(canvas, text, left_px + 11, baseline_px) + 20
+
+
+def _people(pose: Pose3D) -> list[tuple[str, Colour]]:
+    """Who is there, in the order of their ids, and the colour of each."""
+    said = []
+    for k in np.argsort(pose.person).tolist():
+        person, held = int(pose.person[k]), bool(pose.held[k])
+        how = "not seen, held" if held else f"confidence {pose.confidence[k].mean():.2f}"
+        said.append((f"{person}: {how}", HELD if held else colour_of(person)))
+    return said
+
+
+def _above(keypoints: npt.NDArray[np.float32], held: bool) -> Optional[tuple[float, float]]:
+    """The place above a person's keypoints [17, 3], px; None where none is shown."""
+    shown = keypoints[is_drawn(keypoints, held), :2]
+    return (float(shown[shown[:, 1].argmin(), 0]), float(shown[:, 1].min()) - _ABOVE_PX) if len(shown) else None

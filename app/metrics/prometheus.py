@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from typing import Callable
+from typing import Callable, Optional
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
@@ -64,6 +64,10 @@ class Metrics:
             "poselift_last_report_timestamp_seconds", "When a worker last said how it is, Unix time.", ["worker"], registry=registry
         )
         self._recording = Gauge("poselift_recording", "1 while a recording is being written, else 0.", registry=registry)
+        self._people = Gauge("poselift_people", "People who are followed in the newest picture.", registry=registry)
+        self._left_out = Gauge("poselift_people_left_out", "People seen lately beyond those who are followed.", registry=registry)
+        self._ids = Counter("poselift_ids", "Ids that were given to people.", registry=registry)
+        self._last_id: Optional[int] = None
         self._viewers = Gauge("poselift_viewers", "Viewers elsewhere that are connected.", registry=registry)
 
     def add(self, message: Message) -> None:
@@ -72,12 +76,23 @@ class Metrics:
             self._add_health(message)
         elif isinstance(message, Pose2D):
             self._add_trace(message.trace, message.trace)
+            self._add_people(message)
         elif isinstance(message, Pose3D):
             self._add_trace(message.trace, message.trace[-1:])
             self._lifted.inc()
             for counts in (self._ledger.missing(message), message.skipped):
                 for reason, count in counts.items():
                     self._dropped.labels(reason).inc(count)
+
+    def _add_people(self, pose: Pose2D) -> None:
+        """Ids count on, one by one: those that lie between two pictures were given, too."""
+        self._people.set(len(pose.person))
+        self._left_out.set(pose.left_out)
+        if len(pose.person):
+            newest = int(pose.person.max())
+            given = len(pose.person) if self._last_id is None else max(newest - self._last_id, 0)
+            self._ids.inc(given)
+            self._last_id = max(newest, self._last_id or 0)
 
     def _add_trace(self, trace: tuple[Stamp, ...], stages: Iterable[Stamp]) -> None:
         for stamp in stages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -29,7 +31,10 @@ def detect(
     config: Optional[Path] = None,
     progress: Optional[Report] = None,
 ) -> Result:
-    """Write the keypoints of the most prominent person of each frame to `out`; it reports, is interrupted and raises as `lift` does."""
+    """Write one person's keypoints in each frame to `out`; it reports, is interrupted and raises as `lift` does.
+
+    Where several are followed (`detect.people`), that is the one seen in most frames. Where one is, it is whoever that is in each frame.
+    """
     source = file_source(source)
     if out.suffix.lower() != ".npz":
         raise UserError(f"{out}: keypoints go into a file that ends in .npz")
@@ -48,14 +53,33 @@ def detect(
     frames = poses[-1].frame + 1 if run.failure or run.interrupted else run.tally.captured
     keypoints = np.full((frames, 17, 3), np.nan, np.float32)
     first_px = poses[0].width_px, poses[0].height_px
+    chosen = most_seen(poses) if settings.detect.people > 1 else None
+    seen = 0
     for pose in poses:
-        if len(pose.person):
-            keypoints[pose.frame] = fitted(pose.keypoints[0], (pose.width_px, pose.height_px), first_px)
+        for person, points in zip(pose.person.tolist(), pose.keypoints):
+            if chosen in (None, person):
+                keypoints[pose.frame] = fitted(points, pose.size_px, first_px)
+                seen += 1
     write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, *first_px, rate or None)], source)
     job.result.keypoints, job.result.lifted = out, len(poses)
     others_px = {(pose.width_px, pose.height_px) for pose in poses} - {first_px}
     if others_px:
         job.warn(f"pictures of {1 + len(others_px)} sizes; all keypoints are in pixels of the first, {first_px[0]}x{first_px[1]}")
-    job.note(f"wrote {out}: {len(poses)} frames, somebody seen in {sum(len(pose.person) > 0 for pose in poses)}")
+    job.note(f"wrote {out}: {len(poses)} frames, {f'person {chosen}' if chosen else 'somebody'} seen in {seen}")
+    left_out = {person for pose in poses for person in pose.person.tolist()} - {chosen}
+    if chosen and left_out:
+        job.warn(f"{out} holds person {chosen} alone, who was seen in most frames, and not the {len(left_out)} others")
     job.end(run)
     return job.result
+
+
+def most_seen(poses: Sequence[Pose2D]) -> Optional[int]:
+    """The id of who was seen in most frames, of equals the larger one; None where nobody was."""
+    frames: Counter[int] = Counter()
+    sizes: Counter[int] = Counter()
+    for pose in poses:
+        sides_px = np.ptp(pose.keypoints[..., :2], axis=1)
+        for person, side_px in zip(pose.person.tolist(), np.hypot(*sides_px.T).tolist()):
+            frames[person] += 1
+            sizes[person] += side_px
+    return max(frames, key=lambda person: (frames[person], sizes[person]), default=None)

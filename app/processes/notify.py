@@ -84,5 +84,6 @@ def status_line(health: Health) -> str:
     age = "" if math.isnan(health.age_p50_ms) else f", age {health.age_p50_ms:.1f} ms (p95 {health.age_p95_ms:.1f})"
     drops = ", ".join(f"{number} {reason}" for reason, number in sorted(health.drops.items()))
     recording = health.recording and f"recording {health.recording}"
-    said = (f"{health.state}, {health.rate_hz:.1f} /s{age}", drops and f"dropped {drops}", recording, health.note)
+    left_out = f"people not followed: {health.left_out}" if health.left_out else ""
+    said = (f"{health.state}, {health.rate_hz:.1f} /s{age}", drops and f"dropped {drops}", recording, left_out, health.note)
     return "; ".join(filter(None, said))

@@ -99,14 +99,15 @@ class CameraRig:
         low, high = roots.min(0), roots.max(0)
         goal = (low + high) / 2
         goal[1] = np.clip(self.ground_m - BODY_MIDDLE_M, goal[1] - OFF_GROUND_M, goal[1] + OFF_GROUND_M)
-        radius_m = RADIUS_M + 0.7 * float(np.hypot(*(high - low)[[0, 2]])) / 2
+        radius_m = RADIUS_M + float(np.linalg.norm((high - low) * (0.7, 1, 0.7))) / 2
         away_m = np.inf if self._middle is None else float(np.abs(goal - self._middle).max())
         if self._middle is None or away_m > (OTHER_PEOPLE_JUMP_M if other_people else JUMP_M):
             self._middle, self._radius_m = goal, radius_m
             return True
-        time_constant_s = (FOLLOW_S if follows_one else GROUP_S) / (1 + (away_m / radius_m / LEEWAY) ** 2)
-        self._middle = self._middle + (1 - np.exp(-seconds / time_constant_s)) * (goal - self._middle)
-        self._radius_m += float(1 - np.exp(-seconds / GROUP_S)) * (radius_m - self._radius_m)
+        off = max(away_m, radius_m - self._radius_m) / radius_m
+        part = 1 - np.exp(-seconds / (FOLLOW_S if follows_one else GROUP_S) * (1 + (off / LEEWAY) ** 2))
+        self._middle = self._middle + part * (goal - self._middle)
+        self._radius_m += float(part) * (radius_m - self._radius_m)
         return False
 
 

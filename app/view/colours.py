@@ -1,4 +1,4 @@
-"""The viewer's colours, RGB from 0 to 1: those of `app/export/palette.py`, and one for each person."""
+"""The viewer's colours, RGB from 0 to 1: those of `app/export/palette.py`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,14 @@ WARNING: Rgb = (1.0, 0.72, 0.28)
 RECORDING: Rgb = (1.0, 0.32, 0.30)
 FROZEN: Rgb = rgb(palette.RIGHT)
 
-PEOPLE: tuple[Rgb, ...] = (
-    rgb(palette.RIGHT),
-    rgb(palette.LEFT),
-    (0.47, 0.82, 0.52),
-    (0.94, 0.50, 0.72),
-    (0.95, 0.83, 0.36),
-    (0.66, 0.56, 0.98),
-    (0.79, 0.64, 0.50),
-    (0.95, 0.45, 0.40),
-)
-"""In the order of ids; after the last, the first is used again."""
+PEOPLE: tuple[Rgb, ...] = tuple(map(rgb, palette.PEOPLE))
 
 _LEFT_LIGHTER, _RIGHT_DARKER = 0.30, 0.24
 
 
 def colour_of(person: int) -> Rgb:
-    """The colour of the person with that id."""
-    return PEOPLE[person % len(PEOPLE)]
+    """The colour of the person with that id, in the picture and in the scene."""
+    return rgb(palette.colour_of(person))
 
 
 def blend(colour: npt.ArrayLike, other: npt.ArrayLike, share: Any) -> npt.NDArray[np.float32]:

@@ -230,6 +230,7 @@ class Controller:
             drops=None if drops is None else drops + self.source.missed,
             recording=status.recording,
             people=len(self._person_rows),
+            left_out=pose.left_out if pose else 0,
             delay_s=pose.delay_ns / 1e9 if pose else 0.0,
             notice=self._notice[0] if now_s < self._notice[1] else "",
         )

@@ -56,6 +56,8 @@ class HudData(NamedTuple):
     recording: str = ""
     """What the board records to; empty while it does not."""
     people: int = 0
+    left_out: int = 0
+    """People who were seen lately beyond those who are followed."""
     delay_s: float = 0.0
     """How far the 3D pose lags behind the picture, with a lifter that needs later frames."""
     notice: str = ""
@@ -94,6 +96,8 @@ def status_text(data: HudData) -> tuple[str, Rgb]:
 def metrics(data: HudData) -> list[tuple[str, str]]:
     """Numbers and their units, the most important first."""
     found = [(str(data.people), "person" if data.people == 1 else "people")]
+    if data.left_out:
+        found.append((f"+ {data.left_out}", "not followed"))
     if data.ages_ms is not None:
         error = f" ± {data.age_error_ms:.0f}" if data.age_error_ms is not None and data.age_error_ms >= 0.5 else ""
         found.append((f"{data.ages_ms[0]:.0f} / {data.ages_ms[1]:.0f}{error}", "ms old"))
@@ -105,11 +109,12 @@ def metrics(data: HudData) -> list[tuple[str, str]]:
 
 
 def person_rows(pose: Optional[Pose3D], followed: Optional[int], stale: bool) -> list[PersonRow]:
-    """The list of people."""
+    """The list of people, in the order of their ids: rows stay where they are while somebody is held."""
     if pose is None:
         return []
     found = []
-    for k, person in enumerate(pose.person.tolist()):
+    for k in np.argsort(pose.person).tolist():
+        person = int(pose.person[k])
         details = ["not seen" if pose.held[k] else f"{100 * float(pose.confidence[k].mean()):.0f} % sure"]
         sigma = pose.sigma_m[k, 1:]
         if np.isfinite(sigma).any():

@@ -19,7 +19,7 @@ NO_PERMISSION = 207006
 _LOG = "look into the newest files under /var/log/npu/slog, with sudo"
 _BUG = f"this is a mistake in poselift: please report it with this line; {_LOG}"
 _MODEL = "convert the network anew (poselift models atc) with the CANN version and the chip of this board"
-_MEMORY = "stop other programs that use the NPU, or set fewer lift.slots; npu-smi info shows what is free"
+_MEMORY = "stop other programs that use the NPU, or set fewer detect.people; npu-smi info shows what is free"
 _DEVICE = f"poselift doctor tells whether the NPU is there; restart the board if it is not; {_LOG}"
 
 

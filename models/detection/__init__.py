@@ -18,14 +18,21 @@ class Detector(NamedTuple):
     """Their names in the manifest of weights, in the order in which the detector takes them."""
     named: str
     """FILE:CLASS here."""
+    people: int = 1
+    """So many it follows at most."""
 
-    def build(self, networks: Sequence[Model], min_score: float, min_presence: float) -> PoseDetector2D[Any]:
-        """The detector on its open networks; a person needs `min_score` to be found, `min_presence` to be followed. Raises ModelError."""
-        made: PoseDetector2D[Any] = pkgutil.resolve_name(f"{__name__}.{self.named}")(*networks, min_score, min_presence)
+    def build(self, networks: Sequence[Model], people: int, min_score: float, min_presence: float) -> PoseDetector2D[Any]:
+        """The detector of up to `people`, on its open networks. Raises ModelError.
+
+        A person needs `min_score` to be found, `min_presence` to be followed.
+        """
+        several = {"people": min(people, self.people)} if self.people > 1 else {}
+        made: PoseDetector2D[Any] = pkgutil.resolve_name(f"{__name__}.{self.named}")(*networks, min_score, min_presence, **several)
         return made
 
 
 DETECTORS = {
     "blazepose": Detector(("blazepose_detector", "blazepose_landmarks"), "blazepose:BlazePose"),
+    "blazepose_people": Detector(("efficientdet_lite0", "blazepose_landmarks"), "blazepose_people:BlazePosePeople", people=16),
 }
-"""Name, as in `detect.detector` -> detector."""
+"""Name, as in `detect.detector` -> detector. Where that is not set, it is the first that follows `detect.people`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Optional, Protocol, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ class Detections(NamedTuple):
     """float32[K, 17, 3]: COCO order; x px, y px (which may leave the picture), confidence 0 to 1."""
     followed: tuple[int, ...]
     """K numbers: which of the Detections of the picture before this is, where the detector has followed the person from there; else -1."""
+    left_out: int = 0
+    """So many more people were seen lately than the detector follows."""
 
 
 NOBODY = Detections(np.empty((0, 4)), np.empty((0, 17, 3), np.float32), ())
@@ -42,4 +45,13 @@ class PoseDetector2D(Protocol[State]):
         `state` is that of the picture before, which showed the same scene at an earlier time in the same size; None where there was none,
         or nothing is known of it. It stays as it is: a picture that proves bad is forgotten with the state that came of it. What is
         returned depends on nothing but `state`, `picture` and `t_ns`.
+        """
+
+    def keep(self, state: Optional[State], places: Sequence[int]) -> Optional[State]:
+        """Follow, of the people in the last answer, those at these places alone. They are then numbered from 0, in this order."""
+
+    def look_around(self, state: Optional[State], picture: Pixels) -> Optional[State]:
+        """Look for more people in a picture that was answered: they are followed from the next one on. The state for the next one.
+
+        So what takes long costs the answer nothing.
         """

@@ -234,7 +234,7 @@ def _require_people(model: Model, facts: LifterMetadata, slots: int) -> None:
     rows = {tensor.shape[0] for tensor in model.inputs} - {-1, facts.rows(slots)}
     if rows:
         people = min(rows) // facts.rows(1)
-        raise ModelError(f"this lifter was converted for lift.slots: {people}, and here it is {slots}; set {people}, or convert it anew")
+        raise ModelError(f"this lifter was converted for detect.people: {people}, and here it is {slots}; set {people}, or convert it anew")
 
 
 def require_shapes(model: Model, facts: LifterMetadata) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from poselift.models.backends.backend import Model, open_model
-from poselift.models.detection import blazepose
+from poselift.models.detection import blazepose_landmarks, blazepose_person
 from poselift.models.detection.blazepose import BlazePose
 from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import transform
@@ -43,12 +43,12 @@ def looked_at(exact_npu_networks) -> tuple[dict[str, list[np.ndarray]], list[np.
 
         def noted(region, size):
             matrix = to_picture(region, size)
-            if size == blazepose.pose.INPUT_SIZE:
+            if size == blazepose_landmarks.INPUT_SIZE:
                 matrices.append(matrix)
             return matrix
 
-        to_picture = blazepose.to_picture
-        patch.setattr(blazepose, "to_picture", noted)
+        to_picture = blazepose_person.to_picture
+        patch.setattr(blazepose_person, "to_picture", noted)
         names = ("blazepose_detector", "blazepose_landmarks")
         detector, landmarks = (Witness(open_model(path_of(name))) for name in names)
         people, capture = BlazePose(detector, landmarks), cv2.VideoCapture(str(path_of("demo_clip")))

@@ -65,7 +65,7 @@ def detected(folder: Path, clip: list[Pixels], numbers: list[int], fast_writer: 
 
     reader.happens = happens
     height_px, width_px = clip[0].shape[:2]
-    config = Config(runtime_folder=str(folder))
+    config = Config(runtime_folder=str(folder)).changed(detect={"people": 1})
     with detecting(config, lambda network: Slow(network, happens)) as detect:
         for number in numbers:
             slot = number % ring.slots

@@ -53,10 +53,20 @@ def laptop(tmp_path: Path, board: Path) -> Path:
 @pytest.fixture
 def clip_pictures(pulled: None, tmp_path: Path) -> Path:
     """A folder with the first 45 pictures of the demo clip, small, as PNG: the same pixels however they are read."""
-    folder = tmp_path / "pictures"
+    return pictures_of_the_clip(tmp_path / "pictures", 0)
+
+
+@pytest.fixture
+def pictures_of_two(pulled: None, tmp_path: Path) -> Path:
+    """The same of 45 pictures with two people."""
+    return pictures_of_the_clip(tmp_path / "two", 75)
+
+
+def pictures_of_the_clip(folder: Path, first: int) -> Path:
     folder.mkdir()
     capture = cv2.VideoCapture(str(path_of("demo_clip")))
-    for number in range(45):
+    for number in range(first + 45):
         _, picture = capture.read()
-        cv2.imwrite(str(folder / f"{number:03}.png"), cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
+        if number >= first:
+            cv2.imwrite(str(folder / f"{number - first:03}.png"), cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
     return folder

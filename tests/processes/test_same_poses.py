@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from pipeline_run import poselift
 
 from poselift.app.config import Config
@@ -15,7 +16,8 @@ from poselift.app.recording.reader import read
 from poselift.workers.detect import detecting
 from poselift.workers.lift import new_lift, open_lifter
 
-NAMES = ("person", "keypoints", "joints_m", "confidence", "warming", "held")
+NAMES = ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held")
+TWO = np.array([1, 2]).tobytes()
 
 
 def poses(recording: Path) -> list[tuple[Any, ...]]:
@@ -32,27 +34,37 @@ def by_hand(config: Config, pictures: Path, times_ns: list[int]) -> list[tuple[A
     files, found = sorted(pictures.iterdir()), []
     with detecting(config) as detect, closing(open_lifter(config)) as network, closing(new_lift(network, config)) as lift:
         for number, t_ns in enumerate(times_ns):
-            picture = cv2.imread(str(files[round(t_ns * 30 / 1e9)]))
+            picture = cv2.imread(str(files[round(t_ns * (config.capture.fps or 30) / 1e9)]))
             frame = Frame(number, t_ns, picture.shape[1], picture.shape[0], 30.0, 0, 0, 0, "ring", b"", 0, ())
             found.append(bits(lift.step(detect.step(frame, nullcontext(picture)))))
     return found
 
 
-def test_live_file_and_replay_agree(configure, clip_pictures: Path, tmp_path: Path) -> None:
-    room = {"capture": {"ring_slots": 64}, "bus": {"queue": 100}}  # for all pictures: a busy machine's recorder must not miss any
-    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, **room)
-    live = poselift("up", clip_pictures, "--record", tmp_path / "live", "--config", path)
+def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: Path) -> None:
+    room = {
+        "capture": {"ring_slots": 64, "fps": 15},
+        "bus": {"queue": 100},
+    }  # for all pictures: a busy machine's recorder must not miss any
+    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, detect={"people": 4}, **room)
+    live = poselift("up", pictures_of_two, "--record", tmp_path / "live", "--config", path)
     assert live.returncode == 0, live.stderr
     session = tmp_path / "live" / "session.mcap"
     processed = [pose.t_ns for pose in read(session, [Pose2D])]
     assert len(processed) > 10
-    expected = by_hand(config, clip_pictures, processed)
-    assert sum(len(pose[1]) > 0 for pose in expected) > 5, "nobody in the pictures: the comparison would mean nothing"
+    expected = by_hand(config, pictures_of_two, processed)
+    assert sum(pose[1] == TWO for pose in expected) > 5, "else the comparison would mean little"
     assert poses(session) == expected
 
     replay = poselift("lift", session, "-o", tmp_path / "replay", "--no-render", "--config", path)
     assert replay.returncode == 0, replay.stderr
     assert poses(tmp_path / "replay" / "poses.mcap") == expected
+
+    exported = poselift("export", session, "-o", tmp_path / "export", "--no-render", "--config", path)
+    assert exported.returncode == 0, exported.stderr
+    for name, dtype in (("person", np.int64), ("joints_m", np.float32)):
+        rows = [np.load(tmp_path / folder / "poses.npz")[name] for folder in ("export", "replay")]
+        of_all = np.frombuffer(b"".join(pose[1 + NAMES.index(name)] for pose in expected), dtype)
+        assert all(np.array_equal(found.reshape(-1), of_all) for found in rows), name
 
 
 def test_from_a_file_every_frame_is_processed(configure, clip_pictures: Path, tmp_path: Path) -> None:

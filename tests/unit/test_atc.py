@@ -24,6 +24,7 @@ from poselift.models.backends.om_card import read_card
 from poselift.models.convert.lifter import build
 
 NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
+FOR_SEVERAL = ("efficientdet_lite0", "blazepose_landmarks", "lifter")
 METADATA = {"rate_hz": "30", "normalisation": "person_camera", "flip": "yes", "licence": "none"}
 
 STAND_IN = r"""#!PYTHON -S
@@ -75,7 +76,7 @@ def small(tmp_path, monkeypatch):
     """Networks that take no time to convert, in place of the pulled ones."""
     model = build(random_lifter((3, 1), 8, 20, spread=True), METADATA)
     picture = build(random_lifter((1,), 8, 20), {}, slots=1)
-    for name in NAMES:
+    for name in {*NAMES, *FOR_SEVERAL}:
         onnx.save(model if name == "lifter" else picture, tmp_path / f"{name}.onnx")
     monkeypatch.setattr(store, "path_of", lambda name, folder=None: tmp_path / f"{name}.onnx")
     return tmp_path
@@ -88,13 +89,13 @@ def settings(folder, **tree):
 
 
 def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_commands(path, capsys):
-    originals = {name: onnx.load(pulled(name)) for name in NAMES}
+    originals = {name: onnx.load(pulled(name)) for name in FOR_SEVERAL}
     put_atc(path)
     atc("Ascend310B4", 2, None, False, None)
     folder = Path("om/Ascend310B4")
     assert {of.name for of in folder.iterdir()} == {
         "convert.sh",
-        *(f"{name}.{end}" for name in NAMES for end in ("onnx", "json", "om", "atc.log")),
+        *(f"{name}.{end}" for name in FOR_SEVERAL for end in ("onnx", "json", "om", "atc.log")),
     }
     for name, original in originals.items():
         card = read_card(folder / f"{name}.om")
@@ -111,8 +112,8 @@ def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_
     assert [(tensor.dtype, tensor.shape) for tensor in lifter.inputs[:2]] == [(np.float32, (4, 67)), (np.bool_, (4,))]
     assert [(tensor.dtype, tensor.shape) for tensor in landmarks.inputs] == [(np.uint8, (1, 256, 256, 3))]
     said = capsys.readouterr().err.splitlines()
-    assert [line.split()[:2] for line in said[1:4]] == [["converted", f"{folder}/{name}.om"] for name in NAMES]
-    assert said[-1] == "the config needs lift: {slots: 2} there, too"
+    assert [line.split()[:2] for line in said[1:4]] == [["converted", f"{folder}/{name}.om"] for name in FOR_SEVERAL]
+    assert said[-1] == "the config needs detect: {people: 2} there, too"
 
 
 def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, capsys):
@@ -170,7 +171,7 @@ def test_what_was_converted_from_something_else_does_not_stay_beside_the_new_car
 
 def test_the_config_names_the_lifter_and_the_people(path, small):
     onnx.save(build(random_lifter((3, 3), 8, 20), {**METADATA, "flip": "no"}), "other.onnx")
-    atc("Ascend310", None, Path("out"), False, settings(small, lift={"model": "other.onnx", "slots": 3}))
+    atc("Ascend310", None, Path("out"), False, settings(small, lift={"model": "other.onnx"}, detect={"people": 3}))
     card = read_card(Path("out/lifter.om"))
     assert [tensor.shape for tensor in card.inputs] == [(3, 20), (3,), (3, 1, 1), (3, 3, 20), (3, 7, 8)]
     assert card.metadata["flip"] == "no"

@@ -14,8 +14,8 @@ from demo_clip import FRAME_NS, blazepose, moments, pictures, pulled
 import poselift.models
 from poselift.common.people import People2D
 from poselift.models.backends.backend import open_model
-from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.models.lifting.lifter import Lifter
+from poselift.models.tracking.pose_tracker import PoseTracker
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 

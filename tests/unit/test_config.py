@@ -75,7 +75,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     ("tree", "parts"),
     [
         ({"captrue": {}}, ("unknown key captrue", "known here: mode", "capture")),
-        ({"lift": {"slotts": 3}}, ("unknown key lift.slotts", "3", "known here: model", "slots")),
+        ({"lift": {"slotts": 3}}, ("unknown key lift.slotts", "3", "known here: model", "threads")),
         ({"detect": {"threads": "two"}}, ("detect.threads", "'two'", "valid integer")),
         ({"detect": {"threads": 1.5}}, ("detect.threads", "1.5", "integer")),
         ({"detect": {"threads": True}}, ("detect.threads", "True", "integer")),
@@ -105,8 +105,8 @@ def test_a_mistake_names_the_key_the_value_and_what_is_allowed(tree: object, par
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    line = mistake({"mode": "fast", "lift": {"slots": 99}})
-    assert "mode" in line and "lift.slots" in line
+    line = mistake({"mode": "fast", "detect": {"people": 99}})
+    assert "mode" in line and "detect.people" in line
 
 
 def test_whole_numbers_may_stand_for_others() -> None:
@@ -177,8 +177,8 @@ def test_a_saved_config_is_read_back_and_is_its_owners_only(tmp_path: Path) -> N
 
 
 def test_changes_are_checked_like_a_file() -> None:
-    with pytest.raises(UserError, match=r"settings: lift\.slots: 0 is not allowed"):
-        Config().changed(lift={"slots": 0})
+    with pytest.raises(UserError, match=r"settings: detect\.people: 0 is not allowed"):
+        Config().changed(detect={"people": 0})
 
 
 def test_record_runs_only_where_it_has_a_folder() -> None:

@@ -126,7 +126,7 @@ def test_the_config_says_what_runs_where(folder, lifter, cpu: bool, npu: bool, f
 def test_a_detector_or_a_source_that_there_is_not(runtime_folder: Path):
     config = Config().changed(detect={"detector": "yolo"}, capture={"source": "http://me:secret@cam"}, runtime_folder=str(runtime_folder))
     missing = {finding.what: finding for finding in look(config) if finding.missing}
-    assert "yolo" in missing["detector"].found and "blazepose" in missing["detector"].remedy
+    assert "yolo: there is no such detector; known: blazepose" in missing["detector"].found
     assert missing["source"].found == "http://***@cam is no kind of source" and "rtsp://" in missing["source"].remedy
 
 

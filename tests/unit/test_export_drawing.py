@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import draw_person
-from poselift.app.export.palette import COCO_JOINT_COLOURS, HELD, LEFT, RIGHT, TRUNK
+from poselift.app.export.palette import COCO_JOINT_COLOURS, HELD, LEFT, PEOPLE, RIGHT, TRUNK, colour_of
 from poselift.app.export.scene import TURN_S, Floor, Scene, turn_at
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
 
@@ -134,7 +136,7 @@ def test_limbs_are_found_where_the_view_projects_them(t_s: float) -> None:
         end, start = points[H36M[name]], points[H36M_PARENTS[H36M[name]]]
         seen = [same_hue(at(panel, start + share * (end - start)), colour) for share in np.linspace(0.35, 0.95, 13)]
         assert np.mean(seen) > 0.7, name
-    assert np.ptp(at(panel, points[H36M["spine"]])) < 20
+    assert same_hue(at(panel, points[H36M["spine"]]), colour_of(0))
 
 
 def test_the_view_is_that_of_a_pinhole_camera() -> None:
@@ -199,15 +201,72 @@ def test_there_is_a_floor_with_a_shadow_on_it() -> None:
     assert empty[int(feet[1]) :].std() > 2
 
 
-def test_nobody_and_several_people() -> None:
+def test_nobody_is_an_empty_floor() -> None:
     nobody = Scene(640, 720).draw(a_pose(np.zeros((0, 17, 3))), 0)
     np.testing.assert_array_equal(nobody, Scene(640, 720).draw(None, 0))
+
+
+def people_at(roots_m: dict[int, tuple[float, float, float]], t_s: float = 0.0) -> Pose3D:
+    pose = a_pose(np.stack([standing()] * len(roots_m)), t_s)
+    return replace(pose, person=np.array(list(roots_m)), root_m=np.array(list(roots_m.values()), np.float32))
+
+
+ON_A_ROOF, BELOW = (-1.1, -1.1, 9.2), (2.3, 1.0, 8.4)
+
+
+def test_several_people_stand_where_they_are_and_all_are_in_view() -> None:
+    for roots_m in ({1: ON_A_ROOF, 2: BELOW}, {1: (0, 0, 4), 2: (1.7, 0, 5.7)}, {n: (n, 0, 5 + n % 3) for n in range(8)}):
+        scene = Scene(640, 720)
+        roots = scene.place(people_at(roots_m))[:, 0]
+        apart = np.diff(list(roots_m.values()), axis=0)
+        scale = (roots[1] - roots[0])[0] / apart[0, 0]
+        np.testing.assert_allclose(np.diff(roots, axis=0), scale * apart, atol=1e-6)
+        for turn_rad in np.linspace(0, 2 * np.pi, 16):
+            points = scene.project(scene.place(people_at(roots_m)), turn_rad)[..., :2]
+            assert (points > 0).all() and (points < (640, 720)).all(), (roots_m, turn_rad)
+
+
+def test_nobody_jumps_when_somebody_comes_or_goes() -> None:
+    """First the one on the roof, after a second another far below, who alone is left in the end."""
+    scene, before, moved = Scene(640, 720), {}, []
+    for n in range(150):
+        here = {1: ON_A_ROOF} if n < 30 else {1: ON_A_ROOF, 2: BELOW} if n < 90 else {2: BELOW}
+        points = scene.project(scene.place(people_at(here, n / 30)), 0.0)[..., :2]
+        now = dict(zip(here, points))
+        in_view = [p for p in now.keys() & before.keys() if (before[p] > 0).all() and (before[p] < (640, 720)).all()]
+        moved.append(max((np.abs(now[person] - before[person]).max() for person in in_view), default=0))
+        before = now
+    assert 10 < max(moved) < 60, "of 720 px"
+    assert max(moved[10:30]) < 1e-6 and max(moved[80:90]) < 0.5 and max(moved[140:]) < 0.5, "and all is calm"
+    alone = Scene(640, 720)
+    np.testing.assert_allclose(before[2], alone.project(alone.place(people_at({7: BELOW})), 0.0)[0, :, :2], atol=0.1)
+
+
+def test_after_a_cut_the_view_is_where_the_others_are_at_once() -> None:
+    scene, alone = Scene(640, 720), Scene(640, 720)
+    scene.place(people_at({1: ON_A_ROOF}))
+    np.testing.assert_array_equal(scene.place(people_at({2: BELOW}, 1 / 30)), alone.place(people_at({2: BELOW}, 1 / 30)))
+
+
+def test_people_whose_place_is_not_known_stand_side_by_side_and_keep_their_places() -> None:
     scene = Scene(640, 720)
-    people = scene.place(a_pose(np.stack([standing(), standing()])))
-    assert np.ptp(people[:, 0, 0]) > 0.3
-    placed = a_pose(np.stack([standing(), standing()]))
-    placed.root_m[:] = [[0, 0, 4], [1.7, 0, 5.7]]
-    np.testing.assert_allclose(Scene(640, 720).place(placed)[:, 0, [0, 2]], [[0, 0], [1, 1]], atol=1e-6)
+    unknown = (np.nan, np.nan, np.nan)
+    both = scene.place(people_at({1: unknown, 2: unknown}))[:, 0]
+    assert both[1, 0] - both[0, 0] > 0.3
+    (left,) = scene.place(people_at({2: unknown}, 1 / 30))[:, 0]
+    np.testing.assert_allclose(left, both[1], atol=0.05)
+
+
+def test_each_person_has_a_colour_of_their_own_that_is_no_sides() -> None:
+    hues = cv2.cvtColor(np.array([[LEFT, RIGHT, *PEOPLE]], np.uint8), cv2.COLOR_BGR2HSV)[0, :, 0].astype(int)
+    for number, hue in enumerate(hues):
+        off = np.abs(np.delete(hues, number) - hue)
+        assert np.minimum(off, 180 - off).min() >= 10, number
+    panel = np.full((480, 640, 3), 90, np.uint8)
+    draw_person(panel, a_person(), held=False, own=colour_of(3))
+    ends = [a_person()[COCO[name]] for name in ("left_shoulder", "left_hip", "left_elbow", "left_wrist")]
+    assert same_hue(at(panel, ends[0] + 0.3 * (ends[1] - ends[0])), colour_of(3))
+    assert same_hue(at(panel, ends[2] + 0.3 * (ends[3] - ends[2])), LEFT)
 
 
 def test_the_floor_stays_under_a_walker_and_follows_a_climber() -> None:

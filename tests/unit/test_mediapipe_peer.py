@@ -22,7 +22,7 @@ import pytest
 from demo_clip import blazepose, moments, pulled
 
 from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
-from poselift.models.detection.pose_tracker import PoseTracker
+from poselift.models.tracking.pose_tracker import PoseTracker
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES = 100

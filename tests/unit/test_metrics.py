@@ -65,6 +65,9 @@ def test_kinds_units_and_names_are_those_of_prometheus() -> None:
         "poselift_memory_bytes": "gauge",
         "poselift_last_report_timestamp_seconds": "gauge",
         "poselift_recording": "gauge",
+        "poselift_people": "gauge",
+        "poselift_people_left_out": "gauge",
+        "poselift_ids": "counter",
         "poselift_viewers": "gauge",
     }
 
@@ -78,6 +81,18 @@ def test_how_a_worker_is() -> None:
     assert said[("poselift_last_report_timestamp_seconds", "detect")] == 1234.5
     assert said[("poselift_network_seconds", "npu", "0.5", "detect")] == 0.02
     assert said[("poselift_network_seconds", "npu", "0.95", "detect")] == 0.031
+
+
+def test_people_now_and_ids_given() -> None:
+    def a_seen(frame: int, *persons: int, left_out: int = 0) -> Pose2D:
+        trace = (Stamp("capture", 0, MS), Stamp("detect", 3 * MS, 10 * MS))
+        return Pose2D(frame, frame, 64, 48, np.array(persons), np.zeros((len(persons), 17, 3)), {}, 1, trace, left_out)
+
+    seen = [a_seen(0), a_seen(1, 5), a_seen(2, 5, 6), a_seen(3, 6, left_out=2), a_seen(5, 9, 6)]
+    for count, (people, ids, left_out) in enumerate([(0, 0, 0), (1, 1, 0), (2, 2, 0), (1, 2, 2), (2, 5, 0)], start=1):
+        said = shown(*seen[:count])
+        found = [said[(f"poselift_{name}",)] for name in ("people", "ids_total", "people_left_out")]
+        assert found == [people, ids, left_out], count
 
 
 def test_a_worker_whose_networks_have_not_run_has_no_time_of_theirs() -> None:

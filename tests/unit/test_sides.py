@@ -11,9 +11,9 @@ import poselift.models
 from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import open_model
-from poselift.models.detection.pose_tracker import PoseTracker
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
+from poselift.models.tracking.pose_tracker import PoseTracker
 
 WEIGHTS = Path(poselift.models.__file__).parent / "weights" / "lifter.onnx"
 BODY = tuple(range(PAIRS))

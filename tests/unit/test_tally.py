@@ -52,6 +52,16 @@ def test_frames_without_anybody_or_with_somebody_held_are_not_seen() -> None:
     assert (tally.lifted, tally.seen) == (3, 1)
 
 
+def test_how_many_people_were_seen_is_said() -> None:
+    first, second = replace(a_pose(0), person=np.array([1])), replace(a_pose(1, (True, False)), person=np.array([1, 2]))
+    assert tallied(first, second).lines()[-1] == "people seen: 2, at most 1 in one frame"
+    third = a_pose(2, (False, False), person=np.array([2, 7]), left_out=3)
+    assert tallied(first, second, third, a_pose(3, left_out=1)).lines()[-1] == (
+        "people seen: 4, at most 2 in one frame; not followed: up to 3 more at a time (detect.people)"
+    )
+    assert not any("people" in line for line in tallied(a_pose(0, (True,))).lines())
+
+
 def test_what_is_missing_is_counted_with_its_reason() -> None:
     tally = tallied(
         a_pose(2),

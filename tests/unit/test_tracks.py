@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from poselift.models.detection.detector import Detections
-from poselift.models.detection.tracks import Tracks
+from poselift.models.tracking.tracks import KEEP_S, Tracks
 
-KEEP = 3
+WIDTH_PX, STEP_NS = 1000, 100_000_000
+KEEP = round(KEEP_S * 1e9 / STEP_NS)
+"""So many pictures."""
 LEFT, RIGHT, FAR = (100, 200, 80, 200), (400, 200, 80, 200), (700, 200, 20, 50)
 
 
@@ -23,11 +25,15 @@ def ids(tracks: Tracks, people: int) -> list[int]:
     return [track.person for track in tracks.tracks[:people]]
 
 
+def update(tracks: Tracks, picture: Detections, number: int = 0) -> Tracks:
+    return tracks.update(picture, [None] * len(picture.boxes), number * STEP_NS, WIDTH_PX)
+
+
 def after(*pictures: Detections) -> list[list[int]]:
     """The ids in each of these pictures."""
     tracks, known = Tracks(), []
-    for picture in pictures:
-        tracks = tracks.update(picture, KEEP)
+    for number, picture in enumerate(pictures):
+        tracks = update(tracks, picture, number)
         known.append(ids(tracks, len(picture.boxes)))
     return known
 
@@ -50,21 +56,21 @@ def test_one_person_is_not_two() -> None:
     assert after(found(LEFT), found(LEFT, (110, 200, 80, 200))) == [[1], [1, 2]]
 
 
-@pytest.mark.parametrize(("pictures", "same"), [(KEEP, True), (KEEP + 1, False)])
+@pytest.mark.parametrize(("pictures", "same"), [(KEEP - 1, True), (KEEP, False)])
 def test_who_is_missed_for_too_long_comes_back_as_another(pictures: int, same: bool) -> None:
     assert after(found(LEFT), *[found()] * pictures, found(LEFT))[-1] == [1 if same else 2]
 
 
 def test_after_a_cut_nobody_is_known_and_ids_count_on() -> None:
-    tracks = Tracks().update(found(LEFT, RIGHT), KEEP).forgotten().update(found(LEFT), KEEP)
+    tracks = update(update(Tracks(), found(LEFT, RIGHT)).forgotten(), found(LEFT), 1)
     assert ids(tracks, 1) == [3]
 
 
 def test_in_a_picture_of_half_the_size_people_are_where_they_were() -> None:
-    tracks = Tracks().update(found((100, 200, 80, 200)), KEEP).scaled(0.5)
+    tracks = update(Tracks(), found((100, 200, 80, 200))).scaled(0.5)
     assert tracks.tracks[0].box == (49.75, 99.75, 40, 100)
-    assert ids(tracks.update(found((50, 100, 40, 100)), KEEP), 1) == [1]
+    assert ids(update(tracks, found((50, 100, 40, 100)), 1), 1) == [1]
 
 
 def test_a_restarted_tracker_counts_on() -> None:
-    assert ids(Tracks(next_person=7).update(found(LEFT), KEEP), 1) == [7]
+    assert ids(update(Tracks(next_person=7), found(LEFT)), 1) == [7]

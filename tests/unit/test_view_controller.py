@@ -96,6 +96,13 @@ def test_what_is_live_is_said_in_figures() -> None:
         assert expected in said.split(" | "), expected
 
 
+def test_who_is_there_and_not_followed_is_counted() -> None:
+    controller, client = running()
+    client.coming = [replace(pose_at(100, 2), left_out=3)]
+    controller.update(8.0)
+    assert "+ 3" in texts(controller).split(" | ") and "not followed" in texts(controller).split(" | ")
+
+
 def test_old_data_is_grey_and_says_how_old_it_is() -> None:
     controller, client = running()
     client.state = client.state._replace(connected=False, silent_s=7.0, why="no answer from board")

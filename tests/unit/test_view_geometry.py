@@ -9,11 +9,12 @@ import pytest
 
 from bench.people import GROUND_M, pose_at
 from poselift.app.dataflow.messages import Pose3D
+from poselift.app.export.placement import APART_M, UNKNOWN_PLACE_M
 from poselift.app.view.colours import HELD, PEOPLE, colour_of
 from poselift.app.view.geometry import TRAIL_S, TRAILING, body_solids, frustum, ground_m_below, joint_marks, person_colours, trails
 from poselift.app.view.orbit_camera import Rect
 from poselift.app.view.overlay import in_panel, overlay
-from poselift.app.view.placement import SPACING_M, UNKNOWN_POSITION_M, Placement
+from poselift.app.view.placement import Placement
 
 
 def placed(pose: Pose3D) -> np.ndarray:
@@ -33,7 +34,7 @@ def test_people_stand_where_their_roots_are_and_feet_on_the_ground() -> None:
 def test_people_whose_place_is_not_known_stand_side_by_side() -> None:
     pose = replace(pose_at(5, 3), root_m=np.full((3, 3), np.nan, np.float32))
     roots = placed(pose)[:, 0]
-    np.testing.assert_allclose(roots, np.array(UNKNOWN_POSITION_M) + np.arange(3)[:, None] * (SPACING_M, 0, 0), atol=1e-6)
+    np.testing.assert_allclose(roots, np.array(UNKNOWN_PLACE_M) + np.arange(3)[:, None] * (APART_M, 0, 0), atol=1e-6)
 
 
 def test_a_trembling_distance_is_calmed_along_the_line_of_sight_alone() -> None:

@@ -96,6 +96,16 @@ def test_the_eye_goes_with_people_and_keeps_them_in_view() -> None:
     assert abs(rig._middle[0] - (joints[0, 0, 0] + 100)) < 1e-6, "somebody far away is shown at once"
 
 
+def test_people_far_from_each_other_and_above_each_other_are_all_in_view() -> None:
+    rig, pose = CameraRig(), pose_at(0, 2)
+    alone, both = pose_at(0, 1), pose.joints_m + np.float32([[[-1.1, -1.1, 9]], [[2.3, 1.0, 8.4]]])
+    for _ in range(60):
+        rig.update(alone, both[:1], 1.9, 1 / 30)
+    for _ in range(45):
+        rig.update(pose, both, 1.9, 1 / 30)
+    assert all(PANEL.contains(x, y) for x, y, _ in project(rig.camera, PANEL, both.reshape(-1, 3)))
+
+
 def test_tab_goes_through_the_people_and_then_to_nobody_in_particular() -> None:
     rig = CameraRig()
     rig.select_view("top")

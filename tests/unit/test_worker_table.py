@@ -53,6 +53,17 @@ def test_what_was_never_measured_is_no_number() -> None:
     assert "nan" not in text
 
 
+def test_people_and_who_is_left_out_are_said() -> None:
+    assert "people" not in shown(a_health("detect"), detect=UP)
+    assert "detect: people: 2\n" in shown(a_health("detect", people=2), detect=UP).replace(" \n", "\n")
+    assert "detect: people: 2, and 3 more who are not followed" in shown(a_health("detect", people=2, left_out=3), detect=UP)
+    changes, known = Changes(), {"detect": UP}
+    changes.lines({"detect": a_health("detect", people=2)}, known, 0.0)
+    (line,) = changes.lines({"detect": a_health("detect", people=2, left_out=3)}, known, 1.0)
+    assert line.endswith("; people not followed: 3")
+    assert changes.lines({"detect": a_health("detect", people=2, left_out=1)}, known, 2.0) == []
+
+
 def test_what_has_any_length_stands_below_the_table() -> None:
     long = "rtsp://[::1]:554/" + "x" * 300
     said = (a_health("capture", long), a_health("record", "a note", recording="session.mcap"), a_health("serve", viewers=2))

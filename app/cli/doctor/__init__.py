@@ -17,7 +17,8 @@ from poselift.app.cli.console import console
 from poselift.app.cli.doctor import camera, cann, device, driver, networks, packages, runtime, service, viewers
 from poselift.app.cli.doctor.finding import Finding
 from poselift.app.config import Config, load
-from poselift.models.detection import DETECTORS
+from poselift.common.errors import UserError
+from poselift.workers.networks import detector
 
 
 def doctor(config_path: Optional[Path]) -> None:
@@ -37,10 +38,11 @@ def doctor(config_path: Optional[Path]) -> None:
 def look(config: Config) -> Iterator[Finding]:
     """All findings, in the order in which a person would mend what is missing."""
     yield from packages.look()
-    if config.detect.detector not in DETECTORS:
-        remedy = f"set detect.detector to one of: {', '.join(DETECTORS)}"
-        yield Finding("detector", f"{config.detect.detector}: there is no such detector", False, remedy)
-        config = config.changed(detect={"detector": next(iter(DETECTORS))})
+    try:
+        detector(config)
+    except UserError as error:
+        yield Finding("detector", str(error), False, "set detect.detector to null")
+        config = config.changed(detect={"detector": None})
     on = networks.wanted(config)
     if on.npu or driver.nodes():
         answer = device.ask(config)

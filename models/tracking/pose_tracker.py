@@ -13,7 +13,8 @@ from poselift.common.people import People2D
 from poselift.common.sizes import Size, same_shape
 from poselift.models.detection.cuts import Scene, same_scene, scene_of
 from poselift.models.detection.detector import PoseDetector2D, State
-from poselift.models.detection.tracks import Tracks
+from poselift.models.tracking.looks import looks_of
+from poselift.models.tracking.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Tracked(Generic[State]):
     detector: Optional[State] = None
     scene: Optional[Scene] = None
     """What was to be seen in the last picture that told it."""
+    left_out: int = 0
+    """So many more people were seen lately than are followed."""
 
     def in_size(self, size_px: Size) -> Tracked[State]:
         """The same in pixels of a picture of this size. One of another shape shows something else: nobody is followed into it."""
@@ -46,14 +49,10 @@ class Tracked(Generic[State]):
 
 
 class PoseTracker(Generic[State]):
-    """Finds and follows people in a stream of pictures with any detector.
+    """Finds and follows people in a stream of pictures with any detector, and says who is who. A cut in a film ends all this."""
 
-    Who is found again after at most `keep_pictures` processed pictures, at nearly the same place and size, keeps the id. A cut in a film
-    ends all this.
-    """
-
-    def __init__(self, detector: PoseDetector2D[State], keep_pictures: int = 30) -> None:
-        self._detector, self._keep_pictures = detector, keep_pictures
+    def __init__(self, detector: PoseDetector2D[State]) -> None:
+        self._detector = detector
 
     def step(self, state: Tracked[State], picture: Pixels, t_ns: int) -> tuple[Tracked[State], People2D]:
         """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream, and the state for the next one.
@@ -67,9 +66,17 @@ class PoseTracker(Generic[State]):
         height_px, width_px = picture.shape[:2]
         state = state.in_size((width_px, height_px)).in_scene(scene_of(picture))
         known, found = self._detector.step(state.detector, picture, t_ns)
-        tracks = state.tracks.update(found, self._keep_pictures)
-        persons = [track.person for track in tracks.tracks[: len(found.boxes)]]
-        return replace(state, tracks=tracks, t_ns=t_ns, detector=known), People2D(np.array(persons, np.int64), found.keypoints)
+        tracks = state.tracks.update(found, [looks_of(picture, pose) for pose in found.keypoints], t_ns, width_px)
+        kept = tracks.kept
+        if len(kept) < len(found.boxes):
+            known = self._detector.keep(known, kept)
+        persons = np.array([track.person for track in tracks.tracks[: len(kept)]], np.int64)
+        people = People2D(persons, found.keypoints[list(kept)])
+        return replace(state, tracks=tracks, t_ns=t_ns, detector=known, left_out=found.left_out), people
+
+    def look_around(self, state: Tracked[State], picture: Pixels) -> Tracked[State]:
+        """Look for more people in the picture that `step` has answered; the state for the next one."""
+        return replace(state, detector=self._detector.look_around(state.detector, picture))
 
     def follow(self, stream: Iterable[tuple[Pixels, int]]) -> Iterator[People2D]:
         """The people in each picture of a whole stream of pictures and times."""
@@ -77,3 +84,4 @@ class PoseTracker(Generic[State]):
         for picture, t_ns in stream:
             state, people = self.step(state, picture, t_ns)
             yield people
+            state = self.look_around(state, picture)

@@ -1,0 +1,1 @@
+"""Who is who: ids that stay with people, whatever detector finds them."""

@@ -1,0 +1,100 @@
+"""When the finder looks: soon where something new moves or somebody was lost, else rarely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Optional
+
+import numpy as np
+import pytest
+
+from poselift.models.detection.when_to_look import BUDGET, EVERY, EVERY_ALONE, EVERY_FULL, FIRST, PARTS, SAVED, WHOLE, Look, Watch
+
+SIZE = (180, 320)
+BOX = np.array([250.0, 90.0, 40.0, 100.0])
+"""Of somebody who is followed."""
+SETTLED = Watch(looks=FIRST, saved=SAVED, pictures=0)
+NOISE = np.random.default_rng(0).normal(0, 2, (8, *SIZE, 3)).round().astype(np.int16)
+
+
+def picture(number: int, x_px: Optional[int] = None, y_px: int = 50, light: int = 100) -> np.ndarray:
+    """Grey with noise, and a bright square of 30 px at a place, in half pixels."""
+    shown = light + NOISE[number % len(NOISE)]
+    if x_px is not None:
+        shown[y_px // 2 : y_px // 2 + 30, x_px // 2 : x_px // 2 + 30] += 80
+    return shown.clip(0, 255).astype(np.uint8)
+
+
+def looks(
+    shown: Callable[[int], np.ndarray], pictures: int, watch: Watch = SETTLED, somebody: bool = True, room: bool = True
+) -> dict[int, Look]:
+    """Where the finder looks, by the picture's number; 30 a second."""
+    found = {}
+    for number in range(pictures):
+        watch, look = watch.after(shown(number), [BOX] if somebody else [], number * 33_333_333, room)
+        if look:
+            found[number] = look
+    return found
+
+
+def test_while_nothing_happens_it_is_the_whole_and_the_parts_in_turn():
+    found = looks(picture, 8 * EVERY)
+    assert [*found] == [*range(EVERY - 1, 8 * EVERY, EVERY)]
+    assert [*found.values()] == [look for part in PARTS for look in (WHOLE, part)]
+
+
+@pytest.mark.parametrize(("x_px", "y_px", "part"), [(20, 20, 0), (440, 20, 1), (20, 290, 2), (440, 290, 3)])
+def test_where_something_begins_to_move_it_looks_soon_and_there(x_px, y_px, part):
+    found = looks(lambda number: picture(number, x_px + 4 * number if number > 4 else None, y_px), 13)
+    assert min(found) <= 6
+    assert [*found.values()][:2] == [WHOLE, PARTS[part]]
+
+
+def test_what_moves_on_and_on_in_one_place_is_no_news():
+    def leaves(number: int) -> np.ndarray:
+        return picture(number, 40 if number % 2 else 46)
+
+    assert len(looks(leaves, 5 * EVERY)) <= 6
+
+
+def test_who_is_followed_may_move():
+    def dances(number: int) -> np.ndarray:
+        return picture(number, 465 + 3 * (number % 4), 100 + 20 * (number % 5))
+
+    assert [*looks(dances, EVERY)] == [EVERY - 1]
+
+
+def test_a_change_of_the_light_is_no_motion():
+    assert [*looks(lambda number: picture(number, light=100 + 30 * (number % 3)), EVERY)] == [EVERY - 1]
+
+
+def test_whoever_was_lost_is_looked_for_at_once_and_then_less_and_less():
+    found = [*looks(picture, 60, SETTLED._replace(lost_ns=0))]
+    assert found[0] <= 3 and len(found) >= 6
+    assert (np.diff(found, 2) >= -1).all()
+
+
+@pytest.mark.parametrize("somebody", [True, False])
+def test_the_budget_holds_whatever_happens(somebody):
+    def wild(number: int) -> np.ndarray:
+        return picture(
+            number, int(np.random.default_rng(number).integers(0, 560)), int(np.random.default_rng(-1 - number + 10**6).integers(0, 290))
+        )
+
+    found = looks(wild, 300, Watch(), somebody)
+    assert len(found) <= SAVED + 300 / (BUDGET if somebody else EVERY_ALONE)
+    assert min(found) == 0
+
+
+def test_where_there_is_no_room_the_whole_is_looked_at_rarely():
+    found = looks(lambda number: picture(number, 4 * number), 3 * EVERY_FULL, room=False)
+    assert [*found] == [*range(EVERY_FULL - 1, 3 * EVERY_FULL, EVERY_FULL)]
+    assert {*found.values()} == {WHOLE}
+
+
+def test_the_state_of_before_stays_as_it_is():
+    watch, _ = SETTLED.after(picture(0, 20), [BOX], 0, True)
+    watch, _ = watch._replace(pictures=EVERY).after(picture(1, 90), [BOX], 1, True)
+    before = watch.dull.copy()
+    watch._replace(pictures=EVERY).after(picture(2, 160), [BOX], 2, True)
+    np.testing.assert_array_equal(watch.dull, before)
