@@ -125,8 +125,9 @@ def _record(entry: Entry, content: bytes) -> bytes:
 
 
 def _recipe(entry: Entry) -> str:
-    """Changes with everything that the converted file depends on."""
-    return hashlib.sha256(json.dumps(asdict(entry), sort_keys=True).encode()).hexdigest()
+    """Changes with everything that the converted file depends on; not with a new field of which an entry says nothing."""
+    facts = asdict(entry, dict_factory=lambda items: {name: value for name, value in items if value is not None})
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _converter() -> Callable[[bytes, Entry], bytes]:

@@ -19,6 +19,7 @@ import json, os, signal, sys, threading
 import psutil
 import poselift
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in a shell's background
 config, signals = sys.argv[1], (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 handlers = [signal.getsignal(number) for number in signals]
 results, pressed = [], []

@@ -154,8 +154,8 @@ def test_noise_from_somebody_who_is_admitted_and_connections_by_the_thousand(
             if number % (CALM if number > CALM else CALM // 10) == 0:
                 said_by(intruder)
                 sees_more(watcher)
-            if number == CALM:
-                pipeline.until(lambda messages: bad_messages(messages) > CALM / 2, "serve to have counted what it did not understand")
+            if number == CALM:  # on a busy machine, serve has heard little of it when it cuts off who sends so much
+                pipeline.until(lambda messages: bad_messages(messages) > CALM / 50, "serve to have counted what it did not understand")
         until(lambda: intruder.saw(zmq.EVENT_DISCONNECTED), "who sends so much to be cut off")
         hello(intruder)
         until(lambda: any(isinstance(it, Welcome) for it in said_by(intruder)), "a welcome, still")

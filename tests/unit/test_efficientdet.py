@@ -124,13 +124,14 @@ def test_both_people_of_the_demo_clip_are_found() -> None:
 def test_what_the_network_was_converted_from_says_the_same() -> None:
     """TFLite's own interpreter computes with 8 bit numbers throughout: that is the difference."""
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert, which has no wheel for this Python")
-    from poselift.models.store import entries, original_path
+    from poselift.models.store import original_path
+    from poselift.models.weights import read_manifest
 
-    original = original_path(entries()["efficientdet_lite0"], pulled("efficientdet_lite0").parent)
+    original = original_path(read_manifest()["efficientdet_lite0"], pulled("efficientdet_lite0").parent)
     interpreter = litert.Interpreter(str(original), num_threads=1)
     interpreter.allocate_tensors()
     network = open_model(pulled("efficientdet_lite0"))
-    outputs = entries()["efficientdet_lite0"].conversion.outputs
+    outputs = read_manifest()["efficientdet_lite0"].conversion.outputs
     apart = []
     for picture in islice(pictures(pulled("demo_clip")), 40, 221, 60):
         small, _ = scaled_into(picture)
