@@ -28,6 +28,9 @@ QUEUE = 64
 AT_ONCE = 256
 """Messages read in one go: a peer that sends without end must not block everything else."""
 HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 5_000, 2_000, 10_000
+MAX_WAITING = 10_000
+"""Messages that wait at a viewer, which acknowledges what it has, so that few ever do. libzmq 4.3.5 ends the process
+(stream_engine_base.cpp, "!_io_error") where a connection is reset while its queue is full, as a slow viewer's could be."""
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 1_000
 LINGER_MS = 200
 """When the board closes its socket, it sends what waits for at most so long."""
@@ -184,6 +187,7 @@ class ClientSocket:
     def _open(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         _set_limits(socket, MAX_FROM_BOARD_BYTES)
+        socket.set(zmq.RCVHWM, MAX_WAITING)
         socket.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection, as it would arrive old
         socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
