@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import struct
 from fractions import Fraction
@@ -104,6 +105,20 @@ def test_a_display_matrix_is_heeded_pixel_by_pixel(tmp_path, stored, mirrored):
     expected[down - down.min(), right - right.min()] = before
     (after, _), _, _ = read(show_by(path, a, b, c, d))
     np.testing.assert_array_equal(after, expected)
+
+
+def test_a_picture_that_is_done_with_is_freed_at_once(tmp_path):
+    """Without waiting for Python's cycle collector, which in a worker comes so rarely that hundreds of pictures lie in memory."""
+    path = turn(write_video(tmp_path / "a.mp4", numbered(24)), 90)
+    source = open_source(CaptureConfig(source=str(path)))
+    gc.collect()
+    gc.disable()
+    try:
+        most = max(sum(isinstance(it, av.VideoFrame) for it in gc.get_objects()) for _ in source)
+    finally:
+        gc.enable()
+        source.close()
+    assert most <= 8, "the three that were decoded at first, the decoder's, the one at hand, its conversion"
 
 
 @pytest.mark.parametrize("default", [0, 1, 2, None])

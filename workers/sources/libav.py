@@ -36,6 +36,8 @@ class Converter:
         if abs(self._stretch - 1) < _ROUND or not 0.25 <= self._stretch <= 4:
             self._stretch = 1.0
         self._reformatter = VideoReformatter()
+        self._rotation_deg: Optional[int] = None
+        self._matrix: Optional[list[int]] = None
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """uint8 [height, width, 3]; libav leaves gaps between the rows, and to close them would cost another copy."""
@@ -44,11 +46,21 @@ class Converter:
         plane: Any = picture.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         pixels: Pixels = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
-        side_data: Any = frame.side_data
-        return _upright(pixels, side_data.get(Type.DISPLAYMATRIX))
+        return _upright(pixels, self._display_matrix(frame))
+
+    def _display_matrix(self, frame: VideoFrame) -> Optional[list[int]]:
+        """The frame's display matrix, read anew when its rotation changes alone.
+
+        To read it, PyAV ties a frame and its side data to each other, and keeps the frame until Python's cycle collector runs.
+        """
+        if frame.rotation != self._rotation_deg:
+            side_data: Any = frame.side_data
+            matrix = side_data.get(Type.DISPLAYMATRIX)
+            self._rotation_deg, self._matrix = frame.rotation, matrix and np.frombuffer(matrix, np.int32).tolist()
+        return self._matrix
 
 
-def _upright(pixels: Pixels, display_matrix: Any) -> Pixels:
+def _upright(pixels: Pixels, display_matrix: Optional[list[int]]) -> Pixels:
     """The picture as its display matrix shows it, turned by whole quarters and mirrored; as it is where there is none.
 
     The matrix is (ISO/IEC 14496-12; libav's display.h) a b u, c d v, x y w: a pixel at (p, q) is shown at (a p + c q, b p + d q), but for
@@ -56,7 +68,7 @@ def _upright(pixels: Pixels, display_matrix: Any) -> Pixels:
     """
     if display_matrix is None:
         return pixels
-    a, b, _, c, d = np.frombuffer(display_matrix, np.int32)[:5].tolist()
+    a, b, _, c, d = display_matrix[:5]
     right, down = a, d
     if abs(a) + abs(d) < abs(b) + abs(c):
         pixels = cv2.transpose(pixels)
