@@ -11,7 +11,9 @@ import pytest
 from disc_world import SIZE, Person, World
 
 from poselift.common.errors import ModelError
-from poselift.models.detection.blazepose_people import BlazePosePeople, People
+from poselift.models.detection.blazepose_people import BlazePosePeople
+from poselift.models.detection.blazepose_person import Followed
+from poselift.models.detection.top_down import People
 from poselift.models.detection.when_to_look import BUDGET, EVERY, EVERY_ALONE, EVERY_SOON, FIRST, PARTS, SAVED
 from poselift.models.tracking.pose_tracker import PoseTracker, Tracked
 
@@ -32,7 +34,7 @@ class Watching:
     def __init__(self, world: World, people: int = 4) -> None:
         self.world, self.frame = world, 0
         self.tracker = PoseTracker(BlazePosePeople(world.finder, world.landmarks, people=people))
-        self.state: Tracked[People] = Tracked()
+        self.state: Tracked[People[Followed]] = Tracked()
 
     def see(self, *people: Person, frames: int = 1) -> list[int]:
         """The ids in the last of so many more pictures of these people."""

@@ -1,0 +1,56 @@
+"""What every network is that sees one person in a region of a picture, so that it can follow several behind one finder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Optional, Protocol, TypeVar
+
+import numpy as np
+
+from poselift.common.arrays import Doubles, Floats, Pixels
+
+MIN_FORM = 0.4
+"""Width in heights, or height in widths, of a body: from the side its keypoints lie on a line."""
+
+
+class PersonState(Protocol):
+    """What a network knows of a person: a value that nobody changes."""
+
+    @property
+    def box(self) -> Doubles:
+        """float64[4]: where they are looked for in the next picture: centre x, centre y, width, height; px."""
+
+    def scaled(self: Known, factor: float) -> Known:
+        """The same in a picture so many times as large; (0, 0) is the middle of a pixel in both."""
+
+
+Known = TypeVar("Known", bound=PersonState)
+
+
+@dataclass(frozen=True)
+class Seen(Generic[Known]):
+    """A person as a network saw them in a picture."""
+
+    known: Known
+    """With it they are followed into the next picture."""
+    keypoints: Floats
+    """float32[17, 3]: COCO order; x px, y px, confidence."""
+    body: Doubles
+    """float64[4]: the box around their body: centre x, centre y, width, height; px."""
+
+
+class PersonNetwork(Protocol[Known]):
+    """Sees one person in a picture (uint8[H, W, 3], BGR). Both give None where the network says that nobody is there."""
+
+    def confirm(self, picture: Pixels, box: Doubles) -> Optional[Seen[Known]]:
+        """The person in a box [4] that a finder put around their body."""
+
+    def follow(self, picture: Pixels, known: Known, elapsed_s: float) -> Optional[Seen[Known]]:
+        """The person who was `known` in a picture so long before, above 0."""
+
+
+def box_around(points: Floats) -> Doubles:
+    """float64[4]: the box around a body with these points [N, 2], in px: centre x, centre y, width, height."""
+    low, high = points.min(0).astype(np.float64), points.max(0).astype(np.float64)
+    size = high - low
+    return np.concatenate([(low + high) / 2, np.maximum(size, MIN_FORM * size[::-1])])
