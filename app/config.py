@@ -58,12 +58,16 @@ class DetectConfig(Section):
     min_presence: float = Field(0.5, ge=0, le=1)
 
 
+HeightM = Annotated[float, Field(ge=0.3, le=3.0)]
+
+
 class LiftConfig(Section):
     """The lifter from 2D to 3D."""
 
     model: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)
-    body_height_m: float = Field(BODY_HEIGHT_M, ge=0.3, le=3.0)
+    body_height_m: HeightM = BODY_HEIGHT_M
+    body_heights_m: Optional[dict[Annotated[int, Field(ge=1)], HeightM]] = Field(None, min_length=1)
     focal_px: Optional[float] = Field(None, gt=0)
     hold_s: float = Field(0.5, ge=0)
     max_gap_s: float = Field(0.5, gt=0)
@@ -251,7 +255,7 @@ def _problem(error: Exception) -> str:
 
 
 def _explain(error: Any) -> str:
-    key = ".".join(map(str, error["loc"])) or "the file"
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the file"
     value = display_name(repr(error["input"]))[:100]
     if error["type"] == "extra_forbidden":
         known = Config.model_fields

@@ -50,6 +50,7 @@ def new_lift(network: Model, config: Config) -> Lift:
         network,
         slots=config.detect.people,
         body_height_m=settings.body_height_m,
+        body_heights_m=settings.body_heights_m or {},
         focal_px=settings.focal_px,
         hold_s=settings.hold_s,
         gap_s=settings.max_gap_s,

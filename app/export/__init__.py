@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple, Optional
 
 from poselift.app.dataflow.messages import Pose3D
@@ -30,6 +31,8 @@ class Content(NamedTuple):
     """The longest time between two frames, to be known where it may be hours."""
     advance: Callable[[], None] = lambda: None
     """To be called after every frame that is drawn."""
+    body_heights_m: Mapping[int, float] = MappingProxyType({})
+    """By id, of those who are not `body_height_m` tall."""
 
 
 class Format(NamedTuple):

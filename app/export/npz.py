@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}
 
 
-def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_m: float, source: str = "") -> int:
+def write_poses(
+    path: Path,
+    poses: Iterable[Pose3D],
+    *,
+    fps: float,
+    body_height_m: float,
+    body_heights_m: Mapping[int, float] = MappingProxyType({}),
+    source: str = "",
+) -> int:
     """Write the poses of one stream to `path`; how many rows.
 
     The file has K rows, one per (frame, person) in the order of `poses`:
@@ -27,6 +36,7 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
       `warming` and `held`: as in `poselift.common.people.People3D`, a row each;
     - `frame` int64 [K], `t_s` float64 [K]: the picture's number, and its time, seconds; `delay_s` float64 [K]: `delay_ns`, in seconds;
     - `size_px` int64 [K, 2]: width and height of the row's picture, in whose pixels `keypoints` are;
+    - `person_height_m` float64 [K]: how tall the person was taken to be, metres: `body_height_m`, unless their id has another;
     - `fps` (0 where the source has none), `width`, `height` (of the first picture, px; 0 where there was none), `body_height_m`, `schema`;
     - `source`: the file or the folder that the poses were made from.
 
@@ -57,6 +67,7 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
             t_s=np.array(times_ns, np.int64) / 1e9,
             delay_s=np.array(delays_ns, np.int64) / 1e9,
             **stacked,
+            person_height_m=np.array([body_heights_m.get(person, body_height_m) for person in stacked["person"].tolist()], np.float64),
             size_px=np.array(sizes_px, np.int64).reshape(-1, 2),
             joint_names=np.array(H36M_JOINTS),
             keypoint_names=np.array(COCO_KEYPOINTS),
@@ -72,7 +83,14 @@ def write_poses(path: Path, poses: Iterable[Pose3D], *, fps: float, body_height_
 
 def write(path: Path, content: Content) -> str:
     """See `poselift.app.export.Format`."""
-    rows = write_poses(path, content.poses(), fps=content.fps, body_height_m=content.body_height_m, source=content.source)
+    rows = write_poses(
+        path,
+        content.poses(),
+        fps=content.fps,
+        body_height_m=content.body_height_m,
+        body_heights_m=content.body_heights_m,
+        source=content.source,
+    )
     return f": {rows} poses"
 
 

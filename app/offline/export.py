@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from poselift.app.config import load
+from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Frame, MessageError, Pose3D
 from poselift.app.export import Content, Drawn
 from poselift.app.offline.job import Job, Report, Result
@@ -30,14 +31,21 @@ def export(
     progress: Optional[Report] = None,
 ) -> Result:
     """Write the results beside each other into a folder. Raises UserError where the recording holds no pose."""
-    settings, recorded, source = load(config), Recording(recording), str(recording.absolute())
-    job = Job(source, out, settings, drawing="poses" if render else "", report=progress)
+    recorded, source = Recording(recording), str(recording.absolute())
+    job = Job(source, out, _with_its_heights(load(config), recorded), drawing="poses" if render else "", report=progress)
     job.others = claim(job.files(out), source, config, overwrite=overwrite)
     if next(recorded.of(Pose3D), None) is None:
         raise UserError("; ".join((f"{recording}: nothing to export: this recording holds no 3D pose", *recorded.notes)))
     job.begin()
     write_results(job, recorded, lambda: pictures_of(job, recorded))
     return job.result
+
+
+def _with_its_heights(settings: Config, recording: Recording) -> Config:
+    """The settings with the heights that people were taken to have when this was recorded, as far as the recording tells them."""
+    with suppress(UserError):
+        return settings.changed(lift={key: recording.setting("lift", key) for key in ("body_height_m", "body_heights_m")})
+    return settings
 
 
 class TimedPicture(NamedTuple):
@@ -54,7 +62,8 @@ def write_results(job: Job, recording: Recording, pictures: Optional[Callable[[]
     A picture without poses shows those before it as held, for as long as `lift.hold_s`. What of the recording is not in it is a warning.
     """
     result, settings, pictured = job.result, job.config.lift, recording.by_time(Frame).times_ns
-    content = Content(lambda: recording.of(Pose3D), rate_of(recording), settings.body_height_m, job.source)
+    heights_m = settings.body_heights_m or {}
+    content = Content(lambda: recording.of(Pose3D), rate_of(recording), settings.body_height_m, job.source, body_heights_m=heights_m)
     said = job.write(job.out, content)
     result.captured, result.lifted = len(pictured), len(recording.by_time(Pose3D).times_ns)
     advance = job.stage("drawing", len(pictured)) if job.drawing and pictures and result.lifted else None

@@ -12,8 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-import yaml
-
 from poselift.app.export import FORMATS
 from poselift.app.recording.parts import parts
 from poselift.app.recording.reader import Recording
@@ -103,7 +101,7 @@ def _json(path: Path) -> Any:
 
 
 def _recording(path: Path) -> Any:
-    return yaml.safe_load(Recording(path).info["config"])["capture"]["source"]
+    return Recording(path).setting("capture", "source")
 
 
 def _network(path: Path) -> Any:

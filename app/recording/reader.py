@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from poselift.app.dataflow.messages import Message, MessageError, OtherSchema, decode
 from poselift.app.recording.part import TOPICS, UNKNOWN, Content, Part, Piece
@@ -57,6 +59,12 @@ class Recording:
         why = next(iter(self._unreadable.values()), "")
         said = [f"{self.path}: {unreadable} of its messages left out: {why}"] if unreadable else []
         return [*self._left_out, *(note for part in self._parts for note in part.notes()), *said]
+
+    def setting(self, section: str, key: str) -> Any:
+        """As the config had it when this was recorded; None where the recording does not tell: no checksum covers that."""
+        with suppress(yaml.YAMLError, KeyError, TypeError, ValueError):
+            return yaml.safe_load(self.info["config"])[section][key]
+        return None
 
     def messages(self, kinds: Optional[Sequence[type[Any]]] = None) -> Iterator[Message]:
         """The messages, or those of some types, in the order written. Holds one piece in memory."""

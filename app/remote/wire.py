@@ -48,7 +48,7 @@ class Camera(NamedTuple):
     focal_assumed: bool
     """Whether it was assumed, not set."""
     body_height_m: float
-    """The height that people are assumed to have."""
+    """The height that people are assumed to have, but for those of whom another is set."""
 
 
 def _tuple_of(kind: Any, *types: type) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional, TypeVar
 
 import numpy as np
-import yaml
 
 from poselift.app.dataflow.messages import NUMBERED, Frame, Message, Pose2D, Pose3D
 from poselift.app.recording.reader import Recording
@@ -33,7 +32,7 @@ class RecordedHistory:
         """Lines for the user: which parts of the recording are damaged or were left out."""
         if self.span_ns is None:
             raise UserError("; ".join((f"{path}: nothing to look at in this recording: it holds no pose and no picture", *self.notes)))
-        self.focal_px = _focal_px(self._recording.info)
+        self.focal_px = _focal_px(self._recording)
         """The focal length that was set when it was recorded, px; None if none was."""
 
     @property
@@ -80,7 +79,7 @@ class RecordedHistory:
         return message if isinstance(message, kind) else None
 
 
-def _focal_px(info: Mapping[str, str]) -> Optional[float]:
-    with suppress(yaml.YAMLError, KeyError, TypeError, ValueError):  # no checksum covers these settings
-        return float(yaml.safe_load(info["config"])["lift"]["focal_px"])
+def _focal_px(recording: Recording) -> Optional[float]:
+    with suppress(TypeError, ValueError):
+        return float(recording.setting("lift", "focal_px"))
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -59,9 +60,11 @@ class Lifter:
         hold_s: float = 0.5,
         gap_s: float = 0.5,
         filtered: bool = True,
+        body_heights_m: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
-        """For up to `slots` people at a time, all of that height, who are held for `hold_s` when they are not seen.
+        """For up to `slots` people at a time, who are held for `hold_s` when they are not seen.
 
+        They are `body_height_m` tall, but for those whose ids `body_heights_m` has.
         `focal_px` is the pictures' focal length, where their size changes that of the first; None lets the normalisation assume one.
         A pause of more than `gap_s` between two measurements ends all histories. `filtered`: poses go through FILTERS
         (`filters.py`), except with a network that answers late. Raises ModelError where `model` is no lifter that this code can use.
@@ -75,7 +78,7 @@ class Lifter:
         self._receptive_field = facts.receptive_field
         self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
         self._normalisation = facts.normalisation
-        self._unit_m = np.float32(facts.normalisation.body_scale_m(body_height_m))
+        self._body_height_m, self._body_heights_m = body_height_m, body_heights_m
         self._focal_px = focal_px
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
         self._slots = Slots(slots, round(hold_s * NS_PER_S))
@@ -172,16 +175,22 @@ class Lifter:
         kept = np.tile(sound, len(rows) // len(people))
         rows, views = rows[kept], views[kept]
         pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
-        joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * self._unit_m
+        units_m = np.tile(self._units_m(persons), len(kept) // len(people))[:, None, None]
+        joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * units_m
         if outputs.sigma is None:
             sigma_m = np.full_like(joints_m, np.nan)
         else:
-            sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * self._unit_m
+            sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * units_m
         if self._flip:
             half = len(persons)
             joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
             sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
         return dict(zip(persons, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
+
+    def _units_m(self, persons: Sequence[int]) -> Floats:
+        """How long the network's unit is for each of these people, [K]."""
+        heights_m = (self._body_heights_m.get(person, self._body_height_m) for person in persons)
+        return np.array([self._normalisation.body_scale_m(height_m) for height_m in heights_m], np.float32)
 
     def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> People3D:
         people = self._slots.people

@@ -18,6 +18,7 @@ from poselift.workers.lift import new_lift, open_lifter
 
 NAMES = ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held")
 TWO = np.array([1, 2]).tobytes()
+HEIGHTS_M = {1: 1.83, 2: 1.55}
 
 
 def poses(recording: Path) -> list[tuple[Any, ...]]:
@@ -45,7 +46,8 @@ def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: 
         "capture": {"ring_slots": 64, "fps": 15},
         "bus": {"queue": 100},
     }  # for all pictures: a busy machine's recorder must not miss any
-    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, detect={"people": 4}, **room)
+    people = {"detect": {"people": 4}, "lift": {"body_heights_m": HEIGHTS_M}}
+    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, **people, **room)
     live = poselift("up", pictures_of_two, "--record", tmp_path / "live", "--config", path)
     assert live.returncode == 0, live.stderr
     session = tmp_path / "live" / "session.mcap"
@@ -59,12 +61,15 @@ def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: 
     assert replay.returncode == 0, replay.stderr
     assert poses(tmp_path / "replay" / "poses.mcap") == expected
 
-    exported = poselift("export", session, "-o", tmp_path / "export", "--no-render", "--config", path)
+    exported = poselift("export", session, "-o", tmp_path / "export", "--no-render")
     assert exported.returncode == 0, exported.stderr
     for name, dtype in (("person", np.int64), ("joints_m", np.float32)):
         rows = [np.load(tmp_path / folder / "poses.npz")[name] for folder in ("export", "replay")]
         of_all = np.frombuffer(b"".join(pose[1 + NAMES.index(name)] for pose in expected), dtype)
         assert all(np.array_equal(found.reshape(-1), of_all) for found in rows), name
+    for folder in ("export", "replay"):
+        found = np.load(tmp_path / folder / "poses.npz")
+        assert found["person_height_m"].tolist() == [HEIGHTS_M[person] for person in found["person"].tolist()]
 
 
 def test_from_a_file_every_frame_is_processed(configure, clip_pictures: Path, tmp_path: Path) -> None:

@@ -83,6 +83,10 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ({"detect": {"min_detection_score": 1}}, ("detect.min_detection_score", "1", "less than 1")),
         ({"detect": {"min_detection_score": 0}}, ("detect.min_detection_score", "0", "greater than 0")),
         ({"detect": {"min_presence": 1.01}}, ("detect.min_presence", "1.01", "less than or equal to 1")),
+        ({"lift": {"body_heights_m": {2: 17}}}, ("lift.body_heights_m.2: 17 ", "less than or equal to 3")),
+        ({"lift": {"body_heights_m": {0: 1.8}}}, ("lift.body_heights_m.0: 0", "greater than or equal to 1")),
+        ({"lift": {"body_heights_m": {"Anna": 1.8}}}, ("lift.body_heights_m.Anna: 'Anna'", "valid integer")),
+        ({"lift": {"body_heights_m": [1.8]}}, ("lift.body_heights_m: [1.8]", "valid dictionary")),
         ({"capture": {"source": 0}}, ("capture.source", "0", "valid string")),
         ({"capture": {"pixel_format": "MJPEG"}}, ("capture.pixel_format", "'MJPEG'", "at most 4")),
         ({"capture": {"fps": float("nan")}}, ("capture.fps", "nan", "finite")),
@@ -170,7 +174,8 @@ def test_a_saved_config_is_read_back_and_is_its_owners_only(tmp_path: Path) -> N
     path = tmp_path / "c.yaml"
     path.write_text("something longer that was there before, readable by all" * 100)
     path.chmod(0o644)
-    config = Config().changed(mode="file", capture={"source": "rtsp://é:pw@cam", "fps": 29.97}, workers=["lift"])
+    lift = {"body_heights_m": {1: 1.83, 12: 1.2}}
+    config = Config().changed(mode="file", capture={"source": "rtsp://é:pw@cam", "fps": 29.97}, lift=lift, workers=["lift"])
     save(config, path)
     assert load(path) == config
     assert path.stat().st_mode & 0o777 == 0o600

@@ -25,6 +25,7 @@ PROMISED = {
     "confidence": (np.float32, (17,)),
     "warming": (np.bool_, ()),
     "held": (np.bool_, ()),
+    "person_height_m": (np.float64, ()),
     "size_px": (np.int64, (2,)),
 }
 
@@ -55,6 +56,13 @@ def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
     assert tuple(found["keypoint_names"]) == COCO_KEYPOINTS
     assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, 1)
     assert found["source"] == "/a.mp4"
+
+
+def test_every_row_tells_the_height_of_its_person(tmp_path: Path) -> None:
+    write_poses(tmp_path / "poses.npz", [pose(0, 3), pose(1, 1)], fps=25, body_height_m=1.7, body_heights_m={1: 1.83, 7: 1.2})
+    found = np.load(tmp_path / "poses.npz")
+    assert (found["person"].tolist(), found["person_height_m"].tolist()) == ([0, 1, 2, 10], [1.7, 1.83, 1.7, 1.7])
+    assert found["body_height_m"] == 1.7
 
 
 def test_every_row_tells_the_size_of_its_picture(tmp_path: Path) -> None:

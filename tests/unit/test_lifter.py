@@ -201,6 +201,16 @@ def test_a_new_person_takes_the_slot_of_who_has_been_away_longest(open_lifter, w
     assert lifter.left_out == {}
 
 
+def test_everyone_has_a_height_of_their_own(open_lifter):
+    """The same walk three times: of the height of all, of half of it, and of a quarter."""
+    keypoints = walk(20)
+    lifter = open_lifter(slots=3, body_heights_m={2: 1.0, 9: 0.5})
+    for frame, time in enumerate(frames_ns(20, fps=25)):
+        lifted = lifter.step(time, People2D([9, 1, 2], keypoints[[frame] * 3]), (WIDTH, HEIGHT))
+        np.testing.assert_array_equal(lifted.joints_m, lifted.joints_m[1] * np.float32([0.25, 1, 0.5])[:, None, None])
+    assert np.isfinite(lifted.joints_m).all()
+
+
 def test_an_id_given_twice_counts_once(open_lifter):
     lifter = open_lifter(slots=2)
     lifted = lifter.step(0, People2D([5, 5], walk(2)), (WIDTH, HEIGHT))
