@@ -53,6 +53,7 @@ class DetectConfig(Section):
 
     people: int = Field(1, ge=1, le=16)
     detector: Optional[str] = None
+    model: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)
     min_detection_score: float = Field(0.5, gt=0, lt=1)
     min_presence: float = Field(0.5, ge=0, le=1)

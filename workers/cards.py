@@ -23,7 +23,7 @@ def _card(network: Network, config: Config) -> ModelCard:
         facts = file_metadata(network.path(config))
     receptive_field = facts.get("receptive_field", "0" if network.name == "lifter" else "1")
     return ModelCard(
-        name=facts.get("name", network.file.stem if network.file and network.own else network.name),
-        licence=facts.get("licence", "unknown" if network.own else read_manifest()[network.name].licence),
+        name=facts.get("name", network.file.stem if network.file and network.key else network.name),
+        licence=facts.get("licence", "unknown" if network.key else read_manifest()[network.name].licence),
         receptive_field=int(receptive_field) if receptive_field.isdecimal() else 0,
     )

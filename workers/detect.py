@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Generic
 
 import cv2
@@ -17,6 +18,7 @@ from poselift.app.dataflow.saved_value import SavedValue
 from poselift.app.dataflow.session import join
 from poselift.app.processes.loop import Loop
 from poselift.common.arrays import Array, Pixels
+from poselift.common.errors import ModelError, UserError
 from poselift.models.backends.backend import Model
 from poselift.models.detection.detector import State
 from poselift.models.tracking.pose_tracker import PoseTracker, Tracked
@@ -58,11 +60,17 @@ def detecting(config: Config, watched: Callable[[Model], Model] = lambda network
     `watched` may put something before each network, such as `poselift.workers.networks.Timed`. Raises UserError, ModelError, DeviceError.
     """
     settings = config.detect
+    if settings.model and not Path(settings.model).is_file():
+        raise UserError(f"detect.model: {settings.model}: no such file; name an .onnx file, such as RTMPose's, or null for BlazePose")
     with ExitStack() as opened:
         networks = [watched(opened.enter_context(closing(it))) for it in open_networks("detect", config, settings.threads)]
+        try:
+            found = detector(config).build(networks, settings.people, settings.min_detection_score, settings.min_presence)
+        except ModelError as error:
+            raise ModelError(f"detect.model: {settings.model}: {error}" if settings.model else str(error)) from None
         for network in networks:
-            network.run({tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in network.inputs})
-        yield Detect(PoseTracker(detector(config).build(networks, settings.people, settings.min_detection_score, settings.min_presence)))
+            network.run({tensor.name: np.zeros(np.maximum(tensor.shape, 1), tensor.dtype) for tensor in network.inputs})
+        yield Detect(PoseTracker(found))
 
 
 def run(config: Config, bus: Bus) -> None:

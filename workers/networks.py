@@ -15,6 +15,9 @@ from poselift.models import store
 from poselift.models.backends.backend import Carrying, Model, open_model
 from poselift.models.detection import DETECTORS, Detector
 
+LIFTER, POSE = "lifter", "pose"
+"""What the lifter is called, and the network in `detect.model`."""
+
 
 class Network(NamedTuple):
     """A network that a config uses."""
@@ -22,11 +25,11 @@ class Network(NamedTuple):
     worker: str
     """Who opens it."""
     name: str
-    """In the manifest of weights."""
+    """In the manifest of weights, but for the detector's own."""
     file: Optional[Path]
     """As the config names it, or in the folder of the NPU's; None where it is the store's."""
-    own: bool = False
-    """Whether it is another than the manifest's of this name, which the config names."""
+    key: str = ""
+    """The setting that names the file, where it is none of the manifest's."""
 
     @property
     def npu(self) -> bool:
@@ -40,21 +43,31 @@ class Network(NamedTuple):
 
 def networks(config: Config) -> tuple[Network, ...]:
     """All networks that the workers of this config open, those of one worker in the order in which it takes them. Raises UserError."""
-    folder, own = config.npu.folder, config.lift.model
-    of_the_npu = {name: Path(folder) / f"{name}.om" for name in (*detector(config).networks, "lifter")} if folder else {}
+    folder, pose, own = config.npu.folder, config.detect.model, config.lift.model
+    of_the_npu = {name: Path(folder) / f"{name}.om" for name in (*detector(config).networks, LIFTER)} if folder else {}
     found = [Network("detect", name, of_the_npu.get(name)) for name in detector(config).networks]
-    lifter = Network("lift", "lifter", Path(own), own=True) if own else Network("lift", "lifter", of_the_npu.get("lifter"))
+    if pose:
+        found.append(Network("detect", POSE, Path(pose), "detect.model"))
+    lifter = Network("lift", LIFTER, Path(own), "lift.model") if own else Network("lift", LIFTER, of_the_npu.get(LIFTER))
     return (*found, lifter)
 
 
 def detector(config: Config) -> Detector:
-    """The detector that the config names, else the first that follows so many people. Raises UserError where there is none."""
-    name = config.detect.detector
+    """The detector that the config names, else the first for so many people and its network, if it has one. Raises UserError."""
+    name, own = config.detect.detector, config.detect.model is not None
     if name is None:
-        return next(of for of in DETECTORS.values() if of.people >= config.detect.people)
+        return next(of for of in DETECTORS.values() if of.people >= config.detect.people and of.own == own)
     if name not in DETECTORS:
         raise UserError(f"detect.detector: {name}: there is no such detector; known: {', '.join(DETECTORS)}")
-    return DETECTORS[name]
+    found = DETECTORS[name]
+    if found.own != own:
+        what = (
+            f"{name} takes no network of yours; leave out one of the two"
+            if own
+            else f"{name} needs a network of yours; name it in detect.model"
+        )
+        raise UserError(f"{'detect.model and ' * own}detect.detector: {what}")
+    return found
 
 
 def open_networks(worker: str, config: Config, threads: int) -> Iterator[Model]:

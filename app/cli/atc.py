@@ -17,7 +17,7 @@ from poselift.common.atomic import replacing
 from poselift.common.errors import ModelError, UserError
 from poselift.models.backends.om_card import OmCard, card_path, read_card, write_card
 from poselift.models.lifting.lifter_metadata import LifterMetadata
-from poselift.workers.networks import networks
+from poselift.workers.networks import LIFTER, POSE, networks
 
 SCRIPT = "convert.sh"
 
@@ -50,6 +50,8 @@ def atc(soc: Optional[str], people: Optional[int], out: Optional[Path], overwrit
     else:
         say(f"there is no atc here: copy {folder} to where CANN's toolkit is, and type there: sh {SCRIPT}")
     say("then copy the .om and .json files to the board, and name their folder there in its config: npu: {folder: ...}")
+    if config.detect.model:
+        say(f"the config needs detect: {{model: .../{POSE}.om}} there, too")
     if people != wanted:
         say(f"the config needs detect: {{people: {people}}} there, too")
 
@@ -80,12 +82,12 @@ def _own_chip() -> Optional[str]:
 
 
 def _in_use(config: Config, people: int) -> list[tuple[str, Path, Optional[int]]]:
-    """Name, file, and whether its first axis is one row per person: every network of the pipeline."""
+    """Name, file, and how many people one run is for, where the first axis may be open: every network of the pipeline."""
     found = []
     for it in networks(config.changed(npu={"folder": None})):
-        if it.own and it.file and (it.file.suffix.lower() != ".onnx" or not it.file.is_file()):
-            raise UserError(f"lift.model: {it.file} is no .onnx file to convert; name one, or null for poselift's own")
-        found.append((it.name, it.path(config), people if it.name == "lifter" else None))
+        if it.file and (it.file.suffix.lower() != ".onnx" or not it.file.is_file()):
+            raise UserError(f"{it.key}: {it.file} is no .onnx file to convert; name one, or null for poselift's own")
+        found.append((it.name, it.path(config), {LIFTER: people, POSE: 1}.get(it.name)))
     return found
 
 
@@ -115,8 +117,11 @@ def _network(name: str, path: Path, people: Optional[int], soc: str) -> Network:
 
     model = _read(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    rows = None
-    if people is not None:
+    axes = (dim for value in (*model.graph.input, *model.graph.output) for dim in value.type.tensor_type.shape.dim[1:])
+    if not all(dim.dim_value for dim in axes):
+        raise ModelError(f"{path}: more than the first axis of its inputs and outputs is open; export it with fixed sizes")
+    rows = people
+    if people is not None and name == LIFTER:
         try:
             rows = 2 * people if LifterMetadata.read(metadata).flip else people
         except ModelError as error:

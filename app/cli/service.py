@@ -195,6 +195,7 @@ def _paths(config: Config) -> dict[str, Optional[str]]:
         "models_folder": config.models_folder,
         "npu.folder": config.npu.folder,
         "capture.source": None if source.isdigit() or ":" in source else source,
+        "detect.model": config.detect.model,
         "lift.model": config.lift.model,
         "record.folder": config.record.folder,
     }
@@ -204,7 +205,7 @@ def _check_access(config: Config, path: Optional[Path], script: Path) -> None:
     """Raises UserError for what the services' user cannot see or write."""
     paths = _paths(config)
     read = [path, script, Path(sys.executable).resolve(), Path(poselift.__file__).resolve()]
-    read += [Path(value) for key, value in paths.items() if value and key in ("models_folder", "npu.folder", "lift.model")]
+    read += [Path(value) for key, value in paths.items() if value and key in ("models_folder", "npu.folder", "detect.model", "lift.model")]
     for item in filter(None, read):
         _check_open(item, stat.S_IROTH)
     folder = Path(config.record.folder) if config.record.folder and RECORDER in config.running else None

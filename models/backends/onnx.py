@@ -16,7 +16,16 @@ try:
 except ImportError as error:  # an extra: a board has none
     raise ModelError(f"an .onnx network needs ONNX Runtime, which is not here ({error}); type: pip install 'poselift[cpu]'") from error
 
-DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
+DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(double)": np.float64,
+}
+"""What is in a tensor; anything else is an object."""
 
 
 class OnnxModel:
@@ -34,7 +43,9 @@ class OnnxModel:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own types, which differ between versions
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{path}: ONNX Runtime cannot read this model ({reason}); type: poselift models pull") from error
+            raise ModelError(
+                f"{path}: ONNX Runtime cannot read this model ({reason}); get it anew (poselift models pull, if it is poselift's)"
+            ) from error
         self.inputs = tuple(map(_tensor, self._session.get_inputs()))
         self.outputs = tuple(map(_tensor, self._session.get_outputs()))
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -81,4 +92,4 @@ class OnnxStates:
 
 def _tensor(node: ort.NodeArg) -> Tensor:
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
-    return Tensor(node.name, np.dtype(DTYPES[node.type]), shape)
+    return Tensor(node.name, np.dtype(DTYPES.get(node.type, np.object_)), shape)

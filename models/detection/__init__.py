@@ -20,6 +20,8 @@ class Detector(NamedTuple):
     """FILE:CLASS here."""
     people: int = 1
     """So many it follows at most."""
+    own: bool = False
+    """Whether it takes a network of the user's own, after those."""
 
     def build(self, networks: Sequence[Model], people: int, min_score: float, min_presence: float) -> PoseDetector2D[Any]:
         """The detector of up to `people`, on its open networks. Raises ModelError.
@@ -34,5 +36,7 @@ class Detector(NamedTuple):
 DETECTORS = {
     "blazepose": Detector(("blazepose_detector", "blazepose_landmarks"), "blazepose:BlazePose"),
     "blazepose_people": Detector(("efficientdet_lite0", "blazepose_landmarks"), "blazepose_people:BlazePosePeople", people=16),
+    "top_down": Detector(("efficientdet_lite0",), "coco_people:CocoPeople", people=16, own=True),
 }
-"""Name, as in `detect.detector` -> detector. Where that is not set, it is the first that follows `detect.people`."""
+"""Name, as in `detect.detector` -> detector. Where that is not set, it is the first that follows `detect.people`, and takes the network in
+`detect.model` where one is set."""

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from demo_clip import pulled
 from random_lifter import random_lifter
+from spot_people import spot_network
 
 from poselift.app.cli import atc as command
 from poselift.app.cli.atc import atc
@@ -137,6 +138,26 @@ def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, caps
     put_atc(path, "#!/bin/sh\nexit 0\n")
     nothing = subprocess.run(script, env={"PATH": f"{path}:/usr/bin:/bin"}, capture_output=True, text=True)
     assert (nothing.returncode, nothing.stderr) == (1, "convert.sh: atc wrote no blazepose_detector.om\n")
+
+
+def test_a_pose_network_of_the_users_own_is_written_for_one_picture_at_a_time(path, small, capsys):
+    own = spot_network(small / "own.onnx", "simcc", batch="batch")
+    atc("Ascend310", 2, Path("out"), False, settings(small, detect={"model": str(own)}))
+    assert {of.stem for of in Path("out").glob("*.onnx")} == {"efficientdet_lite0", "pose", "lifter"}
+    card = read_card(Path("out/pose.om"))
+    assert [tensor.shape for tensor in (*card.inputs, *card.outputs)] == [(1, 3, 256, 192), (1, 17, 384), (1, 17, 512)]
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "the config needs detect: {model: .../pose.om} there, too",
+        "the config needs detect: {people: 2} there, too",
+    ]
+
+
+def test_a_pose_network_of_an_open_size_cannot_be_converted(path, small):
+    own = spot_network(small / "own.onnx", "heatmaps", told=False)
+    with pytest.raises(
+        ModelError, match=r"own\.onnx: more than the first axis of its inputs and outputs is open; export it with fixed sizes$"
+    ):
+        atc("Ascend310", None, Path("out"), False, settings(small, detect={"model": str(own)}))
 
 
 @pytest.mark.parametrize("code", ["E10001", "EZ3002"])

@@ -97,10 +97,11 @@ def test_onnxruntime_is_needed_where_the_cpu_runs_a_network(monkeypatch: pytest.
     assert only(networks.look(npu, networks.wanted(npu))).ok
 
 
-def test_a_lifter_that_is_named_apart_has_to_be_there(tmp_path: Path):
-    config = Config().changed(npu={"folder": "/models"}, lift={"model": str(tmp_path / "other.onnx")})
+@pytest.mark.parametrize("section", ["lift", "detect"])
+def test_a_network_that_is_named_apart_has_to_be_there(section: str, tmp_path: Path):
+    config = Config().changed(npu={"folder": "/models"}, **{section: {"model": str(tmp_path / "other.onnx")}})
     *_, finding = networks.look(config, networks.wanted(config))
-    assert finding.missing and "lift.model" in finding.remedy
+    assert finding.missing and f"{section}.model" in finding.remedy
     touch(tmp_path / "other.onnx")
     *_, finding = networks.look(config, networks.wanted(config))
     assert finding.ok

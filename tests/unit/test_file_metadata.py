@@ -58,6 +58,11 @@ def test_a_lifter_that_cannot_be_read_is_still_named() -> None:
     assert card == ("mine", "unknown", 0)
 
 
+def test_the_users_own_networks_are_named_by_their_files() -> None:
+    config = Config().changed(workers=["detect", "lift"], detect={"model": "/nowhere/rtmpose.onnx"}, lift={"model": "/nowhere/mine.onnx"})
+    assert [card.name for card in model_cards(config)] == ["efficientdet_lite0", "rtmpose", "mine"]
+
+
 def test_every_detector_has_its_networks_in_the_manifest() -> None:
     assert [name for detector in DETECTORS.values() for name in detector.networks if name not in read_manifest()] == []
 
@@ -65,3 +70,18 @@ def test_every_detector_has_its_networks_in_the_manifest() -> None:
 def test_a_detector_that_there_is_not() -> None:
     with pytest.raises(UserError, match=r"detect\.detector: yolo: there is no such detector; known: blazepose"):
         networks(Config().changed(detect={"detector": "yolo"}))
+
+
+@pytest.mark.parametrize(
+    ("detect", "message"),
+    [
+        (
+            {"detector": "blazepose", "model": "a.onnx"},
+            "detect.model and detect.detector: blazepose takes no network of yours; leave out one",
+        ),
+        ({"detector": "top_down"}, "detect.detector: top_down needs a network of yours; name it in detect.model"),
+    ],
+)
+def test_a_detector_and_a_network_that_do_not_fit(detect, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        networks(Config().changed(detect=detect))

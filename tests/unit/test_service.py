@@ -222,6 +222,7 @@ def test_a_dry_run_prints_all_and_changes_nothing(
         ({"record": {"folder": "rec"}}, "record.folder: rec is relative"),
         ({"capture": {"source": "clip.mp4"}}, "capture.source: clip.mp4 is relative"),
         ({"lift": {"model": "a.onnx"}}, "lift.model: a.onnx is relative"),
+        ({"detect": {"model": "a.onnx"}}, "detect.model: a.onnx is relative"),
         ({"fps": 3}, "unknown key fps"),
     ],
 )

@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(config: Config) -> Wanted:
-    """`npu.folder` puts all networks on the NPU; `lift.model` says by its ending where the lifter runs."""
+    """`npu.folder` puts all networks on the NPU; `detect.model` and `lift.model` say by their ending where theirs run."""
     return Wanted(cpu=not all(it.npu for it in networks(config)), npu=any(it.npu for it in networks(config)))
 
 
@@ -40,11 +40,11 @@ def look(config: Config, on: Wanted) -> Iterator[Finding]:
     except PackageNotFoundError:
         remedy = "pip install 'poselift[cpu]', or name the NPU's networks in npu.folder"
         yield Finding("networks run on", "the CPU, but onnxruntime is not installed", False, remedy)
-    for own in (it.file for it in networks(config) if it.file and not it.npu):
-        there = own.is_file()
-        yield Finding(
-            "lifter", str(own) if there else f"{own} is missing", there, "" if there else "set lift.model to a file that is there"
-        )
+    for it in networks(config):
+        if it.file and not it.npu:
+            there = it.file.is_file()
+            remedy = "" if there else f"set {it.key} to a file that is there"
+            yield Finding(it.name, str(it.file) if there else f"{it.file} is missing", there, remedy)
     if config.npu.folder:
         return
     needed = {it.name for it in networks(config) if not it.file}
