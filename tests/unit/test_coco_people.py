@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from onnx import TensorProto
+from sim_acl.om import make_om
 from spot_people import GREY, fixed_network, keypoints_px, paint, spot_network
 
 from poselift.common.errors import ModelError
@@ -126,6 +128,29 @@ def test_an_open_first_axis_is_one_picture_and_the_size_is_the_graphs(tmp_path: 
         watching = Watching(spot_network(tmp_path / "pose.onnx", "simcc", height, width, batch="batch", told=False))
         assert watching.see(picture_of(LEFT), LEFT, frames=2) == [1]
         np.testing.assert_allclose(watching.keypoints[0, :, :2], keypoints_px(*LEFT), atol=1.5)
+
+
+def test_on_the_npu_people_are_where_they_are_on_the_cpu(network, npu, tmp_path: Path):
+    make_om(network, tmp_path / "pose.om", half=False)
+    person = np.array([*LEFT[:2], 0.55 * LEFT[2], LEFT[2]])
+    with closing(open_model(tmp_path / "pose.om")) as on_npu:
+        found = [CocoPerson(model, 0.5).confirm(picture_of(LEFT), person) for model in (open_model(network), on_npu)]
+    np.testing.assert_allclose(found[1].keypoints, found[0].keypoints, rtol=1e-5)
+
+
+def test_the_same_pictures_give_the_same_bits_and_a_bad_one_leaves_no_trace(network):
+    def run(bad: int) -> list[bytes]:
+        watching, found = Watching(network), []
+        for step in range(4):
+            before, frame = watching.state, watching.frame
+            if step == bad:
+                watching.see(picture_of(RIGHT))
+                watching.state, watching.frame = before, frame
+            watching.see(picture_of((LEFT[0] + 5 * step, *LEFT[1:])), LEFT)
+            found.append(watching.keypoints.tobytes())
+        return found
+
+    assert run(bad=2) == run(bad=-1)
 
 
 class Looking:
