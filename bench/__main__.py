@@ -11,7 +11,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from bench import handoff, live, memory, npu, restarts, smallest, stepping, throughput, viewers, window
+from bench import handoff, live, memory, npu, restarts, several_people, smallest, stepping, throughput, viewers, window
 from bench.machine import machine
 from bench.part import Result, Setup, WrongOutput
 from bench.report import QUICK, markdown, show
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Setup], Result]] = {
     "restarts": restarts.measure,
     "stepping": stepping.measure,
     "npu": npu.measure,
+    "people": several_people.measure,
     "smallest": smallest.measure,
     "viewers": viewers.measure,
     "memory": memory.measure,

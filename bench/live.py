@@ -33,8 +33,8 @@ def measure(setup: Setup) -> Result:
     video = looped(demo_clip(setup.config.models_path()), turns, setup.scratch)
     grids, goals = [], []
     for how, folder in (("not recording", None), ("recording", setup.scratch / "live")):
-        poses, tally = _run(setup.config, video, folder, turns * FRAMES)
-        durations = _durations(poses)
+        poses, tally = run_live(setup.config, video, folder, turns * FRAMES)
+        durations = durations_of(poses)
         rows = [(name, *(f"{value:.2f} ms" for value in milliseconds(values, *PERCENTS))) for name, values in durations.items()]
         drops = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.dropped.items())) or "none"
         grids.append(Grid((how, *(f"p{percent}" for percent in PERCENTS)), rows))
@@ -46,7 +46,8 @@ def measure(setup: Setup) -> Result:
     return Result(METHOD, grids, goals)
 
 
-def _run(config: Config, video: Path, folder: Path | None, frames: int) -> tuple[list[tuple[int, Pose3D]], Tally]:
+def run_live(config: Config, video: Path, folder: Path | None, frames: int) -> tuple[list[tuple[int, Pose3D]], Tally]:
+    """Run a video of so many pictures live, with a recording in `folder`: each pose with the time of its arrival, ns, and the account."""
     config = config.changed(capture={"source": str(video)}, record={"folder": str(folder) if folder else None})
     tally = Tally()
     poses = []
@@ -68,7 +69,7 @@ def _check(poses: list[tuple[int, Pose3D]], tally: Tally, frames: int) -> None:
     require(tally.seen >= SEEN * tally.lifted, f"live: somebody is seen in {tally.seen} of {tally.lifted} poses only")
 
 
-def _durations(poses: list[tuple[int, Pose3D]]) -> dict[str, list[int]]:
+def durations_of(poses: list[tuple[int, Pose3D]]) -> dict[str, list[int]]:
     """For each stage, each way, and in all: one duration a pose, ns."""
     found: dict[str, list[int]] = {}
     for arrival_ns, pose in poses:
