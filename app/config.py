@@ -51,7 +51,7 @@ class NpuConfig(Section):
 class DetectConfig(Section):
     """The 2D detector."""
 
-    people: int = Field(1, ge=1, le=16)
+    people: int = Field(4, ge=1, le=16)
     detector: Optional[str] = None
     model: Optional[str] = None
     threads: int = Field(1, ge=1, le=64)

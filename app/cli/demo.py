@@ -15,11 +15,8 @@ from poselift.app.offline.outputs import claim
 from poselift.app.recording.parts import prepare
 from poselift.app.recording.reader import Recording
 from poselift.models import store
-from poselift.workers.networks import networks
 
 CLIP = "demo_clip"
-PEOPLE = 2
-"""So many are in the clip."""
 
 
 def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
@@ -29,8 +26,6 @@ def demo(out: Path, overwrite: bool, config_path: Optional[Path]) -> None:
     clip = store.path_of(CLIP, config.models_path())
     record = {"folder": str(out.absolute()), "name": "session", "start": True}
     config = config.changed(mode="live", capture={"source": str(clip)}, record=record)
-    if config.detect.detector is None and not any(network.npu for network in networks(config)):  # an NPU's are for a fixed number of people
-        config = config.changed(detect={"people": max(config.detect.people, PEOPLE)})
     recording = out / "session.mcap"
     job = Job(str(recording.absolute()), out, config, drawing="demo")
     others = claim([recording], str(clip), config_path, overwrite=overwrite)

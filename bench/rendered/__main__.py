@@ -38,7 +38,7 @@ def main(
     """
     if not motion.is_file():
         raise UserError(f"{motion}: there is no recorded motion to move people by; give --motion the path of cmu_h36m17.npz")
-    settings = load(config)
+    settings = load(config).changed(detect={"people": 1})  # in each video there is one
     if lifter is not None:
         settings = settings.changed(lift={"model": str(lifter.absolute())})
     out.mkdir(parents=True, exist_ok=True)

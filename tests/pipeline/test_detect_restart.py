@@ -40,7 +40,7 @@ def ids(config: Config) -> list[list[int]]:
 def test_ids_are_counted_over_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("poselift.workers.detect.Loop.on_signals", lambda loop: None)
     (tmp_path / "run").mkdir()
-    config = Config(runtime_folder=str(tmp_path / "run"), mode="file")
+    config = Config(runtime_folder=str(tmp_path / "run"), mode="file").changed(detect={"people": 1})
     assert [ids(config) for _ in range(3)] == [[[1]] * FRAMES, [[2]] * FRAMES, [[3]] * FRAMES]
     (tmp_path / "run" / FILE).unlink()  # another session
     assert ids(config)[0] == [1]

@@ -18,7 +18,7 @@ from poselift.models.store import path_of
 @pytest.fixture
 def pulled() -> None:
     """Skips the test where the networks and the clip were not pulled."""
-    for name in ("blazepose_detector", "blazepose_landmarks", "demo_clip"):
+    for name in ("blazepose_detector", "blazepose_landmarks", "efficientdet_lite0", "demo_clip"):
         try:
             path_of(name)
         except ModelError as error:

@@ -157,7 +157,8 @@ def test_an_onnx_network_says_what_to_install(board: Path, tmp_path: Path):
 
 def test_the_whole_pipeline_runs_on_the_npu(board: Path, npu_networks: Path, clip_pictures: Path, runtime_folder: Path, tmp_path: Path):
     """The doctor is content; a file with nothing lost; live, with a recording. Every process leaves the NPU as it found it."""
-    config = write_config(tmp_path / "board.yaml", {"npu": {"folder": str(npu_networks)}, "runtime_folder": str(runtime_folder / "run")})
+    settings = {"npu": {"folder": str(npu_networks)}, "detect": {"people": 1}, "runtime_folder": str(runtime_folder / "run")}
+    config = write_config(tmp_path / "board.yaml", settings)
     reported = tmp_path / "reported"
     reported.mkdir()
 

@@ -19,7 +19,7 @@ from poselift.app.cli.units import TARGET
 from poselift.app.config import Config
 from poselift.models.backends.om_card import card_path
 
-NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
+NAMES = ("efficientdet_lite0", "blazepose_landmarks", "lifter")
 
 
 @pytest.fixture
@@ -133,12 +133,12 @@ def test_a_network_for_another_chip(simulator, networks: Path):
 def test_networks_that_cannot_be_used(simulator, networks: Path):
     whole = (networks / "lifter.om").read_bytes()
     (networks / "lifter.om").write_bytes(whole[:-10])
-    card_path(networks / "blazepose_detector.om").unlink()
+    card_path(networks / "efficientdet_lite0.om").unlink()
     (networks / "blazepose_landmarks.om").unlink()
     findings = look(networks)
     assert findings["NPU"].ok
     assert findings["network lifter"].missing and "truncated" in findings["network lifter"].found
-    assert findings["network blazepose_detector"].missing and "card" in findings["network blazepose_detector"].found
+    assert findings["network efficientdet_lite0"].missing and "card" in findings["network efficientdet_lite0"].found
     assert findings["network blazepose_landmarks"].missing and "poselift models atc" in findings["network blazepose_landmarks"].remedy
 
 

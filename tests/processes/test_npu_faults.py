@@ -17,6 +17,8 @@ from poselift.app.recording.reader import read
 from poselift.models.store import path_of
 
 WORKERS = ("capture", "detect", "lift", "record")
+ONE = {"people": 1}
+"""What the networks were converted for."""
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_worker_whose_npu_fails_says_why_and_comes_back(configure, npu_network
         "lift": {"lift": {"model": str(npu_networks / "lifter.om")}},
         "detect": {"npu": {"folder": str(npu_networks)}, "lift": {"model": str(path_of("lifter"))}},
     }
-    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, **on_npu[victim])
+    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0}, detect=ONE, **on_npu[victim])
     with running(config, path, people) as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         poses = count_poses(pipeline, 0, 30)
@@ -114,6 +116,7 @@ def count_poses(pipeline, since: int, more: int) -> int:
 def test_a_worker_whose_npu_hangs_is_killed_and_comes_back(configure, npu_networks, board, people, tmp_path):
     path, config = configure(
         record={"folder": str(tmp_path / "rec"), "min_free_mb": 0},
+        detect=ONE,
         lift={"model": str(npu_networks / "lifter.om")},
         supervisor={"silent_timeout_s": 2.0},
     )
@@ -133,7 +136,7 @@ def test_a_worker_whose_npu_hangs_is_killed_and_comes_back(configure, npu_networ
 
 
 def test_a_board_that_stays_away_ends_the_run_with_its_reason(configure, npu_networks, board, people, tmp_path):
-    path, config = configure(lift={"model": str(npu_networks / "lifter.om")}, supervisor={"max_restarts": 2})
+    path, config = configure(detect=ONE, lift={"model": str(npu_networks / "lifter.om")}, supervisor={"max_restarts": 2})
     with running(config, path, people) as pipeline:
         count_poses(pipeline, 0, 10)
         with board.begin("gone"):
@@ -145,7 +148,7 @@ def test_a_board_that_stays_away_ends_the_run_with_its_reason(configure, npu_net
 
 def test_no_board_at_the_start_is_one_line(configure, npu_networks, board, people, monkeypatch):
     monkeypatch.setenv("SIM_ACL_DEVICES", "0")
-    path, config = configure(npu={"folder": str(npu_networks)})
+    path, config = configure(detect=ONE, npu={"folder": str(npu_networks)})
     with running(config, path, people) as pipeline:
         output = pipeline.output()
     assert pipeline.process.returncode == 2

@@ -32,7 +32,8 @@ def lift(runtime_folder, tmp_path):
     """A function that gives the recording of `poselift lift`, with these settings, on a board of this run mode; and what it reports."""
 
     def run(name: str, source: Path, run_mode: str = "HOST", **settings) -> tuple[Path, list[dict]]:
-        config = write_config(tmp_path / f"{name}.yaml", {"runtime_folder": str(runtime_folder / name), **settings})
+        settings = {"runtime_folder": str(runtime_folder / name), "detect": {"people": 1}, **settings}
+        config = write_config(tmp_path / f"{name}.yaml", settings)
         command = [
             sys.executable,
             "-m",

@@ -46,8 +46,7 @@ def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: 
         "capture": {"ring_slots": 64, "fps": 15},
         "bus": {"queue": 100},
     }  # for all pictures: a busy machine's recorder must not miss any
-    people = {"detect": {"people": 4}, "lift": {"body_heights_m": HEIGHTS_M}}
-    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, **people, **room)
+    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, lift={"body_heights_m": HEIGHTS_M}, **room)
     live = poselift("up", pictures_of_two, "--record", tmp_path / "live", "--config", path)
     assert live.returncode == 0, live.stderr
     session = tmp_path / "live" / "session.mcap"

@@ -137,7 +137,7 @@ def test_the_npu_is_shared_by_the_services_that_open_it(tmp_path: Path, npu_netw
             "SIM_ACL_HOST_NAMESPACE": host,
             "SIM_ACL_FAULTS": "/var/lib/poselift/faults.json",
         }
-        settings = {**SETTINGS, "capture": {"source": "csi:0"}, "npu": {"folder": str(NPU)}}
+        settings = {**SETTINGS, "capture": {"source": "csi:0"}, "npu": {"folder": str(NPU)}, "detect": {"people": 1}}
         install(box, settings, *(f"Environment={name}={value}" for name, value in board.items()))
         box.run("systemctl", "start", "poselift.target")
         states = {worker: box.until(service(worker), **RUNS) for worker in WORKERS}

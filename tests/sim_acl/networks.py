@@ -42,7 +42,7 @@ def converted(folder: Path, variables: dict[str, str]) -> Path:
     stand_in.parent.mkdir()
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent}:$PYTHONPATH exec {sys.executable} -m sim_acl.atc "$@"\n')
     stand_in.chmod(0o755)
-    command = [sys.executable, "-m", "poselift", "models", "atc", "--soc", SOC, "-o", str(folder / SOC)]
+    command = [sys.executable, "-m", "poselift", "models", "atc", "--soc", SOC, "-o", str(folder / SOC), "--people", "1"]
     environment = {**os.environ, **variables, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr

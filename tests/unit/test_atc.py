@@ -24,8 +24,8 @@ from poselift.models import store
 from poselift.models.backends.om_card import read_card
 from poselift.models.convert.lifter import build
 
-NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
-FOR_SEVERAL = ("efficientdet_lite0", "blazepose_landmarks", "lifter")
+FOR_ONE = ("blazepose_detector", "blazepose_landmarks", "lifter")
+NAMES = ("efficientdet_lite0", "blazepose_landmarks", "lifter")
 METADATA = {"rate_hz": "30", "normalisation": "person_camera", "flip": "yes", "licence": "none"}
 
 STAND_IN = r"""#!PYTHON -S
@@ -77,7 +77,7 @@ def small(tmp_path, monkeypatch):
     """Networks that take no time to convert, in place of the pulled ones."""
     model = build(random_lifter((3, 1), 8, 20, spread=True), METADATA)
     picture = build(random_lifter((1,), 8, 20), {}, slots=1)
-    for name in {*NAMES, *FOR_SEVERAL}:
+    for name in {*NAMES, *FOR_ONE}:
         onnx.save(model if name == "lifter" else picture, tmp_path / f"{name}.onnx")
     monkeypatch.setattr(store, "path_of", lambda name, folder=None: tmp_path / f"{name}.onnx")
     return tmp_path
@@ -90,13 +90,13 @@ def settings(folder, **tree):
 
 
 def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_commands(path, capsys):
-    originals = {name: onnx.load(pulled(name)) for name in FOR_SEVERAL}
+    originals = {name: onnx.load(pulled(name)) for name in NAMES}
     put_atc(path)
     atc("Ascend310B4", 2, None, False, None)
     folder = Path("om/Ascend310B4")
     assert {of.name for of in folder.iterdir()} == {
         "convert.sh",
-        *(f"{name}.{end}" for name in FOR_SEVERAL for end in ("onnx", "json", "om", "atc.log")),
+        *(f"{name}.{end}" for name in NAMES for end in ("onnx", "json", "om", "atc.log")),
     }
     for name, original in originals.items():
         card = read_card(folder / f"{name}.om")
@@ -113,7 +113,7 @@ def test_the_real_networks_are_written_whole_and_a_stand_in_for_atc_takes_their_
     assert [(tensor.dtype, tensor.shape) for tensor in lifter.inputs[:2]] == [(np.float32, (4, 67)), (np.bool_, (4,))]
     assert [(tensor.dtype, tensor.shape) for tensor in landmarks.inputs] == [(np.uint8, (1, 256, 256, 3))]
     said = capsys.readouterr().err.splitlines()
-    assert [line.split()[:2] for line in said[1:4]] == [["converted", f"{folder}/{name}.om"] for name in FOR_SEVERAL]
+    assert [line.split()[:2] for line in said[1:4]] == [["converted", f"{folder}/{name}.om"] for name in NAMES]
     assert said[-1] == "the config needs detect: {people: 2} there, too"
 
 
@@ -125,7 +125,7 @@ def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, caps
         "then copy the .om and .json files to the board, and name their folder there in its config: npu: {folder: ...}",
     ]
     assert not list(Path("out").glob("*.om"))
-    assert read_card(Path("out/lifter.om")).inputs[0].shape == (2, 20)  # one person, and their mirror image
+    assert read_card(Path("out/lifter.om")).inputs[0].shape == (8, 20)  # four people, and their mirror images
     script = ["/bin/sh", "out/convert.sh"]
     missing = subprocess.run(script, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
     assert missing.returncode == 1
@@ -137,7 +137,14 @@ def test_without_atc_it_says_what_to_do_and_the_script_does_it(path, small, caps
     assert {of.stem for of in Path("out").glob("*.om")} == {*NAMES}
     put_atc(path, "#!/bin/sh\nexit 0\n")
     nothing = subprocess.run(script, env={"PATH": f"{path}:/usr/bin:/bin"}, capture_output=True, text=True)
-    assert (nothing.returncode, nothing.stderr) == (1, "convert.sh: atc wrote no blazepose_detector.om\n")
+    assert (nothing.returncode, nothing.stderr) == (1, "convert.sh: atc wrote no efficientdet_lite0.om\n")
+
+
+def test_for_one_person_another_network_finds_them(path, small, capsys):
+    atc("Ascend310", 1, Path("out"), False, None)
+    assert {of.stem for of in Path("out").glob("*.onnx")} == {*FOR_ONE}
+    assert read_card(Path("out/lifter.om")).inputs[0].shape == (2, 20)
+    assert capsys.readouterr().err.splitlines()[-1] == "the config needs detect: {people: 1} there, too"
 
 
 def test_a_pose_network_of_the_users_own_is_written_for_one_picture_at_a_time(path, small, capsys):
@@ -166,15 +173,15 @@ def test_what_atc_says_when_it_fails_is_kept_and_told(code, path, small):
     with pytest.raises(UserError) as failure:
         atc("Ascend310", None, Path("out"), False, None)
     assert str(failure.value) == (
-        f"atc left with code 255 for blazepose_detector ({code}: Value [x] is invalid.); "
-        "what it said is in out/blazepose_detector.atc.log, its own log under ~/ascend/log"
+        f"atc left with code 255 for efficientdet_lite0 ({code}: Value [x] is invalid.); "
+        "what it said is in out/efficientdet_lite0.atc.log, its own log under ~/ascend/log"
     )
-    assert "ATC run failed" in Path("out/blazepose_detector.atc.log").read_text()
+    assert "ATC run failed" in Path("out/efficientdet_lite0.atc.log").read_text()
 
 
 def test_an_atc_that_makes_nothing_has_failed(path, small):
     put_atc(path, "#!/bin/sh\nexit 0\n")
-    with pytest.raises(UserError, match=r"atc wrote no blazepose_detector\.om for blazepose_detector; "):
+    with pytest.raises(UserError, match=r"atc wrote no efficientdet_lite0\.om for efficientdet_lite0; "):
         atc("Ascend310", None, Path("out"), False, None)
 
 
@@ -226,7 +233,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(path, small):
 
 
 def test_models_that_are_not_pulled_are_one_line(path, tmp_path):
-    with pytest.raises(ModelError, match=r"blazepose_detector\.onnx: this file is missing; type: poselift models pull$"):
+    with pytest.raises(ModelError, match=r"efficientdet_lite0\.onnx: this file is missing; type: poselift models pull$"):
         atc("Ascend310", None, None, False, settings(tmp_path, models_folder=str(tmp_path / "none")))
 
 
@@ -246,7 +253,7 @@ def test_a_missing_package_is_one_line(path, small, monkeypatch):
         (b"this is no network", "other.onnx: this ONNX file cannot be read ("),
         (b"", "other.onnx: this ONNX file cannot be read ("),
         (build(random_lifter((3,), 8, 20), {}), "other.onnx: this network's metadata says no normalisation"),
-        (build(random_lifter((3,), 8, 20), METADATA, slots=3), "other.onnx: this network's features was built for 3 rows, not 2"),
+        (build(random_lifter((3,), 8, 20), METADATA, slots=3), "other.onnx: this network's features was built for 3 rows, not 8"),
     ],
 )
 def test_a_lifter_that_cannot_be_converted_is_one_line(content, message, path, small):
@@ -274,7 +281,7 @@ def test_the_networks_that_are_read_are_never_written_over(path, small, overwrit
     before = {file.name: file.read_bytes() for file in small.glob("*.onnx")}
     (small / "link").symlink_to(small)
     for out in (small, small / "link"):
-        with pytest.raises(UserError, match=r"blazepose_detector\.onnx: this file is read, and would be lost"):
+        with pytest.raises(UserError, match=r"efficientdet_lite0\.onnx: this file is read, and would be lost"):
             atc("Ascend310", None, out, overwrite, None)
     assert {file.name: file.read_bytes() for file in small.glob("*.onnx")} == before
 

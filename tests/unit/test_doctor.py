@@ -111,9 +111,9 @@ def test_a_network_that_is_named_apart_has_to_be_there(section: str, tmp_path: P
     ("folder", "lifter", "cpu", "npu", "files"),
     [
         (None, None, True, False, []),
-        ("/m", None, False, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om", "/m/lifter.om"]),
-        ("/m", "/other.om", False, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om", "/other.om"]),
-        ("/m", "/other.onnx", True, True, ["/m/blazepose_detector.om", "/m/blazepose_landmarks.om"]),
+        ("/m", None, False, True, ["/m/efficientdet_lite0.om", "/m/blazepose_landmarks.om", "/m/lifter.om"]),
+        ("/m", "/other.om", False, True, ["/m/efficientdet_lite0.om", "/m/blazepose_landmarks.om", "/other.om"]),
+        ("/m", "/other.onnx", True, True, ["/m/efficientdet_lite0.om", "/m/blazepose_landmarks.om"]),
         (None, "/other.om", True, True, ["/other.om"]),
         (None, "/OTHER.OM", True, True, ["/OTHER.OM"]),
     ],

@@ -46,9 +46,9 @@ def test_what_is_no_onnx_file_is_a_model_error_at_most(tmp_path: Path) -> None:
 def test_the_cards_of_the_networks_in_use() -> None:
     cards = {card.name: card for card in model_cards(Config())}
     assert cards["poselift-lifter"][1:] == ("Apache-2.0", 27)
-    assert cards["blazepose_detector"][1:] == ("Apache-2.0", 1)
+    assert cards["efficientdet_lite0"][1:] == ("Apache-2.0", 1)
     assert [card.name for card in model_cards(Config().changed(workers=["capture", "detect"]))] == [
-        "blazepose_detector",
+        "efficientdet_lite0",
         "blazepose_landmarks",
     ]
 
