@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON39 ?= $(shell for python in python3.9 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.9*/bin/python3.9; do \
 	"$$python" -c "import ensurepip, venv" 2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: headers help demo test unit check bench accuracy peer board clean
+.PHONY: headers help demo test unit check bench accuracy peer trackers board clean
 help:                      ## print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -32,12 +32,15 @@ bench: .venv/tested peer   ## measure speed, age, memory and restarts on this ma
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench
 
-accuracy: .venv/trained peer ## judge the lifter: docs/accuracy.md and docs/rendered.md; needs the judge and its motion beside the project
+accuracy: .venv/trained peer trackers ## judge lifter and ids: docs/accuracy.md, rendered.md, identity.md; needs the judge and its motion beside the project
 	@$(BIN)/poselift models pull
 	@$(BIN)/python -m bench.accuracy
 	@$(BIN)/python -m bench.rendered
+	@$(BIN)/python -m bench.identity
 
 peer: .venv-peer/ready     ## MediaPipe, which tests and benches compare with, in .venv-peer
+
+trackers: .venv-trackers/ready ## ByteTrack, which make accuracy compares with, in .venv-trackers
 
 board: .venv-board/installed .venv/wheels ## what a board has, in .venv-board, and which wheels fit one; for the tests
 
@@ -45,7 +48,7 @@ headers: .venv/tested      ## CANN's C headers (54 MB are fetched), for the test
 	@PYTHONPATH=. $(BIN)/python tests/cann_headers.py .venv/cann-headers
 
 clean:                     ## remove what the other targets made here
-	rm -rf .venv .venv-peer .venv-board out build *.egg-info
+	rm -rf .venv .venv-peer .venv-trackers .venv-board out build *.egg-info
 
 # What the demo needs; the tests and benches bring their tools on top, and the peer has an environment of its own.
 .venv/ready: pyproject.toml
@@ -74,6 +77,13 @@ clean:                     ## remove what the other targets made here
 		"numpy<2" "protobuf<5" absl-py attrs flatbuffers matplotlib "opencv-python-headless<4.12" && \
 	.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mediapipe==0.10.14 && \
 	touch $@ || { rm -rf .venv-peer; echo "no MediaPipe for this machine and Python: nothing is compared with it"; }
+
+# ByteTrack brings another OpenCV. Where it cannot be had, what compares with it says so and is left out.
+.venv-trackers/ready:
+	@$(PYTHON) -m venv .venv-trackers
+	@echo "installing ByteTrack into .venv-trackers (once)"
+	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check trackers==2.6.1 && \
+	touch $@ || { rm -rf .venv-trackers; echo "no ByteTrack for this Python: nothing is compared with it"; }
 
 # No extras, and not editable: what a board gets. Beside it lies what only tests and the stand-in for the NPU import.
 .venv-board/ready: pyproject.toml

@@ -42,6 +42,42 @@ class Camera(NamedTuple):
         return np.asarray(seen[..., :2] / seen[..., 2:] * self.focal_px + (self.width_px / 2, self.height_px / 2), np.float32)
 
 
+class Drawn(NamedTuple):
+    """A person by themselves, in a part of the picture."""
+
+    left: int
+    top: int
+    colours: Floats
+    """[height, width, 3]: RGB, 0 to 1, times the cover"""
+    cover: Floats
+    """[height, width]: 0 to 1"""
+    depth_m: Floats
+    """[height, width]: how far away the nearest of them is; infinity where they are not"""
+
+
+def drawn(camera: Camera, light: Floats, dressed: Dressed, look: Look, vertices_m: Floats) -> Drawn:
+    """The body with these vertices, lit by a lamp in direction `light` (towards it)."""
+    points_px = camera.pixels_of(vertices_m)
+    size = (camera.width_px, camera.height_px)
+    low = np.clip(np.floor(points_px.min(0)) - 1, 0, np.array(size) - 1).astype(int)
+    width, height = np.clip(np.ceil(points_px.max(0)) + 1, low + 1, size).astype(int) - low
+    triangles = dressed.body.triangles
+    depth_m = camera.axes_of(vertices_m)[:, 2]
+    seen = rasterise((points_px - low) * FINER, depth_m, triangles, FINER * width, FINER * height)
+    corners, shares = triangles[seen.triangle], seen.shares[..., None]
+    rest_m = (dressed.rest_m[corners] * shares).sum(1)
+    normals = unit((vertex_normals(vertices_m, triangles)[corners] * shares).sum(1))
+    material = dressed.material[seen.triangle]
+    fine = np.zeros((FINER * height * FINER * width, 4), np.float32)
+    fine[seen.pixel, :3] = np.clip(shade(paint(look, dressed, material, rest_m), normals, rest_m, material, light), 0, 1)
+    fine[seen.pixel, 3] = 1
+    coarse = fine.reshape(height, FINER, width, FINER, 4).mean((1, 3), np.float32)
+    deep = np.full(FINER * height * FINER * width, np.inf, np.float32)
+    deep[seen.pixel] = (depth_m[corners] * seen.shares).sum(1)
+    nearest = deep.reshape(height, FINER, width, FINER).min((1, 3))
+    return Drawn(int(low[0]), int(low[1]), coarse[..., :3], coarse[..., 3], nearest)
+
+
 class Room:
     """Floor and walls, as one camera sees them, and a lamp."""
 
@@ -49,35 +85,18 @@ class Room:
         self.camera = camera
         self.light = unit(np.array([*rng.normal(0, 0.6, 2), 1.2]) - 0.7 * camera.rotation[2])
         self._rng = rng
-        self._empty = self._picture()
+        self.empty = self._picture()
+        """[height, width, 3]: without anybody, RGB, 0 to 1"""
 
     def picture(self, dressed: Dressed, look: Look, vertices_m: Floats) -> Bytes:
         """The body with these vertices in the room, uint8 [height, width, 3], BGR; with the camera's noise."""
-        canvas = self._empty * (1 - 0.45 * self._shadow(vertices_m))[..., None]
-        left, top, colours, cover = self._person(dressed, look, vertices_m)
-        part = canvas[top : top + cover.shape[0], left : left + cover.shape[1]]
-        part[...] = colours + (1 - cover)[..., None] * part
+        canvas = self.empty * (1 - 0.45 * self._shadow(vertices_m))[..., None]
+        person = drawn(self.camera, self.light, dressed, look, vertices_m)
+        height, width = person.cover.shape
+        part = canvas[person.top : person.top + height, person.left : person.left + width]
+        part[...] = person.colours + (1 - person.cover)[..., None] * part
         noisy = 255 * canvas + 2.2 * self._rng.standard_normal(canvas.shape, np.float32)
         return np.asarray(np.clip(noisy, 0, 255)[..., ::-1], np.uint8)
-
-    def _person(self, dressed: Dressed, look: Look, vertices_m: Floats) -> tuple[int, int, Floats, Floats]:
-        """Left and top of a part of the picture, the person's colours in it times their cover, and the cover."""
-        points_px = self.camera.pixels_of(vertices_m)
-        size = (self.camera.width_px, self.camera.height_px)
-        low = np.clip(np.floor(points_px.min(0)) - 1, 0, np.array(size) - 1).astype(int)
-        width, height = np.clip(np.ceil(points_px.max(0)) + 1, low + 1, size).astype(int) - low
-        triangles = dressed.body.triangles
-        depth = self.camera.axes_of(vertices_m)[:, 2]
-        seen = rasterise((points_px - low) * FINER, depth, triangles, FINER * width, FINER * height)
-        corners, shares = triangles[seen.triangle], seen.shares[..., None]
-        rest_m = (dressed.rest_m[corners] * shares).sum(1)
-        normals = unit((vertex_normals(vertices_m, triangles)[corners] * shares).sum(1))
-        material = dressed.material[seen.triangle]
-        fine = np.zeros((FINER * height * FINER * width, 4), np.float32)
-        fine[seen.pixel, :3] = np.clip(shade(paint(look, dressed, material, rest_m), normals, rest_m, material, self.light), 0, 1)
-        fine[seen.pixel, 3] = 1
-        coarse = fine.reshape(height, FINER, width, FINER, 4).mean((1, 3), np.float32)
-        return int(low[0]), int(low[1]), coarse[..., :3], coarse[..., 3]
 
     def _shadow(self, vertices_m: Floats) -> Floats:
         """How much of the lamp is kept off each pixel, 0 to 1, softly."""
