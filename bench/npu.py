@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bench.clip import FPS, FRAMES, demo_clip
 from bench.part import Goal, Grid, Result, Setup, require
 from poselift.app.config import Config
-from poselift.app.dataflow.messages import Pose2D
+from poselift.app.dataflow.messages import Frame, Pose2D
 from poselift.common.arrays import Array, Pixels
 from poselift.common.people import People2D
 from poselift.models.backends.backend import Model
@@ -25,12 +25,13 @@ from poselift.models.detection.blazepose import BlazePose
 from poselift.models.detection.blazepose_landmarks import decode
 from poselift.models.detection.blazepose_regions import cut_out, transform
 from poselift.models.tracking.pose_tracker import PoseTracker
-from poselift.workers.lift import new_lift
+from poselift.workers.detect import detecting
+from poselift.workers.lift import new_lift, open_lifter
 from poselift.workers.networks import open_networks
 
 TESTS = Path(__file__).parents[1] / "tests"
 Floats = npt.NDArray[np.float64]
-QUICK_FRAMES = 20
+QUICK_FRAMES, SEVERAL = 20, 4
 SEEN = 0.5
 """Confidence from which a keypoint counts as seen."""
 KEYPOINT_PX, JOINT_MM = 0.5, 2.0
@@ -42,40 +43,50 @@ METHOD = (
     "tests: weights and the result of every operator are rounded to float16. They are compared with the same networks on ONNX Runtime in "
     f"float32. Landmarks: both networks look at the regions that the float32 one chose; keypoints of confidence {SEEN:g} and more. Lifter: "
     "both lifters answer the same keypoints. Whole detection: each follows the person by itself, which magnifies the least difference. "
-    "How much, the last row shows: there the simulated NPU runs in float32, and differs from ONNX Runtime at most in the order of "
-    f"additions. Checked: in float32 and on the same regions all keypoints agree to {SAME_PX:g} px."
+    "How much, the row in float32 shows: there the simulated NPU runs in float32, and differs from ONNX Runtime at most in the order of "
+    f"additions. Checked: in float32 and on the same regions all keypoints agree to {SAME_PX:g} px. Several people: "
+    f"`detect.people: {SEVERAL}`, with the finder on the simulated NPU, too; keypoints are those of an id that both sides see in a picture."
 )
 
 
 def measure(setup: Setup) -> Result:
-    """How far keypoints and joints lie apart."""
+    """How far keypoints and joints lie apart, and whether several people have the same ids."""
     sys.path[:0] = [str(TESTS), str(TESTS / "sim_acl")]
     from sim_acl.networks import converted
 
-    folders = {"half": setup.scratch / "half", "single": setup.scratch / "single"}
+    folders = {name: setup.scratch / name for name in ("half", "single", "several")}
     for folder in folders.values():
         folder.mkdir()
-    half = setup.config.changed(npu={"folder": str(converted(folders["half"], {}))})
-    single = setup.config.changed(npu={"folder": str(converted(folders["single"], {"SIM_ATC_EXACT": "yes"}))})
+    one, several = (setup.config.changed(detect={"people": people}) for people in (1, SEVERAL))
+    half = one.changed(npu={"folder": str(converted(folders["half"], {}))})
+    single = one.changed(npu={"folder": str(converted(folders["single"], {"SIM_ATC_EXACT": "yes"}))})
+    several_half = several.changed(npu={"folder": str(converted(folders["several"], {}, people=(SEVERAL,)))})
     pictures = list(_pictures(demo_clip(setup.config.models_path()), QUICK_FRAMES if setup.quick else FRAMES))
     with ExitStack() as opened:
-        cpu, rounded, exact = (_Networks.open(config, opened) for config in (setup.config, half, single))
+        cpu, rounded, exact = (_Networks.open(config, opened) for config in (one, half, single))
         looks: list[_Look] = []
         seen = cpu.follow(pictures, looks)
         control = _landmarks_apart(exact, looks)
         require(float(control.max()) < SAME_PX, f"npu: in float32 a keypoint is {control.max():.3f} px off")
         on_regions = _landmarks_apart(rounded, looks)
-        joints_mm = _joints_apart(cpu.lifter, rounded.lifter, setup.config, seen)
+        joints_mm = _joints_apart(cpu.lifter, rounded.lifter, one, seen)
+        lifter, rounded_lifter = (opened.enter_context(closing(open_lifter(config))) for config in (several, several_half))
+        people, rounded_people = (_everybody(config, pictures) for config in (several, several_half))
+        several_mm = _joints_apart(lifter, rounded_lifter, several, people)
         rows = [
             ("landmarks, same regions, px", *_figures(on_regions)),
             ("lifter, same keypoints, mm", *_figures(joints_mm)),
             ("whole detection, px", *_figures(_people_apart(seen, rounded.follow(pictures)))),
             ("whole detection in float32, px", *_figures(_people_apart(seen, exact.follow(pictures)))),
+            ("several people, whole detection, px", *_figures(_people_apart(people, rounded_people))),
+            ("several people, lifter, same keypoints, mm", *_figures(several_mm)),
         ]
-    near, worst_mm = float(np.mean(on_regions <= KEYPOINT_PX)), float(joints_mm.max())
+    near, worst_mm = float(np.mean(on_regions <= KEYPOINT_PX)), float(max(joints_mm.max(), several_mm.max()))
+    same_ids = sum(a.person.tolist() == b.person.tolist() for a, b in zip(people, rounded_people))
     goals = [
         Goal("keypoints in float16, same regions, within 0.5 px", f"{100 * near:.1f} %", "all", near == 1),
         Goal("joints in float16, same keypoints, the worst", f"{worst_mm:.2f} mm", f"within {JOINT_MM:g} mm", worst_mm <= JOINT_MM),
+        Goal("several people: pictures with the same ids", f"{same_ids} of {len(people)}", "all", same_ids == len(people)),
     ]
     return Result(METHOD, [Grid(("apart", *(f"p{percent}" for percent in PERCENTS[:-1]), "most"), rows)], goals)
 
@@ -141,6 +152,17 @@ def _t_ns(frame: int) -> int:
     return round(frame * 1e9 / FPS)
 
 
+def _everybody(config: Config, pictures: Sequence[Pixels]) -> list[People2D]:
+    """Whom the pipeline's detection sees in each picture."""
+    found = []
+    with detecting(config) as detect:
+        for number, picture in enumerate(pictures):
+            frame = Frame(number, _t_ns(number), WIDTH_PX, HEIGHT_PX, FPS, 0, 0, 0, "ring", b"", 0, ())
+            pose = detect.step(frame, nullcontext(picture))
+            found.append(People2D(pose.person, pose.keypoints))
+    return found
+
+
 def _landmarks_apart(networks: _Networks, looks: Sequence[_Look]) -> Floats:
     """Pixels of the picture between the keypoints that were seen and those that these networks see there."""
     apart = []
@@ -162,9 +184,12 @@ def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[Peopl
 
 
 def _people_apart(one: Sequence[People2D], other: Sequence[People2D]) -> Floats:
-    """Pixels between the keypoints of those pictures in which both see somebody."""
-    pairs = [(a.keypoints, b.keypoints) for a, b in zip(one, other) if len(a.person) and len(b.person)]
-    apart = [np.linalg.norm((a - b)[..., :2], axis=-1)[a[..., 2] >= SEEN] for a, b in pairs]
+    """Pixels between the keypoints of whom both see in a picture."""
+    apart = []
+    for a, b in zip(one, other):
+        _, rows, its = np.intersect1d(a.person, b.person, return_indices=True)
+        keypoints = a.keypoints[rows]
+        apart.append(np.linalg.norm((keypoints - b.keypoints[its])[..., :2], axis=-1)[keypoints[..., 2] >= SEEN])
     return np.concatenate(apart)
 
 

@@ -16,6 +16,7 @@ from sim_acl.fixtures import npu as npu
 from sim_acl.fixtures import wrong_acl as wrong_acl
 from sim_acl.networks import exact_npu_networks as exact_npu_networks
 from sim_acl.networks import npu_networks as npu_networks
+from sim_acl.networks import npu_networks_for_two as npu_networks_for_two
 
 from poselift.models.store import default_folder
 

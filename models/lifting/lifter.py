@@ -14,7 +14,7 @@ from poselift.common.errors import ModelError
 from poselift.common.people import People2D, People3D
 from poselift.common.sizes import Size, fitted, same_shape
 from poselift.common.skeleton import BODY_HEIGHT_M, COCO_KEYPOINTS, H36M_JOINTS
-from poselift.models.backends.backend import Model
+from poselift.models.backends.backend import Model, Tensor
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
@@ -73,7 +73,7 @@ class Lifter:
         self._flip = facts.flip
         self._rows = facts.rows(slots)
         require_shapes(model, facts)
-        _require_people(model, facts, slots)
+        require_people(model.inputs, facts, slots)
         self._network = StatefulNetwork(model, self._rows)
         self._receptive_field = facts.receptive_field
         self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
@@ -239,8 +239,9 @@ def _between(start: _Joints, end: _Joints, part: np.float32) -> _Joints:
     return _Joints(*((1 - part) * before + part * after for before, after in zip(start, end)))
 
 
-def _require_people(model: Model, facts: LifterMetadata, slots: int) -> None:
-    rows = {tensor.shape[0] for tensor in model.inputs} - {-1, facts.rows(slots)}
+def require_people(inputs: Sequence[Tensor], facts: LifterMetadata, slots: int) -> None:
+    """Raises ModelError where a lifter with these inputs is for another number of people."""
+    rows = {tensor.shape[0] for tensor in inputs} - {-1, facts.rows(slots)}
     if rows:
         people = min(rows) // facts.rows(1)
         raise ModelError(f"this lifter was converted for detect.people: {people}, and here it is {slots}; set {people}, or convert it anew")

@@ -28,8 +28,8 @@ def real_board() -> Iterator[Path]:
 
 @pytest.fixture(params=["HOST", "DEVICE", pytest.param("board", marks=pytest.mark.device)])
 def networks(request: pytest.FixtureRequest) -> Path:
-    """A folder with blazepose_detector, blazepose_landmarks and lifter, each as .om, .json and .onnx."""
+    """A folder with networks, each as .om, .json and .onnx: on the simulated NPU all that there are, the lifter for two people."""
     if request.param == "board":
         return request.getfixturevalue("real_board")
     request.getfixturevalue("npu").start(run_mode=request.param)
-    return request.getfixturevalue("npu_networks")
+    return request.getfixturevalue("npu_networks_for_two")

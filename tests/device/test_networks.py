@@ -13,7 +13,7 @@ from poselift.models.backends.backend import Model, open_model
 from poselift.models.backends.om_card import read_card
 from poselift.models.lifting.stateful import StatefulNetwork
 
-NAMES = ("blazepose_detector", "blazepose_landmarks", "lifter")
+NAMES = ("blazepose_detector", "efficientdet_lite0", "blazepose_landmarks", "lifter")
 HALF = 0.02
 """What half precision may make of a network's outputs, in parts of their span, or of 1 where that is more."""
 
@@ -35,6 +35,12 @@ def judge(networks: Path):
         model.close()
 
 
+def om(networks: Path, name: str) -> Path:
+    """The network's file. Skips on a board whose folder was made for one person or for several, and lacks what the others need."""
+    path = networks / f"{name}.om"
+    return path if path.is_file() else pytest.skip(f"{path} is not there")
+
+
 def made_up(model: Model, seed: int) -> dict[str, np.ndarray]:
     """Random inputs, of the kind that the network is made for."""
     rng = np.random.default_rng(seed)
@@ -52,8 +58,8 @@ def require_near(found: np.ndarray, expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_what_its_card_says(networks, name):
-    card = read_card(networks / f"{name}.om")
-    with closing(open_model(networks / f"{name}.om")) as model:
+    card = read_card(om(networks, name))
+    with closing(open_model(om(networks, name))) as model:
         assert (model.inputs, model.outputs, model.metadata) == (card.inputs, card.outputs, card.metadata)
         outputs = model.run(made_up(model, seed=0))
     assert {name: (value.dtype, value.shape) for name, value in outputs.items()} == {
@@ -63,7 +69,7 @@ def test_a_network_is_what_its_card_says(networks, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_gives_what_its_onnx_graph_gives(networks, judge, name):
-    with closing(open_model(networks / f"{name}.om")) as model:
+    with closing(open_model(om(networks, name))) as model:
         for seed in range(3):
             tensors = made_up(model, seed)
             expected = judge(name, tensors)
@@ -118,7 +124,7 @@ def test_a_reset_forgets_the_past(networks):
 
 
 def test_all_networks_of_one_process_in_any_thread(networks):
-    models = [open_model(networks / f"{name}.om") for name in NAMES]
+    models = [open_model(path) for path in networks.glob("*.om")]
     expected = [model.run(made_up(model, seed=1)) for model in models]
     found = []
 

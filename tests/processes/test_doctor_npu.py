@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import onnx
 import pytest
 from pipeline_run import poselift, write_config
+from random_lifter import random_lifter
 from sim_acl.fixtures import FOLDER
+from sim_acl.om import make_om
 from sim_acl.tiny import tiny_om
 
 from poselift.app.cli.doctor import device, service
@@ -18,17 +21,20 @@ from poselift.app.cli.doctor.finding import Finding
 from poselift.app.cli.units import TARGET
 from poselift.app.config import Config
 from poselift.models.backends.om_card import card_path
+from poselift.models.convert.lifter import build
 
 NAMES = ("efficientdet_lite0", "blazepose_landmarks", "lifter")
 
 
 @pytest.fixture
 def networks(tmp_path: Path) -> Path:
-    """A folder of networks for an Ascend310B4, small ones of the right names."""
+    """A folder of networks for an Ascend310B4, small ones of the right names; the lifter is for four people."""
     folder = tmp_path / "npu"
     folder.mkdir()
-    for name in NAMES:
+    for name in NAMES[:-1]:
         tiny_om(folder, name)
+    onnx.save(build(random_lifter((3,), 8, 67), {"rate_hz": "30", "normalisation": "person_camera"}, slots=4), folder / "lifter.onnx")
+    make_om(folder / "lifter.onnx", folder / "lifter.om")
     return folder
 
 
@@ -128,6 +134,13 @@ def test_a_network_for_another_chip(simulator, networks: Path):
     simulator.setenv("SIM_ACL_SOC", "Ascend310")
     finding = look(networks)["network lifter"]
     assert finding.missing and "for Ascend310B4, this is Ascend310" in finding.found and "--soc Ascend310" in finding.remedy
+
+
+def test_a_lifter_for_another_number_of_people(simulator, networks: Path):
+    config = Config().changed(npu={"folder": str(networks)}, detect={"people": 2})
+    finding = next(found for found in device.look(config, device.ask(config), True) if found.what == "network lifter")
+    assert finding.found == "this lifter was converted for detect.people: 4, and here it is 2"
+    assert finding.remedy == "set 4, or convert it anew"
 
 
 def test_networks_that_cannot_be_used(simulator, networks: Path):

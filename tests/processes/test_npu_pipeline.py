@@ -77,16 +77,17 @@ def test_the_lifter_on_the_npu_answers_as_on_the_cpu(lift, npu_networks, clip_pi
         assert 0 < max(distances_m) <= JOINTS_M
 
 
-def test_the_whole_pipeline_on_the_npu(lift, npu_networks, clip_pictures):
-    expected, _ = lift("cpu", clip_pictures)
+def test_the_whole_pipeline_on_the_npu(lift, npu_networks_for_two, pictures_of_two):
+    two = {"detect": {"people": 2}}
+    expected, _ = lift("cpu", pictures_of_two, **two)
     for run_mode in RUN_MODES:
-        found, told = lift(run_mode, clip_pictures, run_mode, npu={"folder": str(npu_networks)})
+        found, told = lift(run_mode, pictures_of_two, run_mode, npu={"folder": str(npu_networks_for_two)}, **two)
         assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
         require_clean(told)
         pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
-        both = [(one, other) for one, other in pairs if len(one.person) and len(other.person)]
-        assert len(both) >= 0.8 * sum(len(one.person) for one, _ in pairs) > 20
-        distances_px = [np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1) for one, other in both]
+        assert [one.person.tolist() for one, _ in pairs] == [other.person.tolist() for _, other in pairs]
+        assert sum(len(one.person) == 2 for one, _ in pairs) > 20
+        distances_px = np.concatenate([np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1).ravel() for one, other in pairs])
         assert np.median(distances_px) < NEAR_PX
         poses = list(read(found, [Pose3D]))
         assert [pose.frame for pose in poses] == list(range(len(pairs)))

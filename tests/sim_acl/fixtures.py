@@ -66,7 +66,7 @@ def npu(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     yield board
     _forget_acl()
     board.faults.end()
-    assert not board.report.violations
+    assert not board.report.violations, board.report.violations
     assert not board.here.initialised, "pyACL was left initialised"
 
 

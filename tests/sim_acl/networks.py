@@ -1,6 +1,7 @@
-"""The folder that a user has made with `poselift models atc`: BlazePose's networks and the lifter for one person, as simulated .om files.
+"""The folder that a user has made with `poselift models atc`: the networks as simulated .om files.
 
-The fixture `npu_networks` has them in half precision, `exact_npu_networks` in single: these differ from the CPU's by rounding alone.
+The fixture `npu_networks` has those for one person in half precision, `exact_npu_networks` in single: these differ from the CPU's by
+rounding alone. `npu_networks_for_two` has those for two people in half precision, and the detector of one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,14 +28,23 @@ def npu_networks(tmp_path_factory: pytest.TempPathFactory, clean_environment: No
 
 
 @pytest.fixture(scope="session")
+def npu_networks_for_two(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    """In half precision. A folder that was made for one person and then for two has the networks of both, and the lifter for two."""
+    return converted(tmp_path_factory.mktemp("npu"), {}, people=(1, 2))
+
+
+@pytest.fixture(scope="session")
 def exact_npu_networks(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
     """In single precision."""
     return converted(tmp_path_factory.mktemp("npu"), {"SIM_ATC_EXACT": "yes"})
 
 
-def converted(folder: Path, variables: dict[str, str]) -> Path:
-    """What the user's command writes, with a stand-in for CANN's atc on the path. Skips where the networks were not pulled."""
-    for name in ("blazepose_detector", "blazepose_landmarks", "demo_clip"):
+def converted(folder: Path, variables: dict[str, str], people: Sequence[int] = (1,)) -> Path:
+    """What the user's command writes when it is typed for so many people, with a stand-in for CANN's atc on the path.
+
+    Skips where the networks were not pulled.
+    """
+    for name in ("blazepose_detector", "efficientdet_lite0", "blazepose_landmarks", "demo_clip"):
         try:
             path_of(name)
         except ModelError as error:
@@ -42,8 +53,9 @@ def converted(folder: Path, variables: dict[str, str]) -> Path:
     stand_in.parent.mkdir()
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent}:$PYTHONPATH exec {sys.executable} -m sim_acl.atc "$@"\n')
     stand_in.chmod(0o755)
-    command = [sys.executable, "-m", "poselift", "models", "atc", "--soc", SOC, "-o", str(folder / SOC), "--people", "1"]
+    command = [sys.executable, "-m", "poselift", "models", "atc", "--soc", SOC, "-o", str(folder / SOC), "--people"]
     environment = {**os.environ, **variables, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
+    for count in people:
+        done = subprocess.run([*command, str(count)], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
     return folder / SOC

@@ -16,6 +16,9 @@ from poselift.app.processes.command import COMMAND
 from poselift.common.errors import ModelError
 from poselift.models.backends.om_card import read_card
 from poselift.models.backends.om_file import family
+from poselift.models.lifting.lifter import require_people
+from poselift.models.lifting.lifter_metadata import LifterMetadata
+from poselift.workers.networks import LIFTER
 
 PATIENCE_S = 60.0
 """A board needs some seconds to set its NPU up and load the networks."""
@@ -47,7 +50,7 @@ def look(config: Config, answer: dict[str, Any], wanted: bool) -> Iterator[Findi
         yield Finding("module acl", str(answer["module"]), True)
         chip = f"{answer['soc'] or 'a chip that CANN does not name'}, number {config.npu.device} of {answer['devices']}"
         yield Finding("NPU", f"{chip}; {where}", True, "" if wanted else "set npu.folder in a config to use it: docs/board.md")
-    yield from (_network(path, answer) for path in om_files(config))
+    yield from (_network(path, answer, config.detect.people) for path in om_files(config))
 
 
 def probe(number: int, files: list[Path], patience_s: float) -> dict[str, Any]:
@@ -68,12 +71,14 @@ def probe(number: int, files: list[Path], patience_s: float) -> dict[str, Any]:
     return {"died": f"pyACL ended the process that asked it, with exit code {process.returncode}"}
 
 
-def _network(path: Path, answer: dict[str, Any]) -> Finding:
+def _network(path: Path, answer: dict[str, Any], people: int) -> Finding:
     what = f"network {path.stem}"
     if not path.is_file():
         return Finding(what, f"{path} is missing", False, "on a PC: poselift models atc; then copy the whole folder that it wrote here")
     try:
         card = read_card(path)
+        if card.name == LIFTER:
+            require_people(card.inputs, LifterMetadata.read(card.metadata), people)
     except ModelError as error:
         return trouble(what, error)
     soc = answer.get("soc")
