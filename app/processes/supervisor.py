@@ -47,7 +47,7 @@ class Child:
         self.hung = ""
         """Why it had to be killed."""
         self.hurried = False
-        """Whether it was ended because it had not left in time."""
+        """Whether it was ended, as it had not left in time or could not."""
         self.again_s = 0.0
         """Once it has left, it is not looked after before this time."""
         self.last_line = ""
@@ -77,6 +77,11 @@ class Child:
         lines = [line.decode(errors="replace") for line in whole if line.strip()]
         self.last_line = lines[-1] if lines else self.last_line
         return lines
+
+    def end(self) -> None:
+        """Have the process leave without what it has still to send."""
+        self.hurried = True
+        self.process.terminate()
 
     def kill(self, why: str) -> None:
         """End the process, which hangs."""
@@ -248,6 +253,9 @@ class Supervisor:
             self.user_error = True
             self.stop(child.reason or f"{child.worker}: {child.cause()}")
             self._finish(child)
+            if not child.ready:
+                for sender in self._senders_to(child.worker):  # they would wait until it listens
+                    self.children[sender].end()
         elif self._draining or not self.config.live:
             if not self._draining:
                 self.stop(f"{child.worker} died ({child.cause()}); the run ends here, because its state is gone")
@@ -305,8 +313,7 @@ class Supervisor:
             if late_s > 0 and child.process.poll() is None:
                 if not child.hurried:
                     self._say(f"{child.worker} has not left {self.config.supervisor.stop_timeout_s:g} s after it was asked to; ending it")
-                child.hurried = True
-                child.process.kill() if late_s > KILL_AFTER_S else child.process.terminate()
+                child.end() if late_s <= KILL_AFTER_S else child.process.kill()
 
     def _say_lines(self, child: Child) -> None:
         for line in child.lines():
