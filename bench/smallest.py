@@ -1,11 +1,11 @@
-"""How small a person may be in the picture and is still found: the demo clip's two people, made smaller, in an even picture."""
+"""How small a person may be and is still found and followed: the demo clip's two people, made smaller, in an even picture."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from itertools import count, islice
 from pathlib import Path
-from typing import Callable, NamedTuple, Union
+from typing import Callable, NamedTuple
 
 import av
 import cv2
@@ -13,19 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.clip import demo_clip
-from bench.part import Grid, Result, Setup, WrongOutput, require
+from bench.part import Grid, Result, Setup, require
 from poselift.app.dataflow.messages import Frame
 from poselift.common.arrays import Pixels
 from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.workers.detect import detecting
 
 Points = npt.NDArray[np.float64]
-Look = Callable[[Pixels], Union[Points, None]]
-"""The keypoints [17, 2] of who is found in a picture, px; None where nobody is."""
+Look = Callable[[Pixels], Points]
+"""The keypoints [K, 17, 2] of those who are found in a picture, px."""
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 GREY = 128
-HOW = {1: ((500, 450, 400, 350, 300), (0.5,)), 4: ((400, 300, 240, 200, 170, 150, 120, 100), (0.5, 2.0))}
+HOW = {1: ((500, 450, 400, 350, 300), (0.5,)), 4: ((400, 300, 240, 200, 170, 150, 120, 100, 80), (0.5, 2.0, 6.0))}
 """`detect.people` -> heights that are tried, and within which times people are to be found, s."""
 SEEN = 0.9
 STEP, PICTURES = 4, 5
@@ -35,6 +35,8 @@ PEOPLE = {"the man": (10, slice(0, 780)), "the woman": (56, slice(780, None))}
 PLACES = ((0.5, 0.5), (0.2, 0.6), (0.8, 0.4))
 """Where their middle is put, in parts of the picture's size."""
 NEAR = 0.1
+HELD_S, SWAY, SWAY_S = 2.0, 0.1, 1.0
+"""So long whoever is found is followed, while they move from side to side, by so many heights, once in so many seconds."""
 MARGIN = 0.3
 """So much around the keypoints is cut out with them, in heights."""
 EYES, ANKLES = (COCO_KEYPOINTS.index("left_eye"), COCO_KEYPOINTS.index("right_eye")), slice(-2, None)
@@ -42,7 +44,8 @@ EYES, ANKLES = (COCO_KEYPOINTS.index("left_eye"), COCO_KEYPOINTS.index("right_ey
 METHOD = (
     f"{PICTURES} pictures of each of the demo clip's people: the person is cut out with some surroundings, resized, and put into an even "
     f"grey picture of {WIDTH_PX}x{HEIGHT_PX}, at {len(PLACES)} places. It is shown again and again, {RATE_HZ} times a second, while nobody "
-    f"is followed yet. Found means that the median keypoint lies within {NEAR:.0%} of the height of where it is in the clip's own picture. "
+    f"is followed yet. Found means that the median keypoint lies within {NEAR:.0%} of the height of where it is in the clip's own picture, "
+    f"followed that it does so in each picture of the next {HELD_S:g} s, in which they are moved to and fro by {SWAY:.0%} of the height. "
     "The height is from the eyes to the ankles."
 )
 
@@ -65,18 +68,18 @@ def _grid(setup: Setup, clip: Path, most_people: int, heights_px: tuple[int, ...
     with detecting(setup.config.changed(detect={"people": most_people})) as detect:
         times_ns = count(step=round(1e9 / RATE_HZ))
 
-        def look(picture: Pixels) -> Points | None:
+        def look(picture: Pixels) -> Points:
             height_px, width_px = picture.shape[:2]
             t_ns = next(times_ns)
             found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), nullcontext(picture))
-            return found.keypoints[0, :, :2].astype(np.float64) if len(found.keypoints) else None
+            return found.keypoints[..., :2].astype(np.float64)
 
         people = {name: _cut_out_of(clip, first, columns, look) for name, (first, columns) in PEOPLE.items()}
         counts = {
             height_px: [_found_within(within_s, look, cut_out, height_px) for cut_out in people.values()]
             for height_px in (heights_px[:1] if setup.quick else heights_px)
         }
-    tried, least = PICTURES * len(PLACES), min(found[-1] for found in counts[heights_px[0]])
+    tried, least = PICTURES * len(PLACES), min(found[-2] for found in counts[heights_px[0]])
     require(least >= SEEN * tried, f"people of {heights_px[0]} px are found in {least} of {tried} pictures")
     rows = [
         (
@@ -86,7 +89,7 @@ def _grid(setup: Setup, clip: Path, most_people: int, heights_px: tuple[int, ...
         for height_px, found in counts.items()
     ]
     within = " / ".join(f"{seconds:g}" for seconds in within_s)
-    return Grid((f"detect.people: {most_people}", *(f"{name} is found within {within} s, of {tried}" for name in PEOPLE)), rows)
+    return Grid((f"detect.people: {most_people}", *(f"{name} is found within {within} s / followed, of {tried}" for name in PEOPLE)), rows)
 
 
 def _cut_out_of(clip: Path, first: int, columns: slice, look: Look) -> list[Person]:
@@ -97,13 +100,12 @@ def _cut_out_of(clip: Path, first: int, columns: slice, look: Look) -> list[Pers
             picture: Pixels = np.ascontiguousarray(frame.to_ndarray(format="bgr24")[:, columns], np.uint8)
             keypoints = look(picture)
             if number >= first and (number - first) % STEP == 0:
-                people.append(_cut_out(picture, keypoints))
+                require(len(keypoints) > 0, "nobody is found in one of the clip's pictures")
+                people.append(_cut_out(picture, keypoints[0]))
     return people
 
 
-def _cut_out(picture: Pixels, keypoints: Points | None) -> Person:
-    if keypoints is None:
-        raise WrongOutput("nobody is found in one of the clip's pictures")
+def _cut_out(picture: Pixels, keypoints: Points) -> Person:
     height_px = float(keypoints[ANKLES, 1].mean() - keypoints[EYES, 1].mean())
     low = np.maximum(keypoints.min(0) - MARGIN * height_px, 0).astype(int)
     high = (keypoints.max(0) + MARGIN * height_px).astype(int)
@@ -111,23 +113,28 @@ def _cut_out(picture: Pixels, keypoints: Points | None) -> Person:
 
 
 def _found_within(within_s: tuple[float, ...], look: Look, people: list[Person], height_px: float) -> list[int]:
-    """How many of the people, at all places, are found within each of these times."""
-    found = [_pictures_until_found(look, one, height_px, at, round(RATE_HZ * within_s[-1])) for one in people for at in PLACES]
-    return [sum(pictures <= RATE_HZ * seconds for pictures in found) for seconds in within_s]
+    """How many of the people, at all places, are found within each of these times, and how many are then followed."""
+    tried = [_until_found(look, one, height_px, at, round(RATE_HZ * within_s[-1])) for one in people for at in PLACES]
+    return [*(sum(pictures <= RATE_HZ * seconds for pictures, _ in tried) for seconds in within_s), sum(held for _, held in tried)]
 
 
-def _pictures_until_found(look: Look, person: Person, height_px: float, at: tuple[float, float], most: int) -> int:
-    """After how many pictures the person is found; `most` + 1 where it is in none of so many."""
+def _until_found(look: Look, person: Person, height_px: float, at: tuple[float, float], most: int) -> tuple[int, bool]:
+    """After how many pictures the person is found, `most` + 1 where they are in none of so many, and whether they are followed then."""
     scale = height_px / person.height_px
     small = cv2.resize(person.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     corner = (np.array(at) * (WIDTH_PX, HEIGHT_PX) - np.array(small.shape[1::-1]) / 2).astype(int).clip(0)
-    picture = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
-    look(picture)  # nobody is there, so nobody is followed
-    room = picture[corner[1] :, corner[0] :][: small.shape[0], : small.shape[1]]
-    room[:] = small[: room.shape[0], : room.shape[1]]
-    right = (person.keypoints + 0.5) * scale - 0.5 + corner
+
+    def seen(aside_px: int) -> bool:
+        x_px, y_px = max(corner[0] + aside_px, 0), corner[1]
+        picture = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
+        room = picture[y_px:, x_px:][: small.shape[0], : small.shape[1]]
+        room[:] = small[: room.shape[0], : room.shape[1]]
+        right = (person.keypoints + 0.5) * scale - 0.5 + (x_px, y_px)
+        return any(np.median(np.linalg.norm(found - right, axis=1)) < NEAR * height_px for found in look(picture))
+
+    look(np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8))  # nobody is there, so nobody is followed
     for number in range(most + 1):
-        found = look(picture)
-        if found is not None and np.median(np.linalg.norm(found - right, axis=1)) < NEAR * height_px:
-            return number
-    return most + 1
+        if seen(0):
+            turns = 2 * np.pi * np.arange(1, round(RATE_HZ * HELD_S) + 1) / (RATE_HZ * SWAY_S)
+            return number, all(seen(round(aside)) for aside in SWAY * height_px * np.sin(turns))
+    return most + 1, False

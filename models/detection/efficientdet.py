@@ -48,8 +48,10 @@ def scaled_into(picture: Pixels) -> tuple[Pixels, float]:
     return whole, scale
 
 
-def decode(answer: Mapping[str, Array], anchors: Floats, min_score: float, at_most: int) -> Doubles:
-    """float64[N, 4]: the boxes of people (centre x, centre y, width, height; pixels of the input), the surest first, `at_most` so many.
+def decode(answer: Mapping[str, Array], anchors: Floats, min_score: float, at_most: int) -> tuple[Doubles, Floats]:
+    """The boxes of people, float64[N, 4] (centre x, centre y, width, height; pixels of the input), and their scores, float32[N].
+
+    The surest come first, `at_most` so many.
 
     `scores` [1, 19206, 1], 0 to 1; a row of `boxes` [1, 19206, 4] is the box's centre y, x from the anchor's, in sizes of the anchor, and
     the logarithms of its height and width in those. Numbers that are not finite are no boxes.
@@ -68,7 +70,7 @@ def decode(answer: Mapping[str, Array], anchors: Floats, min_score: float, at_mo
             break
         if not kept or overlaps(boxes[kept], boxes[place]).max() <= OVERLAP:
             kept.append(place)
-    return boxes[kept]
+    return boxes[kept], scores[sure[kept]]
 
 
 def overlaps(boxes: Doubles, box: Doubles) -> Doubles:

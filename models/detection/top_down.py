@@ -1,16 +1,17 @@
 """Several people: a finder looks for them now and then, and a network that sees one person follows each by itself.
 
 The finder (EfficientDet) sees people of whom BlazePose's own detector gives one at most. It looks at the whole picture and, for those who
-are far away, at overlapping parts of it in turn: a look every so many pictures, after the picture's answer has been given.
+are far away, at overlapping squares of it in turn: a look every so many pictures, after the picture's answer has been given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Optional
+from typing import Generic, NamedTuple, Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from poselift.common.arrays import Doubles, Floats, Pixels
 from poselift.models.backends.backend import Model
@@ -18,10 +19,19 @@ from poselift.models.detection import efficientdet
 from poselift.models.detection.blazepose_person import require_network
 from poselift.models.detection.detector import Detections
 from poselift.models.detection.person_network import Known, PersonNetwork
-from poselift.models.detection.when_to_look import WHOLE, Look, Watch
+from poselift.models.detection.when_to_look import Look, Watch, whole
 
 MAX_TRIES = 2
-"""So many of the people found in one look are tried: each costs a run or two of the network."""
+"""So many of the people found in one look are tried: each costs a run or two of the network, and those in vain count as looks."""
+UNSURE = 0.6
+"""The finder need be only so sure of a person, in `min_score`: of small people it is less sure. Measured at 0.3, on pictures without
+people and in cluttered rooms: of what it took for people there, the landmark network took one horse for a person, and nothing else."""
+APART = 0.1
+"""Somebody of whom the finder is less sure than `min_score` overlaps nobody else by more: parts of a person look like small people."""
+EDGE = 0.02
+"""Somebody so near to an edge of a square, in its sides, is cut by it."""
+LARGER, BRIEF_S = 2.0, 10.0
+"""Where there is no room, somebody in a box with so many times the area gets the place of whoever is followed not yet so long."""
 MIN_OVERLAP = 0.3
 """Intersection over union of a person's body with the finder's box: below it, they are not of whom it found."""
 
@@ -33,13 +43,23 @@ class Person(Generic[Known]):
     known: Known
     body: Doubles
     """float64[4]: the box around their body: centre x, centre y, width, height; px."""
-    place: int
+    found_ns: int
+    """When they were found."""
+    place: int = -1
     """In the answer to this picture; -1: found after it was given."""
 
     def scaled(self, factor: float) -> Person[Known]:
         """The same in a picture so many times as large."""
         shift_px = (factor - 1) / 2
-        return Person(self.known.scaled(factor), self.body * factor + np.array([shift_px, shift_px, 0, 0]), self.place)
+        return replace(self, known=self.known.scaled(factor), body=self.body * factor + np.array([shift_px, shift_px, 0, 0]))
+
+
+class Found(NamedTuple):
+    """Somebody in the finder's eyes who is not followed."""
+
+    box: Doubles
+    """float64[4]: centre x, centre y, width, height; px."""
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,8 @@ class People(Generic[Known]):
     watch: Watch = Watch()
     left_out: int = 0
     """Of the people in the last look at the whole picture, those for whom there was no room."""
+    claimed: bool = False
+    """One of them was large enough for somebody's place."""
 
     def scaled(self, factor: float) -> People[Known]:
         """See `poselift.models.detection.detector.DetectorState`."""
@@ -60,8 +82,9 @@ class People(Generic[Known]):
 class TopDown(Generic[Known]):
     """Finds and follows up to so many `people`.
 
-    `finder` is EfficientDet-Lite0, in which a person needs `min_score` to be found; `network` sees each. Raises ModelError where the finder
-    is not what it should be.
+    `finder` is EfficientDet-Lite0; `network` sees each, and confirms whom the finder found. Somebody of whom the finder is less sure than
+    `min_score`, down to `UNSURE` of it, is tried last, and only if they stand apart. Raises ModelError where the finder is not what it
+    should be.
     """
 
     def __init__(self, finder: Model, network: PersonNetwork[Known], min_score: float, people: int) -> None:
@@ -76,17 +99,21 @@ class TopDown(Generic[Known]):
         people: list[Person[Known]] = []
         keypoints: list[Floats] = []
         before: list[int] = []
+        lost: list[Doubles] = []
         for person in state.people:
             seen = self._network.follow(picture, person.known, elapsed_s)
             if seen is not None:
-                people.append(Person(seen.known, seen.body, len(people)))
+                people.append(Person(seen.known, seen.body, person.found_ns, len(people)))
                 keypoints.append(seen.keypoints)
                 before.append(person.place)
+            else:
+                lost.append(person.body)
         boxes = np.array([person.known.box for person in people]).reshape(-1, 4)
-        left_out = state.left_out if len(people) >= self._most else 0
-        watch = state.watch._replace(lost_ns=t_ns) if len(people) < len(state.people) else state.watch
+        full = len(people) >= self._most
+        left_out = state.left_out if full else 0
+        watch = state.watch.lost(lost, (picture.shape[1], picture.shape[0]), t_ns) if lost else state.watch
         found = Detections(boxes, np.array(keypoints, np.float32).reshape(-1, 17, 3), tuple(before), left_out)
-        return People(t_ns, tuple(people), watch, left_out), found
+        return People(t_ns, tuple(people), watch, left_out, full and state.claimed), found
 
     def keep(self, state: Optional[People[Known]], places: Sequence[int]) -> Optional[People[Known]]:
         """Those at these places alone. See `poselift.models.detection.detector.PoseDetector2D`."""
@@ -102,41 +129,86 @@ class TopDown(Generic[Known]):
         """
         if state is None:
             return state
-        room, left_out = self._most - len(state.people), state.left_out
+        room = self._most - len(state.people)
         watch, look = state.watch.after(picture, [person.body for person in state.people], state.t_ns, room > 0)
         if look is None:
             return replace(state, watch=watch)
-        found = self._new(self._find(picture, look), state.people)
-        tries = (self._confirmed(picture, box) for box in found[: MAX_TRIES if room else 0])
-        more = [person for person in tries if person][:room]
-        if look == WHOLE:
-            left_out = len(found) - len(more) if len(more) == room else 0
-        return replace(state, people=(*state.people, *more), watch=watch, left_out=left_out)
+        found = self._new(*self._find(picture, look), state.people)
+        if not room:
+            return self._with_place(replace(state, watch=watch, left_out=sum(of.sure for of in found)), picture, found)
+        more: list[Person[Known]] = []
+        tries = 0
+        for of in found[:MAX_TRIES]:
+            if len(more) < room:
+                person, tries = self._confirmed(picture, of.box, state.t_ns), tries + 1
+                more += [person] if person else []
+        left_out = state.left_out
+        if look == whole((picture.shape[1], picture.shape[0])):
+            left_out = max(sum(of.sure for of in found) - len(more), 0) if len(more) == room else 0
+        return replace(state, people=(*state.people, *more), watch=watch.spent(tries - len(more)), left_out=left_out)
 
-    def _find(self, picture: Pixels, look: Look) -> Doubles:
-        """The boxes [N, 4] of people in that part of the picture, in the picture's pixels."""
-        left, top, size = look
-        height_px, width_px = picture.shape[:2]
-        x_px, y_px = round(left * width_px), round(top * height_px)
-        part = picture[y_px : y_px + round(size * height_px), x_px : x_px + round(size * width_px)]
-        small, scale = efficientdet.scaled_into(part)
-        boxes = efficientdet.decode(self._finder.run({"picture": small}), self._anchors, self._min_score, 2 * self._most)
-        found: Doubles = boxes / scale + np.array([x_px, y_px, 0, 0])
-        return found
+    def _with_place(self, state: People[Known], picture: Pixels, found: list[Found]) -> People[Known]:
+        """Whoever is much larger, in two looks one after the other, follows in the place of the smallest of those who came lately."""
+        box = found[0].box if found and found[0].sure else None
+        if box is None or self._gives(state, box) is None:
+            return replace(state, claimed=False)
+        if not state.claimed:
+            return replace(state, claimed=True)
+        person = self._confirmed(picture, box, state.t_ns)
+        gives = person and self._gives(state, person.body)
+        if person is None or gives is None:
+            return replace(state, claimed=False)
+        return replace(state, people=(*(of for of in state.people if of is not gives), person), claimed=False)
 
-    def _new(self, boxes: Doubles, people: tuple[Person[Known], ...]) -> list[Doubles]:
-        """The boxes that are of nobody who is followed, the largest first: each of those has one box at most, for people may embrace."""
-        left = sorted(boxes, key=lambda box: -float(box[2] * box[3]))
+    def _gives(self, state: People[Known], box: Doubles) -> Optional[Person[Known]]:
+        """The smallest of those who came lately, where whoever is in this box is much larger."""
+        lately = [of for of in state.people if state.t_ns - of.found_ns < BRIEF_S * 1e9]
+        smallest = min(lately, key=lambda of: _area(of.body), default=None)
+        return smallest if smallest is not None and _area(box) > LARGER * _area(smallest.body) else None
+
+    def _find(self, picture: Pixels, look: Look) -> tuple[Doubles, Floats]:
+        """The boxes [N, 4] of people who are wholly in that part of the picture, in its pixels, and their scores [N]."""
+        small, scale = efficientdet.scaled_into(look.cut_out(picture))
+        answer = self._finder.run({"picture": small})
+        boxes, scores = efficientdet.decode(answer, self._anchors, UNSURE * self._min_score, 2 * self._most)
+        boxes = boxes / scale + np.array([look.left_px, look.top_px, 0, 0])
+        complete = _complete(boxes, look, picture)
+        return boxes[complete], scores[complete]
+
+    def _new(self, boxes: Doubles, scores: Floats, people: tuple[Person[Known], ...]) -> list[Found]:
+        """Those who are not followed: the sure ones first, of them the largest first.
+
+        Each of those who are followed has one box at most, for people may embrace.
+        """
+        found = [Found(box, bool(score >= self._min_score)) for box, score in zip(boxes, scores)]
+        found.sort(key=lambda of: (not of.sure, -_area(of.box)))
         for person in people:
-            if left:
-                overlaps = efficientdet.overlaps(np.array(left), person.body)
+            if found:
+                overlaps = efficientdet.overlaps(np.array([of.box for of in found]), person.body)
                 if overlaps.max() >= MIN_OVERLAP:
-                    left.pop(int(overlaps.argmax()))
-        return left
+                    found.pop(int(overlaps.argmax()))
+        known, new = [person.body for person in people], []
+        for of in found:
+            if of.sure or not known or efficientdet.overlaps(np.array(known), of.box).max() < APART:
+                known.append(of.box)
+                new.append(of)
+        return new
 
-    def _confirmed(self, picture: Pixels, box: Doubles) -> Optional[Person[Known]]:
+    def _confirmed(self, picture: Pixels, box: Doubles, t_ns: int) -> Optional[Person[Known]]:
         """The person in a box of the finder's; None where the network sees none."""
         seen = self._network.confirm(picture, box)
         if seen is None or efficientdet.overlaps(seen.body[np.newaxis], box)[0] < MIN_OVERLAP:
             return None
-        return Person(seen.known, seen.body, -1)
+        return Person(seen.known, seen.body, t_ns)
+
+
+def _complete(boxes: Doubles, look: Look, picture: Pixels) -> npt.NDArray[np.intp]:
+    """Which boxes [N, 4] do not lie at an edge of a square, unless it is the picture's: other looks see all of those who do."""
+    first, size = np.array([look.left_px, look.top_px]), np.array([look.width_px, look.height_px])
+    middle, half = boxes[:, :2] - first, boxes[:, 2:] / 2 + EDGE * look.width_px
+    cut = np.concatenate([(middle < half) & (first > 0), (middle + half > size) & (first + size < picture.shape[1::-1])], axis=1)
+    return np.flatnonzero(~cut.any(axis=1))
+
+
+def _area(box: Doubles) -> float:
+    return float(box[2] * box[3])

@@ -13,8 +13,8 @@ from disc_world import SIZE, Person, World
 from poselift.common.errors import ModelError
 from poselift.models.detection.blazepose_people import BlazePosePeople
 from poselift.models.detection.blazepose_person import Followed
-from poselift.models.detection.top_down import People
-from poselift.models.detection.when_to_look import BUDGET, EVERY, EVERY_ALONE, EVERY_SOON, FIRST, PARTS, SAVED
+from poselift.models.detection.top_down import MAX_TRIES, People
+from poselift.models.detection.when_to_look import BUDGET, BUDGET_ALONE, EVERY, EVERY_FULL, EVERY_SOON, FIRST, QUIET, SAVED
 from poselift.models.tracking.pose_tracker import PoseTracker, Tracked
 
 LEFT, MIDDLE, RIGHT = Person(110, 240, 90), Person(320, 250, 80), Person(520, 230, 70)
@@ -56,14 +56,16 @@ def test_people_are_looked_for_after_the_answer_and_followed_from_the_next_pictu
 
 def test_the_finder_looks_rarely_while_nothing_happens(world: World) -> None:
     watching = Watching(world)
-    watching.see(LEFT, frames=1 + (FIRST - 1) * EVERY_SOON)
-    assert world.finder.runs == FIRST
-    watching.see(LEFT, frames=6 * EVERY)
-    assert world.finder.runs == FIRST + 6
-    assert watching.see() == [], "from now on they are looked for"
+    watching.see(LEFT, frames=FIRST * BUDGET)
     runs = world.finder.runs
-    watching.see(frames=100 * EVERY_ALONE)
-    assert world.finder.runs - runs <= 100 + SAVED
+    watching.see(LEFT, frames=3 * EVERY)
+    assert world.finder.runs == runs + 3 > FIRST
+    assert watching.see() == [], "from now on they are looked for"
+    watching.see(frames=QUIET)
+    assert runs + 3 + QUIET / EVERY < world.finder.runs <= runs + 3 + SAVED + QUIET / BUDGET_ALONE
+    runs = world.finder.runs
+    watching.see(frames=3 * EVERY)
+    assert world.finder.runs == runs + 3, "nothing moves"
 
 
 def test_the_finder_keeps_to_its_budget_whatever_moves(world: World) -> None:
@@ -101,18 +103,62 @@ def test_the_largest_are_taken_first(world: World) -> None:
     assert watching.keypoints[0, :, 0].mean() == pytest.approx(110, abs=8)
 
 
+def test_somebody_much_larger_gets_the_place_of_the_smallest_who_came_lately(world: World) -> None:
+    watching = Watching(world, people=2)
+    far, near = Person(520, 120, 40), Person(180, 300, 120)
+    assert watching.see(far, RIGHT._replace(y=360), frames=2) == [1, 2]
+    assert watching.see(far, RIGHT._replace(y=360), near, frames=EVERY_FULL) == [1, 2], "one look shows them"
+    assert watching.see(far, RIGHT._replace(y=360), near, frames=EVERY_FULL) == [1, 3], "and so does the next one"
+    assert watching.state.left_out == 1
+    assert watching.see(far, RIGHT._replace(y=360), near, frames=2 * EVERY_FULL) == [1, 3], "nobody changes back"
+
+
 def test_whom_the_landmark_network_refuses_is_not_followed(world: World) -> None:
     watching = Watching(world)
     assert watching.see(LEFT._replace(present=False), RIGHT, frames=2) == [1]
     assert watching.keypoints[0, :, 0].mean() == pytest.approx(520, abs=8)
 
 
+def test_whom_the_finder_is_not_sure_of_the_landmark_network_decides(world: World) -> None:
+    watching = Watching(world)
+    unsure = RIGHT._replace(score=0.35)
+    assert watching.see(LEFT, unsure, MIDDLE._replace(score=0.25), frames=2) == [1, 2]
+    assert sorted(watching.keypoints[:, :, 0].mean(1)) == pytest.approx([110, 520], abs=8)
+
+
+def test_part_of_somebody_who_is_known_is_nobody_new(world: World) -> None:
+    """The finder is not sure of it, and it lies beside one who is followed."""
+    watching = Watching(world)
+    assert watching.see(MIDDLE, frames=2) == [1]
+    runs = world.landmarks.runs
+    watching.see(MIDDLE, Person(380, 200, 45, score=0.4), frames=FIRST)
+    assert world.landmarks.runs == runs + FIRST, "it is not even tried"
+
+
+def test_of_a_thousand_boxes_on_noise_few_are_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    noise = {
+        "scores": (rng.random((1, 19206, 1)) > 0.9).astype(np.float32),
+        "boxes": rng.normal(0, 0.3, (1, 19206, 4)).astype(np.float32),
+    }
+    looks = []
+    monkeypatch.setattr(world.finder, "run", lambda tensors: looks.append(tensors) or noise)
+    assert Watching(world).see(frames=30) == []
+    assert 0 < world.landmarks.runs <= MAX_TRIES * len(looks) <= SAVED + MAX_TRIES + 30 / BUDGET_ALONE
+
+
+def test_tries_in_vain_are_paid_out_of_the_looks(world: World) -> None:
+    Watching(world).see(LEFT, RIGHT._replace(present=False), frames=150)
+    tried = world.landmarks.runs - 149 - 2  # without those for the one who is followed
+    assert tried > 6 and world.finder.runs + tried <= SAVED + 150 / BUDGET + 2
+
+
 def test_a_far_person_is_found_in_a_part_of_the_picture(world: World) -> None:
-    """Whom the finder cannot see in the whole picture: a disc of 24 px is 12 px of its input there, 20 px in a part."""
+    """Whom the finder cannot see in the whole picture: a disc of 36 px is 18 px of its input there, 36 px in a narrow square."""
     watching, far = Watching(world), Person(500, 120, 18)
     world.finder.smallest_px = 25
     assert watching.see(far, frames=2) == []
-    assert watching.see(far, frames=2 * len(PARTS) * EVERY_ALONE) == [1]
+    assert watching.see(far, frames=FIRST * EVERY_SOON) == [1]
 
 
 def test_two_tracks_on_one_person_become_one(world: World) -> None:

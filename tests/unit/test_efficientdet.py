@@ -42,7 +42,8 @@ def test_anchors_are_those_of_the_configuration() -> None:
 def test_a_box_is_told_in_sizes_of_its_anchor() -> None:
     number = 7000
     x, y, width, height = ANCHORS[number].tolist()
-    (box,) = decode(answer({number: (0.9, 0.5, -0.25, math.log(2), math.log(0.5))}), ANCHORS, 0.5, 10)
+    (box,), (score,) = decode(answer({number: (0.9, 0.5, -0.25, math.log(2), math.log(0.5))}), ANCHORS, 0.5, 10)
+    assert score == np.float32(0.9)
     np.testing.assert_allclose(box, (x - 0.25 * width, y + 0.5 * height, 0.5 * width, 2 * height), rtol=1e-5)
 
 
@@ -51,7 +52,7 @@ def test_of_boxes_on_one_person_the_surest_stays() -> None:
     rng = np.random.default_rng(4)
     chosen = rng.choice(np.arange(15000, 19000), 60, replace=False)
     raw = answer({int(number): (float(rng.uniform(0.3, 1)), *rng.normal(0, 0.2, 4)) for number in chosen})
-    boxes = decode(raw, ANCHORS, 0.5, 100)
+    boxes, scores = decode(raw, ANCHORS, 0.5, 100)
     candidates = sorted(((raw["scores"][0, number, 0], number) for number in chosen if raw["scores"][0, number, 0] >= 0.5), reverse=True)
     expected: list[np.ndarray] = []
     for _, number in candidates:
@@ -62,7 +63,8 @@ def test_of_boxes_on_one_person_the_surest_stays() -> None:
             expected.append(box)
     assert 3 < len(expected) < len(candidates)
     np.testing.assert_allclose(boxes, expected, rtol=1e-6)
-    np.testing.assert_array_equal(decode(raw, ANCHORS, 0.5, 3), boxes[:3])
+    assert (np.diff(scores) <= 0).all() and len(scores) == len(boxes)
+    np.testing.assert_array_equal(decode(raw, ANCHORS, 0.5, 3)[0], boxes[:3])
 
 
 def naive_overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -88,7 +90,7 @@ def test_numbers_that_mean_nothing_are_no_box(wild: float) -> None:
     for place in range(5):
         values = [0.95, 0.0, 0.0, 0.0, 0.0]
         values[place] = wild
-        found = decode(answer({**sound, 12000: tuple(values)}), ANCHORS, 0.5, 10)
+        found, _ = decode(answer({**sound, 12000: tuple(values)}), ANCHORS, 0.5, 10)
         if place or not math.isfinite(wild):
             np.testing.assert_allclose(found, ANCHORS[[7000]], rtol=1e-6)
 
@@ -99,7 +101,7 @@ def test_noise_gives_no_more_than_are_asked_for() -> None:
         "scores": rng.random((1, len(ANCHORS), 1)).astype(np.float32),
         "boxes": rng.normal(size=(1, len(ANCHORS), 4)).astype(np.float32),
     }
-    assert len(decode(noise, ANCHORS, 0.5, 8)) == 8
+    assert len(decode(noise, ANCHORS, 0.5, 8)[0]) == 8
 
 
 @pytest.mark.parametrize(("width", "height"), [(1768, 994), (480, 1920), (320, 320), (100, 40), (4000, 1)])
@@ -115,8 +117,8 @@ def test_the_picture_lies_in_the_upper_left_corner(width: int, height: int) -> N
 def test_both_people_of_the_demo_clip_are_found() -> None:
     (picture,) = islice(pictures(pulled("demo_clip")), 100, 101)
     small, scale = scaled_into(picture)
-    boxes = decode(open_model(pulled("efficientdet_lite0")).run({"picture": small}), ANCHORS, 0.3, 4) / scale
-    woman, *others = sorted(boxes.tolist(), key=lambda box: -box[1])
+    boxes, _ = decode(open_model(pulled("efficientdet_lite0")).run({"picture": small}), ANCHORS, 0.3, 4)
+    woman, *others = sorted((boxes / scale).tolist(), key=lambda box: -box[1])
     np.testing.assert_allclose(woman[:2], (1030, 722), atol=60)
     assert len(others) <= 1 and all(abs(x - 650) < 60 and abs(y - 260) < 60 for x, y, *_ in others)
 

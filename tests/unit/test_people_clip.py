@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 from demo_clip import moments, pulled
 
@@ -41,6 +43,16 @@ def test_the_man_has_the_same_id_after_his_leap(clip):
     (man,) = ids(clip, True, 0, 160)
     again = ids(clip, True, 192, 226)
     assert [*again] == [man] and again[man] >= 0.85
+
+
+def test_noise_is_nobody():
+    """Grain and blobs, at the first pictures, when the finder looks at everything."""
+    networks = open_model(pulled("efficientdet_lite0")), open_model(pulled("blazepose_landmarks"))
+    rng = np.random.default_rng(0)
+    for size_px in (1, 5, 40):
+        picture = cv2.resize(rng.integers(0, 256, (360 // size_px, 640 // size_px, 3), np.uint8), (640, 360))
+        found = PoseTracker(BlazePosePeople(*networks)).follow((picture, number * 33_333_333) for number in range(8))
+        assert not any(len(people.person) for people in found)
 
 
 def test_there_is_no_third_person(clip):

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Optional
 
 import numpy as np
 import pytest
 
-from poselift.models.detection.when_to_look import BUDGET, EVERY, EVERY_ALONE, EVERY_FULL, FIRST, PARTS, SAVED, WHOLE, Look, Watch
+from poselift.models.detection.when_to_look import (
+    BUDGET,
+    BUDGET_ALONE,
+    EVERY,
+    EVERY_ALONE,
+    EVERY_FULL,
+    EVERY_SOON,
+    FIRST,
+    KINDS,
+    QUIET,
+    SAVED,
+    SIDES,
+    Look,
+    Watch,
+    squares,
+    whole,
+)
 
 SIZE = (180, 320)
+WHOLE, (WIDE, NARROW) = whole((320, 180)), (squares((320, 180), side) for side in SIDES)
 BOX = np.array([250.0, 90.0, 40.0, 100.0])
 """Of somebody who is followed."""
 SETTLED = Watch(looks=FIRST, saved=SAVED, pictures=0)
@@ -26,35 +43,71 @@ def picture(number: int, x_px: Optional[int] = None, y_px: int = 50, light: int 
 
 
 def looks(
-    shown: Callable[[int], np.ndarray], pictures: int, watch: Watch = SETTLED, somebody: bool = True, room: bool = True
+    shown: Callable[[int], np.ndarray], pictures: int, watch: Watch = SETTLED, boxes: Sequence[np.ndarray] = (BOX,), room: bool = True
 ) -> dict[int, Look]:
     """Where the finder looks, by the picture's number; 30 a second."""
     found = {}
     for number in range(pictures):
-        watch, look = watch.after(shown(number), [BOX] if somebody else [], number * 33_333_333, room)
+        watch, look = watch.after(shown(number), boxes, number * 33_333_333, room)
         if look:
             found[number] = look
     return found
 
 
 def test_while_nothing_happens_it_is_the_whole_and_the_parts_in_turn():
-    found = looks(picture, 8 * EVERY)
-    assert [*found] == [*range(EVERY - 1, 8 * EVERY, EVERY)]
-    assert [*found.values()] == [look for part in PARTS for look in (WHOLE, part)]
+    found = looks(picture, 18 * EVERY)
+    assert [*found] == [*range(EVERY - 1, 18 * EVERY, EVERY)]
+    assert len(WIDE) == 2 and len(NARROW) == 6
+    assert [*found.values()] == [look for turn in range(6) for look in (WHOLE, WIDE[turn % 2], NARROW[turn])]
 
 
-@pytest.mark.parametrize(("x_px", "y_px", "part"), [(20, 20, 0), (440, 20, 1), (20, 290, 2), (440, 290, 3)])
-def test_where_something_begins_to_move_it_looks_soon_and_there(x_px, y_px, part):
-    found = looks(lambda number: picture(number, x_px + 4 * number if number > 4 else None, y_px), 13)
-    assert min(found) <= 6
-    assert [*found.values()][:2] == [WHOLE, PARTS[part]]
+@pytest.mark.parametrize(("x_px", "y_px", "wide", "narrow"), [(20, 20, 0, 0), (440, 20, 1, 2), (20, 290, 0, 3), (440, 290, 1, 5)])
+@pytest.mark.parametrize("somebody", [True, False])
+def test_where_something_begins_to_move_it_looks_soon_and_there(somebody, x_px, y_px, wide, narrow):
+    box = BOX if y_px < 200 else BOX - (0, 60, 0, 0)  # not where it moves
+    found = looks(lambda number: picture(number, x_px + 4 * number if number > 4 else None, y_px), 15, SETTLED, [box] * somebody)
+    first = min(number for number in found if number > 4)
+    assert first <= 5 + (EVERY_SOON - 1) * somebody
+    assert [look for number, look in found.items() if number > 4][:KINDS] == [WHOLE, WIDE[wide], NARROW[narrow]]
+
+
+@pytest.mark.parametrize("size_px", [(1920, 1080), (480, 1920), (320, 320), (101, 40), (4000, 1), (1, 1)])
+@pytest.mark.parametrize("side", SIDES)
+def test_squares_together_are_the_picture_and_overlap(size_px, side):
+    seen = np.zeros(size_px[::-1], np.uint8)
+    found = squares(size_px, side)
+    for look in found:
+        part = look.cut_out(seen)
+        assert part.shape == (look.height_px, look.width_px) and look.width_px == look.height_px > 0
+        part[:] = 1
+    assert seen.all()
+    assert len(set(found)) == len(found)
+    for look, after in zip(found, found[1:]):
+        if after.top_px == look.top_px and look.width_px > 6:
+            assert after.left_px - look.left_px <= 5 / 6 * look.width_px + 1
+
+
+def test_who_is_nowhere_is_looked_for_where_they_were():
+    watch = SETTLED.lost([np.array([40.0, 140.0, 20.0, 50.0])], (320, 180), 0)
+    assert [*looks(picture, 13, watch).values()][:KINDS] == [WHOLE, WIDE[0], NARROW[3]]
+
+
+def test_who_left_the_picture_is_looked_for_in_turn():
+    watch = SETTLED.lost([np.array([400.0, 90.0, 20.0, 50.0])], (320, 180), 0)
+    assert [*looks(picture, 13, watch).values()][:KINDS] == [WHOLE, WIDE[0], NARROW[0]]
+
+
+def test_where_nobody_is_it_looks_often_until_nothing_has_moved_for_long():
+    found = [*looks(picture, 2 * QUIET, SETTLED, [])]
+    assert set(np.diff([number for number in found if number < QUIET])) == {EVERY_ALONE}
+    assert set(np.diff([number for number in found if number >= QUIET])) == {EVERY}
 
 
 def test_what_moves_on_and_on_in_one_place_is_no_news():
     def leaves(number: int) -> np.ndarray:
         return picture(number, 40 if number % 2 else 46)
 
-    assert len(looks(leaves, 5 * EVERY)) <= 6
+    assert len(looks(leaves, 5 * EVERY)) <= KINDS + 5
 
 
 def test_who_is_followed_may_move():
@@ -81,8 +134,8 @@ def test_the_budget_holds_whatever_happens(somebody):
             number, int(np.random.default_rng(number).integers(0, 560)), int(np.random.default_rng(-1 - number + 10**6).integers(0, 290))
         )
 
-    found = looks(wild, 300, Watch(), somebody)
-    assert len(found) <= SAVED + 300 / (BUDGET if somebody else EVERY_ALONE)
+    found = looks(wild, 300, Watch(), [BOX] * somebody)
+    assert len(found) <= SAVED + 300 / (BUDGET if somebody else BUDGET_ALONE)
     assert min(found) == 0
 
 
