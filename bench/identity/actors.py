@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.rendered.body import load_body
 from bench.rendered.clips import FPS, Shot, load_motion
-from bench.rendered.looks import LOOKS, Colour, dress
-from bench.rendered.pose import coco_truth, pose, skin
-from bench.rendered.scene import Bytes, Camera, drawn
 from poselift.common.arrays import Floats
 from poselift.models.training.bodies import unit
 from poselift.models.training.cameras import camera_rotation
+from poselift.models.training.rendered.body import load_body
+from poselift.models.training.rendered.looks import LOOKS, Colour, dress
+from poselift.models.training.rendered.pose import coco_truth, pose, skin
+from poselift.models.training.rendered.scene import Bytes, Camera, drawn
 
 WIDTH_PX, HEIGHT_PX, FOCAL_PX = 960, 540, 960.0
 EYE_M = 1.2

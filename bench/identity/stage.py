@@ -12,8 +12,8 @@ import numpy.typing as npt
 from bench.identity.actors import AWAY_M, EYE_M, FOCAL_PX, HEIGHT_PX, WIDTH_PX, Actor, Takes
 from bench.identity.scenes import Scene
 from bench.rendered.clips import FPS
-from bench.rendered.scene import Bytes, Camera, Room
 from poselift.common.arrays import Bools, Doubles, Floats, Pixels
+from poselift.models.training.rendered.scene import Bytes, Camera, Room
 
 MIN_FORM = 0.4
 """Width in heights, or height in widths, of a body: from the side its keypoints lie on a line."""

@@ -16,11 +16,11 @@ from bench.identity.scores import Score, score
 from bench.identity.stage import Truth, pictures_of
 from bench.identity.watch import PYTHON, Boxes, Seen, by_bytetrack, watched
 from bench.part import Goal, Grid, Result
-from bench.rendered.body import fetched
 from bench.rendered.clips import FPS
 from poselift.common.arrays import Pixels
 from poselift.models.backends.backend import open_model
 from poselift.models.store import path_of
+from poselift.models.training.rendered.body import fetched
 
 GOAL = 0.95
 METHOD = (

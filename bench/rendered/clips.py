@@ -9,13 +9,13 @@ import av
 import numpy as np
 
 from bench.part import require
-from bench.rendered.body import Body, load_body
-from bench.rendered.looks import LOOKS, dress
-from bench.rendered.pose import Motion, coco_truth, pose, skin
-from bench.rendered.scene import Camera, Room
 from poselift.common.arrays import Floats
 from poselift.models.training.cameras import camera_rotation
 from poselift.models.training.motion import HELD_OUT, subject
+from poselift.models.training.rendered.body import Body, load_body
+from poselift.models.training.rendered.looks import LOOKS, dress
+from poselift.models.training.rendered.pose import Motion, coco_truth, pose, skin
+from poselift.models.training.rendered.scene import Camera, Room
 
 FPS = 30
 WIDTH_PX, HEIGHT_PX = 960, 540

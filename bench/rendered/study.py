@@ -9,13 +9,13 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from bench.part import Goal, Grid, Result, require
-from bench.rendered.body import fetched
 from bench.rendered.chain import PYTHON, Found, ours, theirs
 from bench.rendered.clips import SHOTS, Shot, Truth, video_of
 from bench.rendered.detections import Clip
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.app.config import Config
 from poselift.common.arrays import Bools, Floats
+from poselift.models.training.rendered.body import fetched
 
 GOAL = 0.75
 SEEN = 0.9

@@ -49,7 +49,7 @@ def load_motion(path: Path, split: Split) -> Motion:
         raise ModelError(f"{path}: no motion to train on; give --motion the path of cmu_h36m17.npz")
     with np.load(path) as file:
         names = [str(name) for name in file["clip_name"]]
-        chosen = [i for i, name in enumerate(names) if _split_of(subject(name)) == split]
+        chosen = [i for i, name in enumerate(names) if split_of(subject(name)) == split]
         if not chosen:
             raise ModelError(f"{path}: none of its {len(names)} clips belongs to the {split} split")
         start, length, joints = file["clip_start"], file["clip_length"], file["joints_m"]
@@ -76,7 +76,8 @@ def sample_motion(motion: Motion, rng: np.random.Generator, count: int, length: 
     return np.asarray(motion.joints_m[index] * (1 - part) + motion.joints_m[index + 1] * part, np.float32)
 
 
-def _split_of(number: str) -> str:
+def split_of(number: str) -> str:
+    """ "train", "validation" or "held out", by the subject's number."""
     if number in HELD_OUT:
         return "held out"
     return "validation" if number in VALIDATION else "train"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.rendered.body import BONES, Body
-from bench.rendered.pose import HEADS
+from poselift.models.training.rendered.body import BONES, PARENTS, Body
+from poselift.models.training.rendered.pose import HEADS
 
 REST_M = {
     "pelvis": (0, 0.01, 0.95), "spine-4": (0, 0, 1.0), "spine-3": (0, 0, 1.1), "spine-2": (0, 0, 1.2),
@@ -32,3 +32,30 @@ def stick_figure() -> Body:
     triangles = np.arange(len(vertices) // 3 * 3).reshape(-1, 3)
     triangles = np.concatenate([triangles, [[len(vertices) - 3, len(vertices) - 2, len(vertices) - 1]]])
     return Body(vertices, triangles, np.zeros(len(triangles), np.int64), weights, joints)
+
+
+def solid_figure() -> Body:
+    """The same with a box around every bone, and feet of 24 cm in one piece: something to be drawn."""
+    stick = stick_figure()
+    joints = {**stick.joints_m, "joint-mouth": np.array((0, -0.12, 1.62), np.float32)}
+    vertices, triangles, weights = (
+        [stick.vertices_m],
+        [np.repeat(np.arange(len(BONES), len(stick.vertices_m))[:, None], 3, 1)],
+        [stick.weights],
+    )
+    for number, bone in enumerate(BONES):
+        if bone.startswith("ball"):
+            continue
+        start = joints[f"joint-{HEADS[bone]}"]
+        ends = [joints[f"joint-{HEADS[BONES[child]]}"] for child, parent in enumerate(PARENTS) if parent == number] or [start]
+        points = np.array([start, *ends])
+        low, high = points.min(0) - 0.05, points.max(0) + 0.05
+        if bone.startswith("foot"):
+            low, high = np.array([start[0] - 0.04, -0.17, 0]), np.array([start[0] + 0.04, 0.07, 0.1])
+        corners = np.array([[(low, high)[x][0], (low, high)[y][1], (low, high)[z][2]] for z in (0, 1) for y in (0, 1) for x in (0, 1)])
+        faces = np.array([(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5)]) + sum(map(len, vertices))
+        triangles += [faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]
+        vertices.append(corners.astype(np.float32))
+        weights.append(np.tile(np.eye(len(BONES), dtype=np.float32)[number], (8, 1)))
+    drawn = np.concatenate(triangles)
+    return Body(np.concatenate(vertices), drawn, np.zeros(len(drawn), np.int64), np.concatenate(weights), joints)

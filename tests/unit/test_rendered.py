@@ -13,15 +13,15 @@ from stick_figure import stick_figure
 
 from bench.rendered import clips
 from bench.rendered.__main__ import main
-from bench.rendered.body import BONES, INSIDE, PARENTS, SURFACES, fetched, load_body
 from bench.rendered.clips import SHOTS, Truth, place, truth_of, video_of
 from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
 from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
-from bench.rendered.pose import LIMBS, coco_truth, pose, skin
-from bench.rendered.raster import rasterise
 from poselift.common.errors import ModelError, UserError
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.motion import HELD_OUT, VALIDATION, subject
+from poselift.models.training.rendered.body import BONES, INSIDE, PARENTS, SURFACES, fetched, load_body
+from poselift.models.training.rendered.pose import LIMBS, coco_truth, pose, skin
+from poselift.models.training.rendered.raster import rasterise
 
 
 def recorded(rng: np.random.Generator, count: int = 12) -> np.ndarray:

@@ -9,7 +9,7 @@ import gzip
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,22 +73,44 @@ def fetched(folder: Path) -> Path:
     return path
 
 
-def load_body(archive: Path, shapes: Sequence[tuple[str, float]]) -> Body:
-    """The base mesh with `shapes` added: names under MakeHuman's targets/macrodetails, each with its weight."""
-    with zipfile.ZipFile(archive) as wheel:
-        mesh = _Mesh(wheel.read(INSIDE + "3dobjs/base.obj").decode())
-        vertices = mesh.vertices
+class MakeHuman:
+    """The archive's mesh, skeleton and shapes, read once."""
+
+    def __init__(self, archive: Path) -> None:
+        self._wheel = zipfile.ZipFile(archive)
+        self._mesh = _Mesh(self._wheel.read(INSIDE + "3dobjs/base.obj").decode())
+        of_bones = json.loads(self._wheel.read(INSIDE + "rigs/standard/weights.game_engine.json"))["weights"]
+        self._weights = _weights(of_bones, len(self._mesh.vertices))
+        self._shapes: dict[str, tuple[Ints, Floats]] = {}
+
+    def body(self, shapes: Iterable[tuple[str, float]]) -> Body:
+        """The base mesh with `shapes` added: names under MakeHuman's targets/macrodetails, each with its weight."""
+        vertices = self._mesh.vertices.copy()
         for name, weight in shapes:
-            _add(vertices, wheel.read(f"{INSIDE}targets/macrodetails/{name}.target.gz"), weight)
-        of_bones = json.loads(wheel.read(INSIDE + "rigs/standard/weights.game_engine.json"))["weights"]
-    world = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], -1) * np.float32(M_PER_UNIT)
-    joints_m = {name: world[np.unique(faces)].mean(0) for name, faces in mesh.groups.items() if name.startswith("joint-")}
-    drawn = [np.array(mesh.groups[name], np.int64) for name in SURFACES]
-    quads, surface = np.concatenate(drawn), np.repeat(np.arange(len(SURFACES)), [len(faces) for faces in drawn])
-    kept, corners = np.unique(quads, return_inverse=True)
-    corners = corners.reshape(quads.shape)
-    triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
-    return Body(world[kept], triangles, np.concatenate([surface, surface]), _weights(of_bones, len(world))[kept], joints_m)
+            moved, by = self._shape(name)
+            vertices[moved] += np.float32(weight) * by
+        world = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], -1) * np.float32(M_PER_UNIT)
+        groups = self._mesh.groups
+        joints_m = {name: world[np.unique(faces)].mean(0) for name, faces in groups.items() if name.startswith("joint-")}
+        drawn = [np.array(groups[name], np.int64) for name in SURFACES]
+        quads, surface = np.concatenate(drawn), np.repeat(np.arange(len(SURFACES)), [len(faces) for faces in drawn])
+        kept, corners = np.unique(quads, return_inverse=True)
+        corners = corners.reshape(quads.shape)
+        triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
+        return Body(world[kept], triangles, np.concatenate([surface, surface]), self._weights[kept], joints_m)
+
+    def _shape(self, name: str) -> tuple[Ints, Floats]:
+        """Which vertices a shape moves, and how far."""
+        if name not in self._shapes:
+            lines = gzip.decompress(self._wheel.read(f"{INSIDE}targets/macrodetails/{name}.target.gz")).decode().splitlines()
+            rows = np.array([words for words in map(str.split, lines) if len(words) == 4], np.float64).reshape(-1, 4)
+            self._shapes[name] = rows[:, 0].astype(np.int64), rows[:, 1:].astype(np.float32)
+        return self._shapes[name]
+
+
+def load_body(archive: Path, shapes: Iterable[tuple[str, float]]) -> Body:
+    """See `MakeHuman.body`."""
+    return MakeHuman(archive).body(shapes)
 
 
 class _Mesh:
@@ -108,12 +130,6 @@ class _Mesh:
                 corners = [int(word.split("/")[0]) - 1 for word in rest.split()]
                 self.groups.setdefault(group, []).append((corners + corners[-1:])[:4])
         self.vertices = np.array(rows, np.float32)
-
-
-def _add(vertices: Floats, target: bytes, weight: float) -> None:
-    lines = [line.split() for line in gzip.decompress(target).decode().splitlines()]
-    for vertex, *move in (words for words in lines if len(words) == 4):
-        vertices[int(vertex)] += np.float32(weight) * np.array(move, np.float32)
 
 
 def _weights(of_bones: dict[str, Any], count: int) -> Floats:

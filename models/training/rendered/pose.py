@@ -6,18 +6,19 @@ joints do not tell, the feet and where the head looks, is made up. Truth is wher
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.rendered.body import BONES, PARENTS, Body
 from poselift.common.arrays import Floats
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.bodies import axes, unit
+from poselift.models.training.rendered.body import BONES, PARENTS, Body
 
 FLOOR_FOOT_M = (0.13, 0.25)
 """An ankle below the first height stands flat, above the second its foot goes with the shank."""
+ADULTS_FOOT_M = 0.25
 HEADS = {
     "pelvis": "pelvis", "spine_01": "spine-4", "spine_02": "spine-3", "spine_03": "spine-2", "neck_01": "neck", "head": "head",
     **{f"{bone}_{side}": f"{side}-{joint}" for side in "lr" for bone, joint in {
@@ -38,14 +39,22 @@ class Motion(NamedTuple):
     """[T, B, 3]: where each bone begins"""
 
 
-def pose(body: Body, joints_m: Floats, rng: np.random.Generator) -> Motion:
-    """The body doing what Human3.6M joints [T, 17, 3] do (metres, z up)."""
+def pose(body: Body, joints_m: Floats, rng: np.random.Generator, feet_m: Optional[Floats] = None) -> Motion:
+    """The body doing what Human3.6M joints [T, 17, 3] do (metres, z up), and its feet what left heel and toe, right heel and toe do.
+
+    `feet_m` is [T, 4, 3]; None where they are not known.
+    """
     at = {name: joints_m[:, i] for i, name in enumerate(H36M_JOINTS)}
     rest = rest_heads(body)
     turns = _trunk(at, rest, rng)
-    for side, long_side in (("l", "left"), ("r", "right")):
+    for number, (side, long_side) in enumerate((("l", "left"), ("r", "right"))):
         _arm(turns, at, rest, side, long_side)
         _leg(turns, at, rest, side, long_side)
+        if feet_m is not None:
+            ankle, heel, toe = at[f"{long_side}_ankle"], feet_m[:, 2 * number], feet_m[:, 2 * number + 1]
+            turns[f"foot_{side}"] = turns[f"ball_{side}"] = _from_rest(
+                _foot_axes(ankle, heel, toe), _foot_axes(rest[f"foot_{side}"], *sole(body, side))
+            )
     rotation = np.stack([turns[bone] for bone in BONES], 1).astype(np.float32)
     leg_m = (
         np.linalg.norm(at["left_hip"] - at["left_knee"], axis=-1).mean()
@@ -101,6 +110,30 @@ def face(body: Body) -> dict[str, Floats]:
         outside = near[(sign * near[:, 0]).argsort()[-12:]]
         found[f"{side}_ear"] = outside.mean(0)
     return found
+
+
+def sole(body: Body, side: str) -> tuple[Floats, Floats]:
+    """Heel and toe of the left ("l") or right ("r") foot of the body at rest, each [3].
+
+    The heel is the rearmost point of the skin in the foot's lowest 3 cm, taken 2 cm over the floor; the toe is the foremost of the big toe,
+    taken 1.5 cm over the floor. These heights are an adult's: they go with the foot's length.
+    """
+    strongest = body.weights.argmax(1)
+    skin_of = np.unique(body.triangles[body.surface == 0])
+    foot = body.vertices_m[skin_of[np.isin(strongest[skin_of], [BONES.index(f"foot_{side}"), BONES.index(f"ball_{side}")])]]
+    floor, size = foot[:, 2].min(), np.ptp(foot[:, 1]) / ADULTS_FOOT_M
+    low = foot[foot[:, 2] < floor + 0.03 * size]
+    heel = low[low[:, 1].argmax()]
+    front = low[low[:, 1] < low[:, 1].min() + 0.25 * np.ptp(low[:, 1])]
+    inward = np.abs(front[:, 0])
+    big = front[inward <= inward.min() + 0.45 * np.ptp(inward)]
+    toe = big[big[:, 1].argmin()]
+    return tuple(np.array([*point[:2], floor + over_m * size], np.float32) for point, over_m in ((heel, 0.02), (toe, 0.015)))  # type: ignore[return-value]
+
+
+def _foot_axes(ankle: Floats, heel: Floats, toe: Floats) -> Floats:
+    """A foot's axes [..., 3, 3] in rows; the second is from heel to toe."""
+    return axes(np.cross(ankle - heel, toe - heel), toe - heel)
 
 
 def _trunk(at: dict[str, Floats], rest: dict[str, Floats], rng: np.random.Generator) -> dict[str, Floats]:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.rendered.looks import Dressed, Look, paint, shade, vertex_normals
-from bench.rendered.raster import rasterise
 from poselift.common.arrays import Floats
 from poselift.models.training.bodies import unit
+from poselift.models.training.rendered.looks import Dressed, Look, paint, shade, vertex_normals
+from poselift.models.training.rendered.raster import rasterise
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.rendered.body import BONES, Body
-from bench.rendered.pose import rest_heads
 from poselift.common.arrays import Floats
 from poselift.models.training.bodies import unit
+from poselift.models.training.rendered.body import BONES, Body
+from poselift.models.training.rendered.pose import rest_heads
 
 Ints = npt.NDArray[np.int64]
 Colour = tuple[int, int, int]

@@ -1,0 +1,1 @@
+"""Rendered people: MakeHuman's bodies, dressed, moved by recorded motion, in a room."""
