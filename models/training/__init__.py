@@ -9,6 +9,7 @@
     network.py    the network in torch
     train.py      the loop: loss, optimiser, checkpoints, loss curve
     export.py     a checkpoint as ONNX with its metadata
+    rendered      rendered people watched by BlazePose, for a detector's real errors; not read yet
 
 World axes are those of the motion capture: metres, z up. Everything is drawn from numpy generators that are passed in.
 """
