@@ -34,6 +34,11 @@ LARGER, BRIEF_S = 2.0, 10.0
 """Where there is no room, somebody in a box with so many times the area gets the place of whoever is followed not yet so long."""
 MIN_OVERLAP = 0.3
 """Intersection over union of a person's body with the finder's box: below it, they are not of whom it found."""
+COVERED, TALL = 0.4, 0.2
+"""Whoever is followed is seen by the finder where its box covers so much of their body. It must see in the whole picture who is so tall, in
+the picture's longer sides."""
+MAX_MISSED = 2
+"""Whoever is missed in so many looks at the whole picture, one after the other, is nobody."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Person(Generic[Known]):
     """When they were found."""
     place: int = -1
     """In the answer to this picture; -1: found after it was given."""
+    missed: int = 0
+    """In so many looks at the whole picture, up to the last one, the finder saw nobody there."""
 
     def scaled(self, factor: float) -> Person[Known]:
         """The same in a picture so many times as large."""
@@ -103,7 +110,7 @@ class TopDown(Generic[Known]):
         for person in state.people:
             seen = self._network.follow(picture, person.known, elapsed_s)
             if seen is not None:
-                people.append(Person(seen.known, seen.body, person.found_ns, len(people)))
+                people.append(replace(person, known=seen.known, body=seen.body, place=len(people)))
                 keypoints.append(seen.keypoints)
                 before.append(person.place)
             else:
@@ -133,7 +140,11 @@ class TopDown(Generic[Known]):
         watch, look = state.watch.after(picture, [person.body for person in state.people], state.t_ns, room > 0)
         if look is None:
             return replace(state, watch=watch)
-        found = self._new(*self._find(picture, look), state.people)
+        boxes, scores = self._find(picture, look)
+        if look == whole((picture.shape[1], picture.shape[0])):
+            state = replace(state, people=_seen_again(state.people, boxes, max(picture.shape)))
+            room = self._most - len(state.people)
+        found = self._new(boxes, scores, state.people)
         if not room:
             return self._with_place(replace(state, watch=watch, left_out=sum(of.sure for of in found)), picture, found)
         more: list[Person[Known]] = []
@@ -212,3 +223,22 @@ def _complete(boxes: Doubles, look: Look, picture: Pixels) -> npt.NDArray[np.int
 
 def _area(box: Doubles) -> float:
     return float(box[2] * box[3])
+
+
+def _seen_again(people: tuple[Person[Known], ...], boxes: Doubles, side_px: int) -> tuple[Person[Known], ...]:
+    """Those who are still followed after a look at the whole picture in which the finder saw these `boxes` [N, 4].
+
+    A network that sees a person at its input's edge may go on with nobody beside them.
+    """
+    checked = []
+    for person in people:
+        missed = person.body[3] >= TALL * side_px and not _covered(person.body, boxes)
+        checked.append(replace(person, missed=person.missed + 1 if missed else 0))
+    return tuple(person for person in checked if person.missed < MAX_MISSED)
+
+
+def _covered(body: Doubles, boxes: Doubles) -> bool:
+    """Whether one of the boxes [N, 4] covers enough of a body's."""
+    low = np.maximum(boxes[:, :2] - boxes[:, 2:] / 2, body[:2] - body[2:] / 2)
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:] / 2, body[:2] + body[2:] / 2)
+    return bool((np.maximum(high - low, 0).prod(-1) >= COVERED * _area(body)).any())

@@ -161,6 +161,14 @@ def test_a_far_person_is_found_in_a_part_of_the_picture(world: World) -> None:
     assert watching.see(far, frames=FIRST * EVERY_SOON) == [1]
 
 
+@pytest.mark.parametrize(("score", "small", "stays"), [(0.1, False, False), (0.3, False, True), (0.1, True, True)])
+def test_whom_the_finder_does_not_see_any_more_is_nobody(world: World, score: float, small: bool, stays: bool) -> None:
+    """As where the landmark network goes on beside a person. The finder cannot tell of who is small, and it may be less sure."""
+    watching, other = Watching(world), RIGHT._replace(radius=40) if small else RIGHT
+    assert watching.see(LEFT, other, frames=2) == [1, 2]
+    assert watching.see(LEFT, other._replace(score=score), frames=5 * EVERY) == ([1, 2] if stays else [1])
+
+
 def test_two_tracks_on_one_person_become_one(world: World) -> None:
     watching = Watching(world)
     watching.see(LEFT, RIGHT, frames=3)
