@@ -32,8 +32,8 @@ METHOD = (
     "an intersection over union of 0.5 on, with the box around all keypoints or with that around the visible pixels. Who is hidden by more "
     f"than half neither counts nor costs, nor does a mirror image. {PLACES} people are followed at most: where there are more, those who "
     f"are followed count, and the largest of the others up to {PLACES}. ByteTrack is that of the library trackers 2.6.1 with its defaults, "
-    "except that it keeps a track for 5 s, as poselift does. It is given the boxes around the very keypoints that our tracker was given in "
-    "each picture; and, in the third table, the finder's boxes of every picture with their scores."
+    "except that it keeps a track for 6.5 s, as poselift does. It is given the boxes around the very keypoints that our tracker was given "
+    "in each picture; and, in the third table, the finder's boxes of every picture with their scores."
 )
 SHEET_COLUMNS, SHEET_WIDTH_PX = 8, 360
 COLOURS = ((60, 60, 230), (60, 200, 60), (230, 120, 40), (30, 200, 230), (220, 60, 200), (200, 200, 60))

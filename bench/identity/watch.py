@@ -13,7 +13,7 @@ import numpy as np
 from bench.identity.scenes import PLACES
 from bench.identity.stage import Truth, around, within
 from bench.part import require
-from poselift.common.arrays import Array, Doubles, Pixels
+from poselift.common.arrays import Array, Doubles, Floats, Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection import efficientdet
 from poselift.models.detection.blazepose_people import BlazePosePeople
@@ -22,8 +22,8 @@ from poselift.models.tracking.pose_tracker import PoseTracker, Tracked
 
 PEER = Path(__file__).parents[1] / "peers/bytetrack.py"
 PYTHON = Path(os.environ.get("POSELIFT_TRACKERS_PYTHON", Path(__file__).parents[2] / ".venv-trackers/bin/python"))
-SCORES = np.arange(0.9, 0.05, -0.1)
-"""The finder's scores are told in these steps."""
+FAINT = 0.1
+"""ByteTrack uses boxes of which the finder is as unsure as this."""
 SURE = 0.95
 """The score of a box around keypoints: the landmark network has confirmed the person."""
 
@@ -90,16 +90,12 @@ def _boxes(rows: Sequence[tuple[int, Doubles, float]]) -> Boxes:
     return Boxes(np.array(frames, np.int64), np.array(boxes, np.float64).reshape(-1, 4), np.array(tags, np.float64))
 
 
-def _found(finder: Model, picture: Pixels, anchors: Any) -> list[tuple[Doubles, float]]:
+def _found(finder: Model, picture: Pixels, anchors: Floats) -> list[tuple[Doubles, float]]:
     """The finder's boxes in the whole picture, with their scores."""
     small, scale = efficientdet.scaled_into(picture)
-    answer = finder.run({"picture": small})
-    scored: dict[tuple[float, ...], float] = {}
-    for score in SCORES.tolist():
-        for box in efficientdet.decode(answer, anchors, score, 32):
-            scored.setdefault(tuple(box), score)
-    corners = ((np.array(box) / scale, score) for box, score in scored.items())
-    return [(within(np.concatenate([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2])), score) for box, score in corners]
+    boxes, scores = efficientdet.decode(finder.run({"picture": small}), anchors, FAINT, 32)
+    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1) / scale
+    return [(within(box), float(score)) for box, score in zip(corners, scores)]
 
 
 def by_bytetrack(clips: Mapping[str, Boxes], folder: Path) -> Optional[dict[str, Boxes]]:

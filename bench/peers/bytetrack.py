@@ -10,8 +10,8 @@ import numpy as np
 import supervision as sv
 from trackers import ByteTrackTracker
 
-LOST = 150
-"""Pictures that a track is kept: 5 s at 30 fps, as long as poselift keeps one."""
+LOST = 195
+"""Pictures that a track is kept: 6.5 s at 30 fps, as long as poselift keeps one."""
 
 
 def ids_of(frames: np.ndarray, boxes: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:

@@ -21,8 +21,8 @@ from poselift.models.tracking.looks import Looks, likeness, likeness_in_other_li
 from poselift.models.tracking.oks import similarity
 from poselift.models.tracking.track import Box, Seen, Track
 
-KEEP_S = 5.0
-"""So long somebody who was lost may come back."""
+KEEP_S = 6.5
+"""So long somebody who was lost may come back: who is out of the picture for 5 s is not followed for longer, until they are found."""
 UNLIKE = 0.35
 """Likeness in another light below which nobody is the same."""
 NEAR, NEAR_GROWTH = 0.5, 1.5

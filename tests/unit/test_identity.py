@@ -132,16 +132,16 @@ def test_who_is_hidden_for_two_seconds_keeps_the_id(hidden_s, speed_px, clothes)
     assert ids_of(people, 2 + hidden_s) == [[2], [1]]
 
 
+@pytest.mark.parametrize("away_s", [3.5, 9.0])
 @pytest.mark.parametrize("back_px", [-200, 1480])
-def test_who_leaves_and_comes_back_keeps_the_id(back_px):
-    """On the same side, or on the other."""
-    away_s = 3.5
+def test_who_leaves_and_comes_back_keeps_the_id(back_px, away_s):
+    """On the same side, or on the other; after at most 6 s in which they are not to be seen."""
 
     def at(t_s: float) -> tuple[float, float, bool]:
         x_px = 300 - 250 * t_s if t_s < 1.5 + away_s / 2 else back_px + np.sign(640 - back_px) * 250 * (t_s - 1.5 - away_s / 2)
         return x_px, 400, not 40 <= x_px < WIDTH_PX - 40
 
-    assert ids_of([Person(at, BLUE), Person(walk(700, 0), GREEN)], 8) == [[1], [2]]
+    assert ids_of([Person(at, BLUE), Person(walk(700, 0), GREEN)], 4.5 + away_s) == [[1], [2]]
 
 
 def test_another_who_comes_when_somebody_has_left_has_a_new_id():
