@@ -16,6 +16,7 @@ from h36m_files import FRAMES, H36M, contents, write
 
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.evaluation.h36m import Trial, read
+from poselift.app.offline import evaluate as work
 from poselift.common.errors import UserError
 from poselift.common.skeleton import H36M_JOINTS
 
@@ -58,9 +59,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def evaluated(change: Callable[[Poses], Poses], flip: bool = False) -> tuple[dict[str, Any], tuple[Trial, ...]]:
         lifter = FakeLifter(truth, change)
-        monkeypatch.setattr(command, "open_lifter", lambda config: lifter)
-        monkeypatch.setattr(command, "new_lift", lambda network, config: None if flip else lifter)
-        monkeypatch.setattr(command, "new_whole", lambda network, config, flip: lifter if flip else None)
+        monkeypatch.setattr(work, "open_lifter", lambda config: lifter)
+        monkeypatch.setattr(work, "new_lift", lambda network, config: None if flip else lifter)
+        monkeypatch.setattr(work, "new_whole", lambda network, config, flip: lifter if flip else None)
         command.evaluate("h36m", keypoints, positions, SUBJECTS, None, flip, tmp_path / "new" / "figures.json", False, None)
         return json.loads((tmp_path / "new" / "figures.json").read_text()), trials
 
