@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import count, islice
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -35,8 +37,10 @@ PEOPLE = {"the man": (10, slice(0, 780)), "the woman": (56, slice(780, None))}
 PLACES = ((0.5, 0.5), (0.2, 0.6), (0.8, 0.4))
 """Where their middle is put, in parts of the picture's size."""
 NEAR = 0.1
-HELD_S, SWAY, SWAY_S = 2.0, 0.1, 1.0
-"""So long whoever is found is followed, while they move from side to side, by so many heights, once in so many seconds."""
+HELD_S, HELD, SWAY, SWAY_S = 2.0, 0.95, 0.1, 1.0
+"""So long whoever is found is followed, in such a part of the pictures, while they move to and fro by so many heights, once in so long."""
+REST_PX, REST_S = 400, 10
+"""The height of whoever is followed where the cost is measured, and the time over which it is."""
 MARGIN = 0.3
 """So much around the keypoints is cut out with them, in heights."""
 EYES, ANKLES = (COCO_KEYPOINTS.index("left_eye"), COCO_KEYPOINTS.index("right_eye")), slice(-2, None)
@@ -45,8 +49,8 @@ METHOD = (
     f"{PICTURES} pictures of each of the demo clip's people: the person is cut out with some surroundings, resized, and put into an even "
     f"grey picture of {WIDTH_PX}x{HEIGHT_PX}, at {len(PLACES)} places. It is shown again and again, {RATE_HZ} times a second, while nobody "
     f"is followed yet. Found means that the median keypoint lies within {NEAR:.0%} of the height of where it is in the clip's own picture, "
-    f"followed that it does so in each picture of the next {HELD_S:g} s, in which they are moved to and fro by {SWAY:.0%} of the height. "
-    "The height is from the eyes to the ankles."
+    f"followed that it does so in {HELD:.0%} of the pictures of the next {HELD_S:g} s, in which they move to and fro by {SWAY:.0%} of it. "
+    "The height is from the eyes to the ankles. The last table is the CPU time of one thread, in the same even pictures."
 )
 
 
@@ -61,10 +65,12 @@ class Person(NamedTuple):
 def measure(setup: Setup) -> Result:
     """Count the pictures in which each person is found, for each height, where one person is followed and where several are."""
     clip = demo_clip(setup.config.models_path())
-    return Result(METHOD, [_grid(setup, clip, people, *how) for people, how in HOW.items()], [])
+    return Result(METHOD, [*(_grid(setup, clip, people, *how) for people, how in HOW.items()), _at_rest(setup, clip)], [])
 
 
-def _grid(setup: Setup, clip: Path, most_people: int, heights_px: tuple[int, ...], within_s: tuple[float, ...]) -> Grid:
+@contextmanager
+def _looking(setup: Setup, most_people: int) -> Iterator[Look]:
+    """One stream of pictures, in which up to so many are followed."""
     with detecting(setup.config.changed(detect={"people": most_people})) as detect:
         times_ns = count(step=round(1e9 / RATE_HZ))
 
@@ -74,6 +80,34 @@ def _grid(setup: Setup, clip: Path, most_people: int, heights_px: tuple[int, ...
             found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), nullcontext(picture))
             return found.keypoints[..., :2].astype(np.float64)
 
+        yield look
+
+
+def _at_rest(setup: Setup, clip: Path) -> Grid:
+    """What detect costs while one person is followed, and while nobody is."""
+    pictures = round(RATE_HZ * REST_S / (10 if setup.quick else 1))
+    nobody = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
+    with _looking(setup, 4) as look:
+        somebody, _ = _shown(_cut_out_of(clip, *PEOPLE["the woman"], look)[0], REST_PX, PLACES[0], 0)
+    with _looking(setup, 4) as look:
+        found = [len(look(somebody)) for _ in range(pictures)]
+        require(sum(found) >= SEEN * pictures, "the person of whom the cost is measured is not followed")
+        costs = {"one person is followed": _cpu_ms(look, somebody, pictures)}
+    with _looking(setup, 4) as look:
+        costs[f"nobody is there, first {REST_S} s"] = _cpu_ms(look, nobody, pictures)
+        costs["nobody is there, later"] = _cpu_ms(look, nobody, pictures)
+    return Grid(("detect.people: 4", "CPU time a picture, ms"), [(what, f"{cost_ms:.2f}") for what, cost_ms in costs.items()])
+
+
+def _cpu_ms(look: Look, picture: Pixels, pictures: int) -> float:
+    began_s = time.thread_time()
+    for _ in range(pictures):
+        look(picture)
+    return 1e3 * (time.thread_time() - began_s) / pictures
+
+
+def _grid(setup: Setup, clip: Path, most_people: int, heights_px: tuple[int, ...], within_s: tuple[float, ...]) -> Grid:
+    with _looking(setup, most_people) as look:
         people = {name: _cut_out_of(clip, first, columns, look) for name, (first, columns) in PEOPLE.items()}
         counts = {
             height_px: [_found_within(within_s, look, cut_out, height_px) for cut_out in people.values()]
@@ -120,21 +154,26 @@ def _found_within(within_s: tuple[float, ...], look: Look, people: list[Person],
 
 def _until_found(look: Look, person: Person, height_px: float, at: tuple[float, float], most: int) -> tuple[int, bool]:
     """After how many pictures the person is found, `most` + 1 where they are in none of so many, and whether they are followed then."""
-    scale = height_px / person.height_px
-    small = cv2.resize(person.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    corner = (np.array(at) * (WIDTH_PX, HEIGHT_PX) - np.array(small.shape[1::-1]) / 2).astype(int).clip(0)
 
     def seen(aside_px: int) -> bool:
-        x_px, y_px = max(corner[0] + aside_px, 0), corner[1]
-        picture = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
-        room = picture[y_px:, x_px:][: small.shape[0], : small.shape[1]]
-        room[:] = small[: room.shape[0], : room.shape[1]]
-        right = (person.keypoints + 0.5) * scale - 0.5 + (x_px, y_px)
+        picture, right = _shown(person, height_px, at, aside_px)
         return any(np.median(np.linalg.norm(found - right, axis=1)) < NEAR * height_px for found in look(picture))
 
     look(np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8))  # nobody is there, so nobody is followed
     for number in range(most + 1):
         if seen(0):
             turns = 2 * np.pi * np.arange(1, round(RATE_HZ * HELD_S) + 1) / (RATE_HZ * SWAY_S)
-            return number, all(seen(round(aside)) for aside in SWAY * height_px * np.sin(turns))
+            return number, sum(seen(round(aside)) for aside in SWAY * height_px * np.sin(turns)) >= HELD * len(turns)
     return most + 1, False
+
+
+def _shown(person: Person, height_px: float, at: tuple[float, float], aside_px: int) -> tuple[Pixels, Points]:
+    """A picture of the person at this place, so many pixels to its right, and where the keypoints are in it."""
+    scale = height_px / person.height_px
+    small = cv2.resize(person.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    x_px, y_px = (np.array(at) * (WIDTH_PX, HEIGHT_PX) - np.array(small.shape[1::-1]) / 2).astype(int).clip(0).tolist()
+    x_px = max(x_px + aside_px, 0)
+    picture = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
+    room = picture[y_px:, x_px:][: small.shape[0], : small.shape[1]]
+    room[:] = small[: room.shape[0], : room.shape[1]]
+    return picture, (person.keypoints + 0.5) * scale - 0.5 + (x_px, y_px)

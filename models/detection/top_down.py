@@ -141,22 +141,28 @@ class TopDown(Generic[Known]):
         if look is None:
             return replace(state, watch=watch)
         boxes, scores = self._find(picture, look)
-        if look == whole((picture.shape[1], picture.shape[0])):
+        all_of_it = look == whole((picture.shape[1], picture.shape[0]))
+        if all_of_it:
             state = replace(state, people=_seen_again(state.people, boxes, max(picture.shape)))
             room = self._most - len(state.people)
         found = self._new(boxes, scores, state.people)
+        others = sum(of.sure for of in found)
         if not room:
-            return self._with_place(replace(state, watch=watch, left_out=sum(of.sure for of in found)), picture, found)
+            return self._with_place(replace(state, watch=watch, left_out=others), picture, found)
         more: list[Person[Known]] = []
-        tries = 0
+        in_vain = 0
         for of in found[:MAX_TRIES]:
-            if len(more) < room:
-                person, tries = self._confirmed(picture, of.box, state.t_ns), tries + 1
-                more += [person] if person else []
-        left_out = state.left_out
-        if look == whole((picture.shape[1], picture.shape[0])):
-            left_out = max(sum(of.sure for of in found) - len(more), 0) if len(more) == room else 0
-        return replace(state, people=(*state.people, *more), watch=watch.spent(tries - len(more)), left_out=left_out)
+            if len(more) == room:
+                break
+            person = self._confirmed(picture, of.box, state.t_ns)
+            if person is None:
+                in_vain += 1
+            else:
+                more.append(person)
+                others -= of.sure
+        if all_of_it:
+            state = replace(state, left_out=others if len(more) == room else 0)
+        return replace(state, people=(*state.people, *more), watch=watch.spent(in_vain))
 
     def _with_place(self, state: People[Known], picture: Pixels, found: list[Found]) -> People[Known]:
         """Whoever is much larger, in two looks one after the other, follows in the place of the smallest of those who came lately."""
@@ -187,12 +193,12 @@ class TopDown(Generic[Known]):
         return boxes[complete], scores[complete]
 
     def _new(self, boxes: Doubles, scores: Floats, people: tuple[Person[Known], ...]) -> list[Found]:
-        """Those who are not followed: the sure ones first, of them the largest first.
+        """Those who are not followed: the sure ones first, of them the largest first; of the others the surest first, as they come.
 
         Each of those who are followed has one box at most, for people may embrace.
         """
         found = [Found(box, bool(score >= self._min_score)) for box, score in zip(boxes, scores)]
-        found.sort(key=lambda of: (not of.sure, -_area(of.box)))
+        found.sort(key=lambda of: (not of.sure, -_area(of.box) * of.sure))
         for person in people:
             if found:
                 overlaps = efficientdet.overlaps(np.array([of.box for of in found]), person.body)
