@@ -68,12 +68,12 @@ class Authenticator:
         raise_descriptor_limit()
         self._protected = socket
         self._zap, self._monitor = socket.context.socket(zmq.REP), socket.context.socket(zmq.PAIR)
+        self._zap.bind(ZAP)
+        socket.set(zmq.ZAP_DOMAIN, b"poselift")
+        socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # else everybody is let in while nothing is bound to ZAP's address
         if self._pair is not None:
-            self._zap.bind(ZAP)
             socket.set(zmq.CURVE_SERVER, 1)
             socket.set(zmq.CURVE_SECRETKEY, self._pair.secret)
-            socket.set(zmq.ZAP_DOMAIN, b"poselift")
-            socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # else everybody is let in while nothing is bound to ZAP's address
         socket.set(zmq.BACKLOG, BACKLOG)
         self._monitor.set(zmq.RCVHWM, 0)  # a full queue would block libzmq's thread, and so every viewer
         socket.monitor("inproc://monitor", _EVENTS)
@@ -84,9 +84,12 @@ class Authenticator:
         """Sockets to poll beside the protected one, so that a handshake is answered at once."""
         return self._zap, self._monitor
 
-    def poll(self) -> None:
-        """Answer handshakes, end connections that are no longer admitted or send too much, and log who was refused."""
-        for _ in range(AT_ONCE):
+    def poll(self, behind: bool = False) -> None:
+        """Answer handshakes, end connections that are no longer admitted or send too much, and log who was refused.
+
+        `behind`: messages that came were not read yet. Until they are, newcomers wait: who was cut off would come back with more of them.
+        """
+        for _ in range(0 if behind else AT_ONCE):
             if not self._zap.poll(0):
                 break
             self._answer(self._zap.recv_multipart())
@@ -97,7 +100,7 @@ class Authenticator:
         now_s = time.monotonic()
         if now_s - self._checked_s >= CHECK_S:
             self._checked_s = now_s
-            self._check(now_s)
+            self._check(now_s, behind)
 
     def permission_of_sender(self, user: str, descriptor: int) -> Optional[Permission]:
         """What the sender of a message may do; None if it is not, or no longer, admitted.
@@ -125,19 +128,19 @@ class Authenticator:
         version, number, _domain, address, _routing, mechanism, *credentials = request
         user = key_text(credentials[0]) if mechanism == b"CURVE" and len(credentials) == 1 else ""
         self._read()
-        if user in self._admitted:
+        if self.permission(user) is not None:
             status = (b"200", b"", user.encode())
         else:
             status = (b"400", b"not admitted", b"")
             self._refuse(plain_address(address.decode(errors="replace")), f"its key {user[:8]}... is not admitted here")
         self._zap.send_multipart([version, number, *status, b""])
 
-    def _check(self, now_s: float) -> None:
+    def _check(self, now_s: float, behind: bool) -> None:
         self._read()
         for user in self._connections.users():
             if self.permission(user) is None:
                 self._connections.disconnect(user)
-        for address in self._connections.disconnect_flooders(now_s):
+        for address in self._connections.disconnect_flooders(now_s, behind):
             self._refuse(address, "it sends more than any viewer has to say")
         self._log(self._refusals.due(now_s))
 

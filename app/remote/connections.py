@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
 
-BURST_BYTES, RATE_BYTES = 256 << 10, 64 << 10
-"""What a peer may send at once, and per second; a viewer sends some 10 kB a second."""
+BURST_BYTES, RATE_BYTES = 64 << 10, 64 << 10
+"""What a peer may send at once, and per second as long as all that came is read; a viewer sends some 10 kB a second."""
 MAX_UNAUTHENTICATED = 200
 """So many connections may be open on which no admitted message has arrived; one more, and the oldest is ended."""
-MAX_PER_USER = 8
-"""So many connections may one key have; each is another viewer."""
+MAX_PER_USER, MAX_WITHOUT_KEYS = 8, 64
+"""So many connections may one key have, or all who come without; each is another viewer."""
 DESCRIPTORS = 4096
 """The limit of open files and connections: a burst of connections must not leave none for the process's own files."""
 GONE, NO_INODE = "somebody who has left", -1
@@ -68,7 +68,7 @@ class Connections:
             return
         connection.user = user
         theirs = [number for number, other in self._open.items() if other.user == user]
-        if user and len(theirs) > MAX_PER_USER:
+        if len(theirs) > (MAX_PER_USER if user else MAX_WITHOUT_KEYS):
             self._end(theirs[0])
 
     def users(self) -> set[str]:
@@ -80,9 +80,12 @@ class Connections:
         for number in [number for number, connection in self._open.items() if connection.user == user]:
             self._end(number)
 
-    def disconnect_flooders(self, now_s: float) -> list[str]:
-        """End the connections that have sent too much; returns their addresses."""
-        earned = RATE_BYTES * min(now_s - self._checked_s, BURST_BYTES / RATE_BYTES)
+    def disconnect_flooders(self, now_s: float, behind: bool) -> list[str]:
+        """End the connections that have sent too much; returns their addresses.
+
+        While we are behind with reading nobody may send more, so that what waits is at most BURST_BYTES of each, and one check's.
+        """
+        earned = 0.0 if behind else RATE_BYTES * min(now_s - self._checked_s, BURST_BYTES / RATE_BYTES)
         self._checked_s = now_s
         return [address for number in list(self._open) if self._exceeds_budget(number, earned) and (address := self._end(number))]
 

@@ -22,15 +22,16 @@ from poselift.app.remote.wire import MAX_FROM_BOARD_BYTES, MAX_FROM_VIEWER_BYTES
 from poselift.common.errors import UserError
 
 BUFFER_BYTES = 1 << 16
-"""The kernel's send buffer of one connection."""
+"""The kernel's buffers of one connection: a viewer's for sending, the board's for both ways."""
 QUEUE = 64
-"""Messages that wait in ZeroMQ for one peer, each way."""
+"""Messages that wait in ZeroMQ to be sent to one peer."""
+UNLIMITED = 0
+"""Messages that wait in ZeroMQ to be read. With a limit, a peer ends the process: it fills the queue and resets its connection, and
+libzmq 4.3.5 fails an assertion (stream_engine_base.cpp:310, "!_io_error") when it sends its next heartbeat there, or reads one from what
+came before. The board limits what its peers send (`connections.py`); a viewer's board waits for acknowledgements."""
 AT_ONCE = 256
 """Messages read in one go: a peer that sends without end must not block everything else."""
 HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 5_000, 2_000, 10_000
-MAX_WAITING = 10_000
-"""Messages that wait at a viewer, which acknowledges what it has, so that few ever do. libzmq 4.3.5 ends the process
-(stream_engine_base.cpp, "!_io_error") where a connection is reset while its queue is full, as a slow viewer's could be."""
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 1_000
 LINGER_MS = 200
 """When the board closes its socket, it sends what waits for at most so long."""
@@ -55,6 +56,7 @@ class ServerSocket:
         self._socket = self._context.socket(zmq.ROUTER)
         _set_limits(self._socket, MAX_FROM_VIEWER_BYTES)
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
+        self._socket.set(zmq.RCVBUF, BUFFER_BYTES)
         self._socket.set(zmq.LINGER, LINGER_MS)
         self._authenticator.protect(self._socket)
         try:
@@ -84,12 +86,9 @@ class ServerSocket:
 
     def receive(self) -> Iterator[Received]:
         """The messages of admitted peers, up to a limit. Those of several parts are ignored: viewers send none."""
-        self._authenticator.poll()
-        for _ in range(AT_ONCE):
-            try:
-                routing_id, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+        waiting = list(self._waiting())
+        self._authenticator.poll(behind=len(waiting) == AT_ONCE)
+        for routing_id, *parts in waiting:
             if parts and (peer := self._peer(routing_id.bytes, parts[-1])) and len(parts) == 1:
                 yield Received(peer, parts[0].bytes)
 
@@ -117,6 +116,11 @@ class ServerSocket:
         self._authenticator.close()
         self._socket.close()
         self._context.term()
+
+    def _waiting(self) -> Iterator[list[zmq.Frame]]:
+        with contextlib.suppress(zmq.Again):
+            for _ in range(AT_ONCE):
+                yield self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
 
     def _peer(self, routing_id: bytes, frame: zmq.Frame) -> Optional[Peer]:
         user = _property(frame, "User-Id")
@@ -187,7 +191,6 @@ class ClientSocket:
     def _open(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         _set_limits(socket, MAX_FROM_BOARD_BYTES)
-        socket.set(zmq.RCVHWM, MAX_WAITING)
         socket.set(zmq.IMMEDIATE, 1)  # nothing waits for a connection, as it would arrive old
         socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
@@ -203,7 +206,7 @@ def _set_limits(socket: zmq.Socket[bytes], max_bytes: int) -> None:
         (zmq.IPV6, 1),
         (zmq.MAXMSGSIZE, max_bytes),
         (zmq.SNDHWM, QUEUE),
-        (zmq.RCVHWM, QUEUE),
+        (zmq.RCVHWM, UNLIMITED),
         (zmq.SNDBUF, BUFFER_BYTES),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import zmq
-from intruder import Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
+from intruder import PATIENCE_S, Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
 
-from poselift.app.remote import authenticator, keys
-from poselift.app.remote.connections import DESCRIPTORS, MAX_PER_USER, MAX_UNAUTHENTICATED, raise_descriptor_limit
+from poselift.app.remote import authenticator, keys, sockets
+from poselift.app.remote.connections import (
+    BURST_BYTES,
+    DESCRIPTORS,
+    MAX_PER_USER,
+    MAX_UNAUTHENTICATED,
+    MAX_WITHOUT_KEYS,
+    Connections,
+    raise_descriptor_limit,
+)
 from poselift.app.remote.key_files import ADMITTED, OWN
 from poselift.app.remote.key_strings import Role, key_string, key_text, parse_key_string
 from poselift.app.remote.keys import ClientKeys, Permission
@@ -263,6 +274,72 @@ def test_who_talks_without_end_is_cut_off(keeper: Keeper, trust: ClientKeys) -> 
         cut_off_by(keeper, trust, attack, wire)
 
 
+BUSY_BOARD = """
+import sys
+from intruder import Keeper
+
+keeper = Keeper(None)
+print(keeper.port, flush=True)
+keeper.until(lambda: keeper.received, "somebody")
+print("busy", flush=True)
+sys.stdin.readline()
+keeper.until(lambda: len(keeper.received) > 1000, "all of it")
+keeper.socket.close()
+"""
+
+
+def test_who_fills_a_busy_boards_queue_and_resets_the_connection_does_not_end_the_board() -> None:
+    """libzmq aborts, in a process that has a full queue, where it reads a heartbeat of a connection that has ended."""
+    heartbeat = b"\x04\x07\x04PING\0\0"
+    command = [sys.executable, "-c", BUSY_BOARD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent, text=True) as board:
+        try:
+            port = int(board.stdout.readline())
+            with tcp(port) as intruder:
+                intruder.sendall(greeting() + ready())
+                while b"READY" not in (heard(intruder) or b""):
+                    assert board.poll() is None
+                intruder.sendall(b"\0\x05hello")
+                assert board.stdout.readline() == "busy\n"
+                intruder.sendall(1000 * b"\0\x05hello" + heartbeat)
+                intruder.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with tcp(port) as another:  # whom libzmq greets when it has seen the end of the first
+                while not heard(another):
+                    assert board.poll() is None
+            board.communicate("go on\n", timeout=PATIENCE_S)
+        finally:
+            board.kill()
+    assert board.returncode == 0
+
+
+def test_who_is_behind_with_reading_lets_nobody_send_more_than_once() -> None:
+    connections = Connections()
+    with socket.create_server(("127.0.0.1", 0)) as server, tcp(server.getsockname()[1]) as sender, server.accept()[0] as accepted:
+        connections.accepted(accepted.fileno())
+        connections.disconnect_flooders(100.0, behind=False)
+        for now_s, behind, ended in ((200.0, True, []), (300.0, False, []), (400.0, False, []), (500.0, True, ["127.0.0.1"])):
+            sender.sendall(bytes(BURST_BYTES * 2 // 3))
+            assert connections.disconnect_flooders(now_s, behind) == ended
+            accepted.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while accepted.recv(1 << 20):
+                    pass
+
+
+def test_newcomers_wait_until_what_came_is_read(keeper: Keeper, trust: ClientKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    with wires(keeper.port) as wire:
+        viewer = wire(trust)
+        keeper.answers(viewer.socket, b"one")
+        viewer.say(b"two")
+        viewer.say(b"three")
+        newcomer = wire(trust)
+        waits = keeper.socket._authenticator._zap
+        assert waits.poll(1000 * PATIENCE_S)
+        monkeypatch.setattr(sockets, "AT_ONCE", 1)
+        assert [len(list(keeper.socket.receive())) for _ in range(2)] == [1, 1] and waits.poll(0)
+        keeper.answers(newcomer.socket, b"here")
+
+
 @pytest.mark.parametrize("said", [b"", greeting(b"CURVE")], ids=["nothing", "a greeting"])
 def test_a_thousand_connections_that_are_opened_and_left_keep_nobody_out(keeper: Keeper, trust: ClientKeys, said: bytes) -> None:
     process = psutil.Process()
@@ -298,8 +375,12 @@ def test_one_key_has_few_connections(keeper: Keeper, trust: ClientKeys) -> None:
 
 def test_without_keys_a_door_is_for_this_machine_and_everyone_there(trust: ClientKeys) -> None:
     with keeping(None) as keeper, wires(keeper.port) as wire:
-        keeper.answers(wire(None).socket, b"hello")
+        first = wire(None, RECONNECT_IVL=-1)
+        keeper.answers(first.socket, b"hello")
         assert keeper.received[0].peer[1:] == ("", "", "127.0.0.1", True)
+        for _ in range(MAX_WITHOUT_KEYS):
+            keeper.answers(wire(None).socket, b"hello")
+        keeper.until(lambda: first.saw(zmq.EVENT_DISCONNECTED), "the oldest to go")
 
 
 def test_a_door_does_not_open_without_a_pair_or_with_keys_that_others_can_read(tmp_path: Path, board: Path) -> None:

@@ -28,7 +28,7 @@ from poselift.app.remote.wire import Hello, Welcome, from_board
 SEED = 20261122
 SOURCE = "test:320x240@30"
 ROOM_BYTES = 64 << 20
-FUZZ, CALM = 100_000, 5_000
+FUZZ, CALM = 20_000, 5_000
 """Made-up messages; the first of them no faster than anybody may send."""
 
 
