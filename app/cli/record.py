@@ -13,6 +13,9 @@ from poselift.app.processes.process import running
 from poselift.app.recording.orders import NO_RECORDER, RECORD_START, RECORD_STOP
 from poselift.common.errors import UserError
 
+ANSWER_WITHIN_S = 30.0
+"""The answer to the end of a recording comes when it is whole on a disk, which may be slow."""
+
 
 def start(config_path: Optional[Path]) -> None:
     """Begin a new one. Raises UserError where nothing records here, or it cannot."""
@@ -30,7 +33,7 @@ def _order(command: str, config_path: Optional[Path]) -> None:
         raise UserError(f"no poselift is running here (runtime folder {folder}); type: poselift up SOURCE")
     if not running(folder, RECORDER):
         raise UserError(NO_RECORDER)
-    answer = order(folder, RECORDER, command)
+    answer = order(folder, RECORDER, command, ANSWER_WITHIN_S)
     if answer is None:
         raise UserError(f"the recorder does not answer (runtime folder {folder}); poselift status tells how it is")
     if not answer.ok:

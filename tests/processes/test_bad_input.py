@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +173,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_while_lifting_is_a_failure_and_says_what_is_kept(configure, full_disk: Path) -> None:
     path, _ = configure()
-    (full_disk / "filler").write_bytes(bytes(4_000_000))
-    done = poselift("lift", "test:64x64@30,frames=300", "-o", full_disk / "out", "--no-render", "--config", path)
+    (full_disk / "filler").write_bytes(bytes(4_160_000))
+    done = poselift("lift", "test:64x64@30,frames=60", "-o", full_disk / "out", "--no-render", "--config", path)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("poselift: ")]
     assert any(str(full_disk) in line and ("disk is full" in line or "No space left" in line) for line in said), done.stderr
@@ -265,22 +264,20 @@ def test_a_rate_is_heeded_where_the_file_states_none_and_refused_where_it_does(c
     assert "timed.mp4 has times of its own, about 25 frames a second; leave --fps out" in refused("lift", timed, "-o", out, "--fps", 50)
     assert "leave --fps out" in refused("detect", timed, "-o", tmp_path / "k.npz", "--fps", 50)
     assert not out.exists()
-    for fps, right in ((None, 30), (0.01, 0.01)):
-        done = poselift("lift", raw, "-o", out, *(["--fps", fps] if fps else []), "--config", path)
-        assert done.returncode == 0, done.stderr
-        times = [message.t_ns for message in read(out / "poses.mcap") if isinstance(message, Pose3D)]
-        assert times == [int(n * 10**9 / Fraction(str(right))) for n in range(6)]
-        assert ("raw.mjpeg states no rate, and 30 pictures a second were assumed" in done.stderr) == (fps is None), done.stderr
+    done = poselift("lift", raw, "-o", out, "--no-render", "--fps", 0.01, "--config", path)
+    assert done.returncode == 0 and "states no rate" not in done.stderr, done.stderr
+    assert [message.t_ns for message in read(out / "poses.mcap", [Pose3D])] == [n * 10**11 for n in range(6)]
     write_keypoints(tmp_path / "k.npz", [Clip("walk", np.full((3, 17, 3), 9, np.float32), 640, 480, 50.0)])
     line = refused("lift", tmp_path / "k.npz", "-o", out, "--fps", 40)
     assert "k.npz states its own rate, 50 frames a second; leave --fps out" in line
 
 
 def test_a_disk_that_fills_closes_the_recording_and_the_poses_go_on(configure, full_disk: Path) -> None:
-    path, _ = configure(record={"folder": str(full_disk / "rec"), "min_free_mb": 1, "pictures": "png"})
-    done = poselift("up", "test:640x480@30,frames=90", "--config", path)
+    room = {"capture": {"ring_slots": 64}, "bus": {"queue": 100}}  # a busy machine records pictures enough to fill the disk, too
+    path, _ = configure(record={"folder": str(full_disk / "rec"), "min_free_mb": 1, "pictures": "png"}, **room)
+    done = poselift("up", "test:640x480@30,frames=60", "--config", path)
     assert done.returncode == 0, done.stderr
     assert "the recording is closed" in done.stderr
-    assert "90 frames captured" in done.stdout
+    assert "60 frames captured" in done.stdout
     recorded = [pose.frame for pose in read(full_disk / "rec" / "session.mcap", [Pose3D])]
-    assert 0 < len(recorded) < 80
+    assert 0 < len(recorded) < 60

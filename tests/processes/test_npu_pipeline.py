@@ -61,33 +61,37 @@ def require_clean(told: list[dict]) -> None:
         assert not report["violations"] and not any(report["held"].values()), report
 
 
-def test_the_lifter_on_the_npu_answers_as_on_the_cpu(lift, npu_networks, clip_pictures):
-    expected, nothing = lift("cpu", clip_pictures)
+def test_the_npu_answers_as_the_cpu(lift, npu_networks_for_two, pictures_of_two):
+    """The lifter in both run modes; then all of it in one. In the other, each worker runs in test_npu_faults.py."""
+    two = {"detect": {"people": 2}}
+    expected, nothing = lift("cpu", pictures_of_two, **two)
     assert not nothing
     for run_mode in RUN_MODES:
-        found, told = lift(run_mode, clip_pictures, run_mode, lift={"model": str(npu_networks / "lifter.om")})
+        found, told = lift(run_mode, pictures_of_two, run_mode, lift={"model": str(npu_networks_for_two / "lifter.om")}, **two)
         assert len(told) == 2  # the worker, and the command itself, which looks what kind of lifter it is
         require_clean(told)
-        distances_m = []
-        for one, other in zip(read(expected, [Pose3D]), read(found, [Pose3D])):
-            assert one.t_ns == other.t_ns and one.person.tolist() == other.person.tolist()
-            np.testing.assert_array_equal(one.keypoints, other.keypoints)
-            distances_m.extend(np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel())
-        assert len(distances_m) > 30 * 17
-        assert 0 < max(distances_m) <= JOINTS_M
+        require_the_same_joints(expected, found)
+    found, told = lift("whole", pictures_of_two, "DEVICE", npu={"folder": str(npu_networks_for_two)}, **two)
+    assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
+    require_clean(told)
+    require_the_same_people(expected, found)
 
 
-def test_the_whole_pipeline_on_the_npu(lift, npu_networks_for_two, pictures_of_two):
-    two = {"detect": {"people": 2}}
-    expected, _ = lift("cpu", pictures_of_two, **two)
-    for run_mode in RUN_MODES:
-        found, told = lift(run_mode, pictures_of_two, run_mode, npu={"folder": str(npu_networks_for_two)}, **two)
-        assert sum("mdl.execute_async" in report["calls"] for report in told) == 2  # detect and lift
-        require_clean(told)
-        pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
-        assert [one.person.tolist() for one, _ in pairs] == [other.person.tolist() for _, other in pairs]
-        assert sum(len(one.person) == 2 for one, _ in pairs) > 20
-        distances_px = np.concatenate([np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1).ravel() for one, other in pairs])
-        assert np.median(distances_px) < NEAR_PX
-        poses = list(read(found, [Pose3D]))
-        assert [pose.frame for pose in poses] == list(range(len(pairs)))
+def require_the_same_joints(expected: Path, found: Path) -> None:
+    distances_m = []
+    for one, other in zip(read(expected, [Pose3D]), read(found, [Pose3D])):
+        assert one.t_ns == other.t_ns and one.person.tolist() == other.person.tolist()
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+        distances_m.extend(np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel())
+    assert len(distances_m) > 30 * 17
+    assert 0 < max(distances_m) <= JOINTS_M
+
+
+def require_the_same_people(expected: Path, found: Path) -> None:
+    pairs = list(zip(read(expected, [Pose2D]), read(found, [Pose2D])))
+    assert [one.person.tolist() for one, _ in pairs] == [other.person.tolist() for _, other in pairs]
+    assert sum(len(one.person) == 2 for one, _ in pairs) > 20
+    distances_px = np.concatenate([np.linalg.norm((one.keypoints - other.keypoints)[..., :2], axis=-1).ravel() for one, other in pairs])
+    assert np.median(distances_px) < NEAR_PX
+    poses = list(read(found, [Pose3D]))
+    assert [pose.frame for pose in poses] == list(range(len(pairs)))

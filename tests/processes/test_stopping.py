@@ -82,7 +82,7 @@ def test_lift_keeps_what_is_done_and_draws_nothing(configure, tmp_path: Path, nu
 def test_lift_stops_in_the_middle_of_drawing(configure, tmp_path: Path) -> None:
     path, _ = configure()
     out = tmp_path / "out"
-    with started("lift", "test:640x480@30,frames=400", "-o", out, "--config", path) as process:
+    with started("lift", "test:1280x720@30,frames=200", "-o", out, "--config", path) as process:
         assert process.stderr is not None and process.stderr.readline().startswith(f"wrote {out / 'poses.npz'}")
         process.send_signal(signal.SIGINT)
         assert last_line(process, signal.SIGINT).endswith(f"; kept: {out / 'poses.npz'}, without a video")
@@ -126,9 +126,9 @@ def test_export_keeps_the_poses(tmp_path: Path, number: signal.Signals) -> None:
     nobody, nothing = np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32)
     with RecordingWriter(session, {"config": "mode: live"}) as writer:
         for frame in range(3000):
-            writer.write(Frame(frame, frame * 33_333_333, 640, 480, 30.0, 0, 0, 0, "none", b"", 1, ()))
+            writer.write(Frame(frame, frame * 33_333_333, 1280, 720, 30.0, 0, 0, 0, "none", b"", 1, ()))
             shapes = nothing, nobody, nobody, nobody, np.zeros((0, 3)), np.zeros((0, 17)), nothing, nothing
-            writer.write(Pose3D(frame, frame * 33_333_333, 640, 480, *shapes))
+            writer.write(Pose3D(frame, frame * 33_333_333, 1280, 720, *shapes))
     out = tmp_path / "out"
     with started("export", session, "-o", out) as process:
         assert process.stderr is not None and "poses.npz" in process.stderr.readline()
