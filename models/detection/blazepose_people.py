@@ -10,7 +10,8 @@ from poselift.common.arrays import Doubles, Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection.blazepose_person import Followed, Landmarks, Sight, followed
 from poselift.models.detection.blazepose_regions import around_body
-from poselift.models.detection.person_network import Seen, box_around
+from poselift.models.detection.boxes import box_around
+from poselift.models.detection.person_network import Seen
 from poselift.models.detection.top_down import TopDown
 
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from poselift.models.detection.boxes import scaled
+
 Points = npt.NDArray[np.float64]
 
 MARGIN = 1.25
@@ -30,8 +32,7 @@ class Region(NamedTuple):
 
     def scaled(self, factor: float) -> Region:
         """The same in a picture so many times as large; (0, 0) is the middle of a pixel in both."""
-        shift_px = (factor - 1) / 2
-        return Region(factor * self.x_px + shift_px, factor * self.y_px + shift_px, factor * self.up_x_px, factor * self.up_y_px)
+        return Region(*scaled(self, factor))
 
 
 def around_body(hip: Points, circle: Points) -> Region:

@@ -15,7 +15,8 @@ import numpy as np
 from poselift.common.arrays import Doubles, Floats, Pixels
 from poselift.common.errors import DeviceError, ModelError
 from poselift.models.backends.backend import Model
-from poselift.models.detection.person_network import Seen, box_around
+from poselift.models.detection.boxes import box_around, scaled
+from poselift.models.detection.person_network import Seen
 from poselift.models.detection.pose_outputs import form_of
 from poselift.models.detection.top_down import TopDown
 
@@ -48,8 +49,7 @@ class Upright(NamedTuple):
 
     def scaled(self, factor: float) -> Upright:
         """See `poselift.models.detection.person_network.PersonState`."""
-        shift_px = (factor - 1) / 2
-        return Upright(self.x_px * factor + shift_px, self.y_px * factor + shift_px, self.width_px * factor, self.height_px * factor)
+        return Upright(*scaled(self, factor))
 
     def to_picture(self, span_px: tuple[float, float]) -> Doubles:
         """float64[2, 3]: takes pixels (x, y, 1) of the region, which spans so many, to pixels of the picture."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from poselift.common.arrays import Array, Doubles, Floats, Pixels
+from poselift.models.detection.boxes import overlaps
 
 INPUT_SIZE = 320
 STRIDES = (8, 16, 32, 64, 128)
@@ -71,12 +72,3 @@ def decode(answer: Mapping[str, Array], anchors: Floats, min_score: float, at_mo
         if not kept or overlaps(boxes[kept], boxes[place]).max() <= OVERLAP:
             kept.append(place)
     return boxes[kept], scores[sure[kept]]
-
-
-def overlaps(boxes: Doubles, box: Doubles) -> Doubles:
-    """Intersection over union [N] of boxes [N, 4] (centre x, centre y, width, height) with one of them."""
-    low = np.maximum(boxes[:, :2] - boxes[:, 2:] / 2, box[:2] - box[2:] / 2)
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:] / 2, box[:2] + box[2:] / 2)
-    both = np.maximum(high - low, 0).prod(-1)
-    found: Doubles = both / np.maximum(boxes[:, 2:].prod(-1) + box[2:].prod() - both, 1e-12)
-    return found

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Optional, Protocol, TypeVar
 
-import numpy as np
-
 from poselift.common.arrays import Doubles, Floats, Pixels
-
-MIN_FORM = 0.4
-"""Width in heights, or height in widths, of a body: from the side its keypoints lie on a line."""
 
 
 class PersonState(Protocol):
@@ -47,10 +42,3 @@ class PersonNetwork(Protocol[Known]):
 
     def follow(self, picture: Pixels, known: Known, elapsed_s: float) -> Optional[Seen[Known]]:
         """The person who was `known` in a picture so long before, above 0."""
-
-
-def box_around(points: Floats) -> Doubles:
-    """float64[4]: the box around a body with these points [N, 2], in px: centre x, centre y, width, height."""
-    low, high = points.min(0).astype(np.float64), points.max(0).astype(np.float64)
-    size = high - low
-    return np.concatenate([(low + high) / 2, np.maximum(size, MIN_FORM * size[::-1])])

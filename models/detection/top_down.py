@@ -17,6 +17,7 @@ from poselift.common.arrays import Doubles, Floats, Pixels
 from poselift.models.backends.backend import Model
 from poselift.models.detection import efficientdet
 from poselift.models.detection.blazepose_person import require_network
+from poselift.models.detection.boxes import area, overlaps, scaled
 from poselift.models.detection.detector import Detections
 from poselift.models.detection.person_network import Known, PersonNetwork
 from poselift.models.detection.when_to_look import Look, Watch, whole
@@ -57,8 +58,7 @@ class Person(Generic[Known]):
 
     def scaled(self, factor: float) -> Person[Known]:
         """The same in a picture so many times as large."""
-        shift_px = (factor - 1) / 2
-        return replace(self, known=self.known.scaled(factor), body=self.body * factor + np.array([shift_px, shift_px, 0, 0]))
+        return replace(self, known=self.known.scaled(factor), body=np.array(scaled(tuple(self.body.tolist()), factor)))
 
 
 class Found(NamedTuple):
@@ -180,8 +180,8 @@ class TopDown(Generic[Known]):
     def _gives(self, state: People[Known], box: Doubles) -> Optional[Person[Known]]:
         """The smallest of those who came lately, where whoever is in this box is much larger."""
         lately = [of for of in state.people if state.t_ns - of.found_ns < BRIEF_S * 1e9]
-        smallest = min(lately, key=lambda of: _area(of.body), default=None)
-        return smallest if smallest is not None and _area(box) > LARGER * _area(smallest.body) else None
+        smallest = min(lately, key=lambda of: area(of.body), default=None)
+        return smallest if smallest is not None and area(box) > LARGER * area(smallest.body) else None
 
     def _find(self, picture: Pixels, look: Look) -> tuple[Doubles, Floats]:
         """The boxes [N, 4] of people who are wholly in that part of the picture, in its pixels, and their scores [N]."""
@@ -198,15 +198,15 @@ class TopDown(Generic[Known]):
         Each of those who are followed has one box at most, for people may embrace.
         """
         found = [Found(box, bool(score >= self._min_score)) for box, score in zip(boxes, scores)]
-        found.sort(key=lambda of: (not of.sure, -_area(of.box) * of.sure))
+        found.sort(key=lambda of: (not of.sure, -area(of.box) * of.sure))
         for person in people:
             if found:
-                overlaps = efficientdet.overlaps(np.array([of.box for of in found]), person.body)
-                if overlaps.max() >= MIN_OVERLAP:
-                    found.pop(int(overlaps.argmax()))
+                shared = overlaps(np.array([of.box for of in found]), person.body)
+                if shared.max() >= MIN_OVERLAP:
+                    found.pop(int(shared.argmax()))
         known, new = [person.body for person in people], []
         for of in found:
-            if of.sure or not known or efficientdet.overlaps(np.array(known), of.box).max() < APART:
+            if of.sure or not known or overlaps(np.array(known), of.box).max() < APART:
                 known.append(of.box)
                 new.append(of)
         return new
@@ -214,7 +214,7 @@ class TopDown(Generic[Known]):
     def _confirmed(self, picture: Pixels, box: Doubles, t_ns: int) -> Optional[Person[Known]]:
         """The person in a box of the finder's; None where the network sees none."""
         seen = self._network.confirm(picture, box)
-        if seen is None or efficientdet.overlaps(seen.body[np.newaxis], box)[0] < MIN_OVERLAP:
+        if seen is None or overlaps(seen.body[np.newaxis], box)[0] < MIN_OVERLAP:
             return None
         return Person(seen.known, seen.body, t_ns)
 
@@ -225,10 +225,6 @@ def _complete(boxes: Doubles, look: Look, picture: Pixels) -> npt.NDArray[np.int
     middle, half = boxes[:, :2] - first, boxes[:, 2:] / 2 + EDGE * look.width_px
     cut = np.concatenate([(middle < half) & (first > 0), (middle + half > size) & (first + size < picture.shape[1::-1])], axis=1)
     return np.flatnonzero(~cut.any(axis=1))
-
-
-def _area(box: Doubles) -> float:
-    return float(box[2] * box[3])
 
 
 def _seen_again(people: tuple[Person[Known], ...], boxes: Doubles, side_px: int) -> tuple[Person[Known], ...]:
@@ -247,4 +243,4 @@ def _covered(body: Doubles, boxes: Doubles) -> bool:
     """Whether one of the boxes [N, 4] covers enough of a body's."""
     low = np.maximum(boxes[:, :2] - boxes[:, 2:] / 2, body[:2] - body[2:] / 2)
     high = np.minimum(boxes[:, :2] + boxes[:, 2:] / 2, body[:2] + body[2:] / 2)
-    return bool((np.maximum(high - low, 0).prod(-1) >= COVERED * _area(body)).any())
+    return bool((np.maximum(high - low, 0).prod(-1) >= COVERED * area(body)).any())

@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from poselift.common.arrays import Doubles, Floats
+from poselift.models.detection.boxes import scaled
 from poselift.models.tracking.looks import Looks
 
 LIMBS_SLOW_S, BODY_SLOWS_S = 0.15, 1.0
@@ -32,8 +33,7 @@ class Box(NamedTuple):
 
     def scaled(self, factor: float) -> Box:
         """The same in a picture so many times as large; (0, 0) is the middle of a pixel in both."""
-        shift_px = (factor - 1) / 2
-        return Box(factor * self.x_px + shift_px, factor * self.y_px + shift_px, factor * self.width_px, factor * self.height_px)
+        return Box(*scaled(self, factor))
 
 
 class Seen(NamedTuple):

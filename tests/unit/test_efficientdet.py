@@ -11,7 +11,8 @@ import pytest
 from demo_clip import pictures, pulled
 
 from poselift.models.backends.backend import open_model
-from poselift.models.detection.efficientdet import INPUT_SIZE, anchors, decode, overlaps, scaled_into
+from poselift.models.detection.boxes import overlaps
+from poselift.models.detection.efficientdet import INPUT_SIZE, anchors, decode, scaled_into
 
 ANCHORS = anchors()
 
