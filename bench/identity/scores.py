@@ -24,6 +24,8 @@ class Score(NamedTuple):
     """Of some clips together."""
 
     idf1: float
+    boxes_f1: float
+    """What IDF1 would be if every id were right."""
     mota: float
     switches: int
     fragmentations: int
@@ -40,10 +42,10 @@ def score(clips: Sequence[tuple[list[Truth], Boxes]]) -> Score:
             here = boxes.frame == number
             images += _judge(judge, truth, boxes.box[here], boxes.tag[here])
         judged.append(judge)
-    names = ["idf1", "mota", "num_switches", "num_fragmentations"]
+    names = ["idf1", "mota", "num_switches", "num_fragmentations", "num_detections", "num_objects", "num_predictions"]
     table = motmetrics.metrics.create().compute_many(judged, metrics=names, generate_overall=True)
-    idf1, mota, switches, fragmentations = table.loc["OVERALL"][names]
-    return Score(float(idf1), float(mota), int(switches), int(fragmentations), images)
+    idf1, mota, switches, fragmentations, matched, people, boxes = table.loc["OVERALL"][names]
+    return Score(float(idf1), 2 * float(matched) / (people + boxes), float(mota), int(switches), int(fragmentations), images)
 
 
 def _judge(judge: motmetrics.MOTAccumulator, truth: Truth, boxes: Doubles, ids: Doubles) -> int:

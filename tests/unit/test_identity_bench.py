@@ -99,20 +99,21 @@ def scored(*pictures: tuple[Truth, dict[int, float]]):
 
 def test_ids_that_stay_are_right_and_an_exchange_is_two_switches():
     both = picture((0, 100, 1), (1, 400, 1))
-    assert scored(*[(both, {5: 100, 7: 400})] * 4)[:4] == (1, 1, 0, 0)
+    assert scored(*[(both, {5: 100, 7: 400})] * 4)[:5] == (1, 1, 1, 0, 0)
     exchanged = scored(*[(both, {5: 100, 7: 400})] * 2, *[(both, {5: 400, 7: 100})] * 2)
-    assert exchanged.switches == 2 and exchanged.idf1 == 0.5
+    assert exchanged.switches == 2 and exchanged.idf1 == 0.5 and exchanged.boxes_f1 == 1
 
 
 def test_who_is_hidden_and_a_mirror_image_neither_count_nor_cost():
     there = picture((0, 100, 1), (1, 400, 0.3), (-1, 700, 1))
-    assert scored((there, {1: 100}), (there, {1: 100, 2: 400, 3: 700})) == (1, 1, 0, 0, 1)
-    assert scored((there, {1: 100, 2: 250})).mota == 0, "a box on nobody costs"
+    assert scored((there, {1: 100}), (there, {1: 100, 2: 400, 3: 700})) == (1, 1, 1, 0, 0, 1)
+    cost = scored((there, {1: 100, 2: 250}))
+    assert cost.mota == 0 and cost.boxes_f1 == pytest.approx(2 / 3), "a box on nobody costs"
 
 
 def test_of_more_people_than_places_those_followed_count():
     crowd = picture(*((who, 100 * who, 1.0) for who in range(8)))
-    assert scored((crowd, {who: 100 * who for who in range(4, 4 + PLACES)}))[:2] == (1, 1)
+    assert scored((crowd, {who: 100 * who for who in range(4, 4 + PLACES)}))[:3] == (1, 1, 1)
     assert scored((crowd, {1: 100, 2: 200, 3: 300})).mota == 0.75, "one place is empty"
 
 
