@@ -1,8 +1,8 @@
 """When the finder looks, and where: rarely, but soon where something moves or somebody was lost.
 
-The finder costs as much as a person who is followed. So it has a budget: one look in so many pictures, of which some can be saved up, for
-the first pictures and for when somebody may have come. It sees nobody who is small in its input. So it looks at the whole picture, at wide
-squares, and at narrow ones.
+The finder costs as much as two people who are followed. So it has a budget: one look in so many pictures, of which some can be saved up,
+for the first pictures and for when somebody may have come. It sees nobody who is small in its input. So it looks at the whole picture, at
+wide squares, and at narrow ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ import numpy.typing as npt
 from poselift.common.arrays import Pixels
 from poselift.common.sizes import Size
 
-BUDGET, BUDGET_ALONE = 10, 3
-"""One look in so many pictures, in the long run: while somebody is followed, and while nobody is."""
-SAVED, RESERVE = 12.0, 5.0
+BUDGET, BUDGET_LOST, BUDGET_ALONE = 40, 10, 3
+"""One look in so many pictures, in the long run: for each person who is followed, so looks take 5 % of what it takes to follow; more, while
+somebody was lost not long ago; and while nobody is followed."""
+LOST_S = 5.0
+"""So long somebody was lost not long ago."""
+SAVED, RESERVE = 24.0, 5.0
 """So many looks are saved up at most, and there are so many at first; and so many of them are left to whoever is lost."""
-EVERY, EVERY_SOON, EVERY_ALONE, EVERY_FULL = 15, 3, 4, 30
+EVERY, EVERY_SOON, EVERY_ALONE, EVERY_FULL = 40, 3, 4, 30
 """Pictures from one look to the next: while nothing happens; when somebody may have come or was lost; while nobody is followed; while no
 more can be followed."""
 QUIET = 300
@@ -41,6 +44,8 @@ COLUMNS, ROWS, SAMPLES = 64, 36, 3
 """Motion is seen in so many cells of the picture, by so many pixels in each direction of a cell."""
 MOVED, MOVED_CELLS = 12, 3
 """Grey levels, beyond what most cells change, that make motion of a cell's change; and so many cells that make somebody."""
+AROUND = 1.4
+"""Hair, hands and feet move outside of the box around a person's keypoints, but within one so many times as large."""
 DULL = 60
 """For so many pictures, what moves where something moved at a look is no news: leaves, water, a screen."""
 
@@ -106,7 +111,9 @@ class Watch(NamedTuple):
         for more, the whole picture alone is looked at, to count the others.
         """
         boxes, size_px = list(boxes), (picture.shape[1], picture.shape[0])
-        watch = self._replace(pictures=self.pictures + 1, saved=min(self.saved + 1 / (BUDGET if boxes else BUDGET_ALONE), SAVED))
+        saved = self.saved + (len(boxes) / BUDGET if boxes else 1 / BUDGET_ALONE)
+        saved += 1 / BUDGET_LOST if self.lost_ns is not None and t_ns - self.lost_ns < LOST_S * 1e9 else 0
+        watch = self._replace(pictures=self.pictures + 1, saved=min(saved, SAVED))
         if not room:
             watch = watch._replace(cells=None, news=None, due=0)
             return (watch.spent(1), whole(size_px)) if watch.pictures >= EVERY_FULL else (watch, None)
@@ -114,7 +121,7 @@ class Watch(NamedTuple):
         dull = np.zeros_like(cells) if self.dull is None else cv2.subtract(self.dull, 1)
         moved = np.zeros((ROWS, COLUMNS), np.bool_) if self.cells is None else _moved(self.cells, cells)
         for box in boxes:
-            moved[_inside(box, size_px)] = False
+            moved[_inside(np.multiply(box, (1, 1, AROUND, AROUND)), size_px)] = False
         watch = watch._replace(cells=cells, dull=dull, still=self.still + 1 if moved.sum() < MOVED_CELLS else 0)
         if (moved & (dull == 0)).sum() >= MOVED_CELLS:
             watch = watch._replace(news=moved, due=watch.due or KINDS)
@@ -142,7 +149,7 @@ class Watch(NamedTuple):
         """Whether to look now."""
         every = EVERY if somebody or self.still >= QUIET else EVERY_ALONE
         lost = EVERY if self.lost_ns is None else EVERY_SOON + LATER * (t_ns - self.lost_ns) / 1e9
-        if self.looks < FIRST or (self.due and (self.saved > RESERVE or lost < EVERY)):
+        if (self.looks < FIRST and self.saved > RESERVE) or (self.due and (self.saved > RESERVE or lost < EVERY)):
             every = EVERY_SOON if somebody or self.saved <= RESERVE else 1
         return self.pictures >= min(every, lost) and self.saved >= 1
 

@@ -88,11 +88,11 @@ def test_who_comes_later_is_found_and_those_who_are_there_keep_their_ids(world: 
 def test_no_more_are_followed_than_are_asked_for_and_the_others_are_counted(world: World) -> None:
     watching = Watching(world, people=2)
     assert watching.see(LEFT, MIDDLE, frames=2) == [1, 2] and watching.state.left_out == 0
-    watching.see(LEFT, MIDDLE, RIGHT, frames=4 * EVERY)
+    watching.see(LEFT, MIDDLE, RIGHT, frames=2 * EVERY_FULL)
     runs, landmarks = world.finder.runs, world.landmarks.runs
-    assert watching.see(LEFT, MIDDLE, RIGHT, frames=4 * EVERY) == [1, 2] and watching.state.left_out == 1
+    assert watching.see(LEFT, MIDDLE, RIGHT, frames=2 * EVERY_FULL) == [1, 2] and watching.state.left_out == 1
     assert world.finder.runs == runs + 2, "the whole picture alone"
-    assert world.landmarks.runs == landmarks + 2 * 4 * EVERY, "nobody else is tried"
+    assert world.landmarks.runs == landmarks + 2 * 2 * EVERY_FULL, "nobody else is tried"
     watching.see(LEFT, MIDDLE._replace(present=False), RIGHT)
     assert watching.state.left_out == 0, "now there is room"
 

@@ -11,12 +11,14 @@ import pytest
 from poselift.models.detection.when_to_look import (
     BUDGET,
     BUDGET_ALONE,
+    BUDGET_LOST,
     EVERY,
     EVERY_ALONE,
     EVERY_FULL,
     EVERY_SOON,
     FIRST,
     KINDS,
+    LOST_S,
     QUIET,
     SAVED,
     SIDES,
@@ -112,7 +114,7 @@ def test_what_moves_on_and_on_in_one_place_is_no_news():
 
 def test_who_is_followed_may_move():
     def dances(number: int) -> np.ndarray:
-        return picture(number, 465 + 3 * (number % 4), 100 + 20 * (number % 5))
+        return picture(number, 446 + 3 * (number % 4), 100 + 20 * (number % 5))  # to a little beside the box
 
     assert [*looks(dances, EVERY)] == [EVERY - 1]
 
@@ -125,6 +127,12 @@ def test_whoever_was_lost_is_looked_for_at_once_and_then_less_and_less():
     found = [*looks(picture, 60, SETTLED._replace(lost_ns=0))]
     assert found[0] <= 3 and len(found) >= 6
     assert (np.diff(found, 2) >= -1).all()
+
+
+def test_the_budget_is_larger_while_somebody_was_lost_not_long_ago():
+    pictures = round(30 * LOST_S)
+    found = looks(picture, pictures, SETTLED._replace(saved=0.0, lost_ns=0))
+    assert 1.5 * pictures / BUDGET < len(found) <= pictures / BUDGET + pictures / BUDGET_LOST
 
 
 @pytest.mark.parametrize("somebody", [True, False])
