@@ -89,7 +89,7 @@ def test_nothing_is_lost_between_the_answers_and_the_file_is_whole_at_once(confi
     assert "not accounted for" not in output
     drops = [health.drops for health in pipeline.messages if isinstance(health, Health) and health.worker == "record"][-1]
     bare = sum(frame.encoding == "none" for path in (first, second) for frame in read(path, [Frame]))
-    assert drops == ({"overwritten": bare} if bare else {}), "on a busy machine pictures may be, and then it is said"
+    assert set(drops) <= {"overwritten"} and sum(drops.values()) <= bare, "on a busy machine pictures may be; its last word was sent before"
     assert list(read(second, [Pose3D], note=notes.append)) and notes == []
     done = poselift("export", first, "-o", tmp_path / "out", "--no-render")
     assert done.returncode == 0, done.stderr
