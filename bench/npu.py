@@ -53,15 +53,15 @@ METHOD = (
 def measure(setup: Setup) -> Result:
     """How far keypoints and joints lie apart, and whether several people have the same ids."""
     sys.path[:0] = [str(TESTS), str(TESTS / "sim_acl")]
-    from sim_acl.networks import converted
+    from sim_acl.networks import convert
 
     folders = {name: setup.scratch / name for name in ("half", "single", "several")}
     for folder in folders.values():
         folder.mkdir()
     one, several = (setup.config.changed(detect={"people": people}) for people in (1, SEVERAL))
-    half = one.changed(npu={"folder": str(converted(folders["half"], {}))})
-    single = one.changed(npu={"folder": str(converted(folders["single"], {"SIM_ATC_EXACT": "yes"}))})
-    several_half = several.changed(npu={"folder": str(converted(folders["several"], {}, people=(SEVERAL,)))})
+    half = one.changed(npu={"folder": str(convert(folders["half"], {}, [1]))})
+    single = one.changed(npu={"folder": str(convert(folders["single"], {"SIM_ATC_EXACT": "yes"}, [1]))})
+    several_half = several.changed(npu={"folder": str(convert(folders["several"], {}, [SEVERAL]))})
     pictures = list(_pictures(demo_clip(setup.config.models_path()), QUICK_FRAMES if setup.quick else FRAMES))
     with ExitStack() as opened:
         cpu, rounded, exact = (_Networks.open(config, opened) for config in (one, half, single))

@@ -61,7 +61,8 @@ def converted(factory: pytest.TempPathFactory, name: str, variables: dict[str, s
     return folder / SOC
 
 
-def convert(folder: Path, variables: dict[str, str], people: Sequence[int]) -> None:
+def convert(folder: Path, variables: dict[str, str], people: Sequence[int]) -> Path:
+    """The folder of networks, made in this one."""
     stand_in = folder / "bin" / "atc"
     stand_in.parent.mkdir(exist_ok=True)
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS}:{TESTS.parent}:$PYTHONPATH exec {sys.executable} -m sim_acl.atc "$@"\n')
@@ -71,3 +72,4 @@ def convert(folder: Path, variables: dict[str, str], people: Sequence[int]) -> N
     for count in people:
         done = subprocess.run([*command, str(count)], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
+    return folder / SOC
