@@ -21,9 +21,9 @@ from poselift.models.lifting.lifter import Lifter
 from poselift.models.tracking.tracks import Tracks
 from poselift.workers.lift import Lift
 
-STEP_NS, PLACES = 100_000_000, 60
-"""Everybody is there in one picture, and nobody comes where somebody was in the last five seconds."""
-WIDTH_PX = 100 * PLACES + 200
+STEP_NS, PLACES = 100_000_000, 80
+"""Everybody is there in one picture, and nobody comes where somebody was in the last five seconds, or at the picture's side."""
+WIDTH_PX = 100 * PLACES + 800
 METADATA = {"rate_hz": "30", "normalisation": "person_camera"}
 
 
@@ -48,7 +48,7 @@ def test_whoever_is_gone_leaves_nothing_behind(tmp_path):
 
     def step(number: int) -> None:
         nonlocal tracks, given
-        place = np.float32([100 + 100 * (number % PLACES), 100, 0])
+        place = np.float32([400 + 100 * (number % PLACES), 100, 0])
         found = Detections(np.array([[*place[:2] + 25, 50, 50]]), (standing + place)[None], (-1,))
         tracks = tracks.update(found, [None], number * STEP_NS, WIDTH_PX)
         person = np.array([tracks.tracks[0].person])
