@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,13 @@ def last_line(process: subprocess.Popen[str], number: signal.Signals) -> str:
     line = errors.splitlines()[-1]
     assert line.startswith(f"poselift: stopped by {number.name}"), errors
     return line
+
+
+def draws_in(process: subprocess.Popen[str], folder: Path) -> bool:
+    """Whether a process has a file there open."""
+    with suppress(FileNotFoundError):  # closed meanwhile
+        return any(str(file.readlink()).startswith(f"{folder}/") for file in Path(f"/proc/{process.pid}/fd").iterdir())
+    return False
 
 
 def nothing_half_done(folder: Path) -> bool:
@@ -132,6 +139,7 @@ def test_export_keeps_the_poses(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     with started("export", session, "-o", out) as process:
         assert process.stderr is not None and "poses.npz" in process.stderr.readline()
+        until(process, lambda: draws_in(process, out))  # who is stopped while it imports what draws does not always hear of it
         process.send_signal(number)
         assert last_line(process, number).endswith(f"; kept: {out / 'poses.npz'}, without a video")
     assert [file.name for file in out.iterdir()] == ["poses.npz"]
