@@ -1,7 +1,8 @@
 """Several people: a finder looks for them now and then, and a network that sees one person follows each by itself.
 
 The finder (EfficientDet) sees people of whom BlazePose's own detector gives one at most. It looks at the whole picture and, for those who
-are far away, at overlapping squares of it in turn: a look every so many pictures, after the picture's answer has been given.
+are far away, at overlapping squares of it in turn: a look every so many pictures, after the picture's answer has been given. Only in the first
+picture of a stream or a scene it looks before, since nobody is known yet.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from poselift.models.detection.person_network import Known, PersonNetwork
 from poselift.models.detection.when_to_look import Look, Watch, whole
 
 MAX_TRIES = 2
-"""So many of the people found in one look are tried: each costs a run or two of the network, and those in vain count as looks."""
+"""So many of the people found in one look are tried, but for the first one: each costs a run or two of the network, and those in vain count as looks."""
 UNSURE = 0.6
 """The finder need be only so sure of a person, in `min_score`: of small people it is less sure. Measured at 0.3, on pictures without
 people and in cluttered rooms: of what it took for people there, the landmark network took one horse for a person, and nothing else."""
@@ -101,7 +102,8 @@ class TopDown(Generic[Known]):
 
     def step(self, state: Optional[People[Known]], picture: Pixels, t_ns: int) -> tuple[People[Known], Detections]:
         """Those who were followed and are still there. See `poselift.models.detection.detector.PoseDetector2D`."""
-        state = state or People(t_ns)
+        if state is None:  # so that a stream of one picture has its people
+            state = self._looked(People(t_ns), picture, self._most)
         elapsed_s = max((t_ns - state.t_ns) / 1e9, 1e-3)
         people: list[Person[Known]] = []
         keypoints: list[Floats] = []
@@ -134,8 +136,9 @@ class TopDown(Generic[Known]):
 
         See `poselift.models.detection.detector.PoseDetector2D`.
         """
-        if state is None:
-            return state
+        return None if state is None else self._looked(state, picture, MAX_TRIES)
+
+    def _looked(self, state: People[Known], picture: Pixels, max_tries: int) -> People[Known]:
         room = self._most - len(state.people)
         watch, look = state.watch.after(picture, [person.body for person in state.people], state.t_ns, room > 0)
         if look is None:
@@ -151,7 +154,7 @@ class TopDown(Generic[Known]):
             return self._with_place(replace(state, watch=watch, left_out=others), picture, found)
         more: list[Person[Known]] = []
         in_vain = 0
-        for of in found[:MAX_TRIES]:
+        for of in found[:max_tries]:
             if len(more) == room:
                 break
             person = self._confirmed(picture, of.box, state.t_ns)

@@ -18,14 +18,14 @@ import numpy.typing as npt
 from poselift.common.arrays import Pixels
 from poselift.common.sizes import Size
 
-BUDGET, BUDGET_LOST, BUDGET_ALONE = 40, 10, 3
-"""One look in so many pictures, in the long run: for each person who is followed, so looks take 5 % of what it takes to follow; more, while
+BUDGET, BUDGET_LOST, BUDGET_ALONE = 60, 10, 3
+"""One look in so many pictures, in the long run: for each person who is followed, so looks take 7 % of what it takes to follow; more, while
 somebody was lost not long ago; and while nobody is followed."""
 LOST_S = 5.0
 """So long somebody was lost not long ago."""
 SAVED, RESERVE = 24.0, 5.0
 """So many looks are saved up at most, and there are so many at first; and so many of them are left to whoever is lost."""
-EVERY, EVERY_SOON, EVERY_ALONE, EVERY_FULL = 40, 3, 4, 30
+EVERY, EVERY_SOON, EVERY_ALONE, EVERY_FULL = 60, 3, 4, 30
 """Pictures from one look to the next: while nothing happens; when somebody may have come or was lost; while nobody is followed; while no
 more can be followed."""
 QUIET = 300
@@ -46,7 +46,7 @@ MOVED, MOVED_CELLS = 12, 3
 """Grey levels, beyond what most cells change, that make motion of a cell's change; and so many cells that make somebody."""
 AROUND = 1.4
 """Hair, hands and feet move outside of the box around a person's keypoints, but within one so many times as large."""
-DULL = 60
+DULL = 2 * EVERY
 """For so many pictures, what moves where something moved at a look is no news: leaves, water, a screen."""
 
 Cells = npt.NDArray[np.uint8]

@@ -79,7 +79,7 @@ def network(request, tmp_path: Path) -> Path:
 
 def test_two_people_are_followed_at_the_spots_that_they_show(network):
     watching = Watching(network)
-    assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT) == []
+    assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT) == [1, 2], "in the first picture"
     assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT) == [1, 2]
     for keypoints, person in zip(watching.keypoints, (RIGHT, LEFT)):  # the largest first
         np.testing.assert_allclose(keypoints[:, :2], keypoints_px(*person), atol=1.5)
