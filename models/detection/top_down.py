@@ -1,7 +1,7 @@
 """Several people: a finder looks for them now and then, and a network that sees one person follows each by itself.
 
 The finder (EfficientDet) sees people of whom BlazePose's own detector gives one at most. It looks at the whole picture and, for those who
-are far away, at overlapping squares of it in turn: a look every so many pictures, after the picture's answer has been given. Only in the first
+are far away, at overlapping squares of it in turn: a look every so many pictures, after the picture's answer has been given. In the first
 picture of a stream or a scene it looks before, since nobody is known yet.
 """
 
@@ -24,7 +24,8 @@ from poselift.models.detection.person_network import Known, PersonNetwork
 from poselift.models.detection.when_to_look import Look, Watch, whole
 
 MAX_TRIES = 2
-"""So many of the people found in one look are tried, but for the first one: each costs a run or two of the network, and those in vain count as looks."""
+"""So many of the people found in one look are tried, but for the first look: each costs a run or two of the network, and those in vain
+count as looks."""
 UNSURE = 0.6
 """The finder need be only so sure of a person, in `min_score`: of small people it is less sure. Measured at 0.3, on pictures without
 people and in cluttered rooms: of what it took for people there, the landmark network took one horse for a person, and nothing else."""
