@@ -242,7 +242,7 @@ def test_every_frame_has_its_row_of_keypoints_in_pixels_of_the_first_picture(con
     body_px = np.ptp(plain[29, :, 1])
     assert body_px > height / 5
     away_px = np.linalg.norm(mixed[15:, :, :2] - plain[15:, :, :2], axis=-1).mean(-1)
-    assert np.mean(away_px < 0.1 * body_px) > 0.9, away_px / body_px
+    assert np.mean(away_px < 0.2 * body_px) > 0.9, away_px / body_px  # in pixels of the large ones they would be off by more than a body
 
 
 def test_a_pause_of_hours_is_drawn_as_long_as_it_is(configure, tmp_path: Path) -> None:
