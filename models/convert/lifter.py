@@ -31,9 +31,10 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
     Inputs: `features` float32 [N, F], the newest column of every slot; `reset` bool [N], true where a slot's history
     starts with this column; `state_age` float32 [N, 1, 1], how many columns lie before it; `state_i` float32
     [N, 1 + (width - 1) * dilation, channels], one per layer i with taps: its first column, then its last ones, oldest first.
-    Outputs: `pose` float32 [N, D]; `sigma` float32 [N, D], the standard deviations, where the weights tell them; and
-    `next_state_...`, to be given back as `state_...`. With `as_points` the graph takes and gives what VideoPose3D's networks do:
-    `keypoints` float32 [N, F / 2, 2] instead of `features`, and `pose` and `sigma` [N, D / 3, 3].
+    Outputs: `pose` float32 [N, D]; where the weights tell them, `sigma` float32 [N, D], the standard deviations, and `contact`
+    float32 [N, 4], the logits that heels and toes touch the floor; and `next_state_...`, to be given back as `state_...`. With
+    `as_points` the graph takes and gives what VideoPose3D's networks do: `keypoints` float32 [N, F / 2, 2] instead of `features`,
+    and `pose` and `sigma` [N, D / 3, 3].
 
     Beside `metadata` the file says its own `receptive_field` and `delay`, in columns.
     """
@@ -56,6 +57,10 @@ def build(weights: TemporalWeights, metadata: Mapping[str, str], slots: int | No
     if weights.spread_weight is not None and weights.spread_bias is not None:
         log_sigma = graph.clip(graph.linear(hidden, weights.spread_weight, weights.spread_bias), *SPREAD_LIMITS)
         graph.rows(graph.add("Exp", log_sigma), pose_shape, into=graph.output("sigma", pose_shape))
+    if weights.contact_weight is not None and weights.contact_bias is not None:
+        contact_shape = [len(weights.contact_bias)]
+        logits = graph.linear(hidden, weights.contact_weight, weights.contact_bias)
+        graph.rows(logits, contact_shape, into=graph.output("contact", contact_shape))
     shrink_weight = weights.shrink_weight
     if weights.linear_weight is not None:
         hidden = graph.add("Concat", hidden, inputs, axis=1)

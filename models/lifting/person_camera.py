@@ -17,14 +17,16 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from poselift.common.arrays import Floats
+from poselift.common.arrays import Bools, Floats
 from poselift.common.camera import focal_length_px
-from poselift.common.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, FEET, KEYPOINT_BONES
 
-BONES = ((5, 7), (6, 8), (7, 9), (8, 10), (11, 13), (12, 14), (13, 15), (14, 16), (5, 6), (11, 12), (5, 11), (6, 12))
-"""Pairs of COCO keypoints whose distances are features: arms, legs, shoulders, hips, the trunk's sides."""
+BODY_BONES = ((5, 7), (6, 8), (7, 9), (8, 10), (11, 13), (12, 14), (13, 15), (14, 16), (5, 6), (11, 12), (5, 11), (6, 12))
+FOOT_BONES = tuple(bone for bone in KEYPOINT_BONES if max(bone) >= len(COCO_KEYPOINTS))
+BONES = {len(COCO_KEYPOINTS): BODY_BONES, len(COCO_KEYPOINTS) + len(FEET): BODY_BONES + FOOT_BONES}
+"""By the number of keypoints, the pairs whose distances are features: arms, legs, shoulders, hips, the trunk's sides; then the feet."""
 
-FEATURES = 3 * len(COCO_KEYPOINTS) + 3 + 1 + len(BONES)
+FEATURES = {count: 3 * count + 3 + 1 + len(bones) for count, bones in BONES.items()}
 """Features of one frame: (x, y, confidence) of each keypoint, ray of the box centre, size of the box, bone lengths."""
 
 BODY_SCALE_OF_HEIGHT = 0.779
@@ -37,11 +39,11 @@ MIN_SIZE = 0.01  # of the viewing distance: a person at 90 m; smaller boxes are 
 MAX_TANGENT = 10.0  # 84 degrees off the axis; a keypoint farther out is a wild one
 MIN_DEPTH = 0.05  # of a ray's length, in the virtual camera: likewise
 
-_ENDS_A, _ENDS_B = (np.array(ends) for ends in zip(*BONES))
-
 
 def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:
-    """Features [..., FEATURES] and view [..., 3, 3] of keypoints [..., 17, 3] (x px, y px, confidence 0 to 1; COCO order).
+    """Features [..., FEATURES[J]] and view [..., 3, 3] of keypoints [..., J, 3] (x px, y px, confidence 0 to 1).
+
+    J is 17 (COCO's) or 21 (with the feet); the box around the person is that of COCO's 17 either way.
 
     `focal_px` is the picture's focal length in pixels, one that is assumed where it is None (`poselift.common.camera`); the
     principal point is the picture's centre. The rows of a view are the axes of the virtual camera in the real one's axes.
@@ -52,23 +54,26 @@ def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_p
     """
     focal_px = focal_length_px(focal_px, width_px, height_px)
     points = np.asarray(keypoints, np.float32)
-    finite = np.isfinite(points).all(-1, keepdims=True)
+    finite: Bools = np.asarray(np.isfinite(points).all(-1, keepdims=True))
     points = np.where(finite, points, np.float32(0))
     seen = finite & (points[..., 2:] > 0)
-    boxed = np.where(seen.any(-2, keepdims=True), seen, finite)
+    of_body, body_finite = (which[..., : len(COCO_KEYPOINTS), :] for which in (seen, finite))
+    boxed: Bools = np.where(of_body.any(-2, keepdims=True), of_body, body_finite)[..., 0]
 
     rays = np.ones_like(points)
     centre_px = np.array([width_px / 2, height_px / 2], np.float32)
     rays[..., :2] = np.clip((points[..., :2] - centre_px) / np.float32(focal_px), -MAX_TANGENT, MAX_TANGENT)
-    view = _look_at_box(rays, boxed[..., 0])
+    view = _look_at_box(rays[..., : boxed.shape[-1], :], boxed)
     turned = rays @ np.swapaxes(view, -1, -2)
     plane = turned[..., :2] / np.maximum(turned[..., 2:], MIN_DEPTH)
-    size = np.maximum(np.where(boxed, np.abs(plane), 0).max((-1, -2)), np.float32(MIN_SIZE))[..., None]
+    in_box = np.where(boxed[..., None], np.abs(plane[..., : boxed.shape[-1], :]), 0)
+    size = np.maximum(in_box.max((-1, -2)), np.float32(MIN_SIZE))[..., None]
     plane = np.where(seen, plane / size[..., None], np.float32(0))
 
     confidence = np.where(seen, np.minimum(points[..., 2:], 1), np.float32(0))
-    boned = (seen[..., _ENDS_A, :] & seen[..., _ENDS_B, :])[..., 0]
-    across = plane[..., _ENDS_A, :] - plane[..., _ENDS_B, :]
+    starts, ends = np.array(BONES[points.shape[-2]]).T
+    boned = (seen[..., starts, :] & seen[..., ends, :])[..., 0]
+    across = plane[..., starts, :] - plane[..., ends, :]
     bones = np.where(boned, np.hypot(across[..., 0], across[..., 1]), np.float32(0))
     columns = np.concatenate([plane, confidence], -1).reshape(*plane.shape[:-2], 3 * plane.shape[-2])
     return np.concatenate([columns, view[..., 2, :], SIZE_UNIT * size, bones], -1, dtype=np.float32), view

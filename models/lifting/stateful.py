@@ -30,7 +30,7 @@ class StatefulNetwork:
         outputs = {tensor.name for tensor in model.outputs}
         states = [name for name in shapes if f"next_{name}" in outputs]
         columns = "keypoints" if "keypoints" in shapes else "features"
-        if {*shapes} != {columns, "reset", *states} or outputs - {"sigma"} != {"pose", *(f"next_{name}" for name in states)}:
+        if {*shapes} != {columns, "reset", *states} or outputs - {"sigma", "contact"} != {"pose", *(f"next_{name}" for name in states)}:
             raise ModelError(
                 f"this network takes {', '.join(shapes)} and gives {', '.join(sorted(outputs))}; "
                 "a stateful lifter takes features or keypoints, reset, state_... and gives pose, next_state_..."
@@ -57,5 +57,5 @@ class StatefulNetwork:
 
     def _run(self, features: Floats, reset: Bools, keep: bool) -> Outputs:
         tensors = self._network.run({self._columns: features, "reset": reset}, keep)
-        sigma = tensors.get("sigma")
-        return Outputs(np.asarray(tensors["pose"], np.float32), None if sigma is None else np.asarray(sigma, np.float32))
+        told = {name: np.asarray(tensors[name], np.float32) for name in Outputs._fields if name in tensors}
+        return Outputs(**told)

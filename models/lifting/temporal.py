@@ -54,6 +54,10 @@ class TemporalWeights(NamedTuple):
     """A causal network's outputs belong to its newest column, and the residual of a block is the newest tap of its input. False:
     a symmetric one's belong to the middle of its receptive field, and the residual is the middle tap. Its widths are odd, and
     it has no linear path."""
+    contact_weight: Floats | None = None
+    """[C, 4]: from the same hidden layer, to the logit that each part of the feet (`skeleton.FEET`) touches the floor."""
+    contact_bias: Floats | None = None
+    """[4]; None without `contact_weight`."""
 
 
 class Outputs(NamedTuple):
@@ -61,8 +65,10 @@ class Outputs(NamedTuple):
 
     pose: Floats
     """[rows, D]"""
-    sigma: Floats | None
+    sigma: Floats | None = None
     """[rows, D]: the standard deviation of each of them; None where the network does not tell."""
+    contact: Floats | None = None
+    """[rows, 4]: logits that heels and toes (`skeleton.FEET`) touch the floor; None where the network does not tell."""
 
 
 def filter_widths(weights: TemporalWeights) -> tuple[int, ...]:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import H36M_JOINTS
-from poselift.models.lifting.person_camera import FEATURES
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.models.lifting import person_camera
 from poselift.models.lifting.temporal import Block, TemporalWeights
 
 WIDTH = 3
@@ -26,6 +26,7 @@ depth costs least there: the same training time went further with them than with
 DILATIONS = tuple(accumulate((WIDTH, *BLOCK_WIDTHS[:-1]), mul))
 RECEPTIVE_FIELD = WIDTH * math.prod(BLOCK_WIDTHS)
 OUTPUTS = 3 * len(H36M_JOINTS)
+FEATURES = person_camera.FEATURES[len(COCO_KEYPOINTS)]
 
 FIRST_SPREAD = 0.07
 """Standard deviation that an untrained network states, in body scales."""

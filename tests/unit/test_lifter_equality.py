@@ -47,9 +47,9 @@ def judged_sigma(weights, columns, resets):
     return by_stretches(lambda stretch: judge_sigma(*spread_for_judge(weights), stretch), delay(weights), columns, resets)
 
 
-def by_stretches(judge_stretch, late, columns, resets):
+def by_stretches(judge_stretch, late, columns, resets, outputs=OUTPUTS):
     """Every stretch between two resets is a sequence of its own; the outputs come `late` frames after their columns."""
-    outputs = np.zeros((*resets.shape, OUTPUTS))
+    outputs = np.zeros((*resets.shape, outputs))
     for person in range(resets.shape[1]):
         starts = np.flatnonzero(resets[:, person])
         for start, stop in zip(starts, [*starts[1:], len(resets)]):
@@ -161,11 +161,26 @@ def test_all_forms_tell_the_judge_s_standard_deviations(louder, tmp_path):
     np.testing.assert_allclose(sequence.sigma, judged_sigma(weights, columns, resets)[:, 0], rtol=TOLERANCE * louder)
 
 
+def test_logits_of_contact_equal_the_judge_s(tmp_path):
+    """Small enough that the judge of standard deviations, which are exponentials, clips nothing."""
+    weights = random_weights((3, 3, 1), 64, spread=True)
+    contact = {"spread_weight": 0.1 * weights.spread_weight[:, :4], "spread_bias": weights.spread_bias[:4]}
+    columns, resets = random_run(40, 2)
+    expected = by_stretches(
+        lambda stretch: np.log(judge_sigma(*spread_for_judge(weights._replace(**contact)), stretch)), 0, columns, resets, outputs=4
+    )
+    graph = build(weights._replace(contact_weight=contact["spread_weight"], contact_bias=contact["spread_bias"]), {})
+    np.testing.assert_allclose(stepped(graph, columns, resets, tmp_path, "contact"), expected, atol=TOLERANCE)
+    assert np.abs(stepped(graph, columns, resets, tmp_path) - judged(weights, columns, resets)).max() < TOLERANCE
+    network = StatefulNetwork(open_model(tmp_path / "lifter.onnx"), 2)
+    np.testing.assert_allclose(network.commit(columns[0], resets[0]).contact, expected[0], atol=TOLERANCE)
+
+
 def test_a_network_that_tells_no_standard_deviations_gives_none(tmp_path):
     weights = random_weights((3, 3), 64)
     onnx.save(build(weights, {}), tmp_path / "lifter.onnx")
     network = StatefulNetwork(open_model(tmp_path / "lifter.onnx"), 1)
-    assert network.commit(np.zeros((1, FEATURES), np.float32), np.array([True])).sigma is None
+    assert network.commit(np.zeros((1, FEATURES), np.float32), np.array([True]))[1:] == (None, None)
     assert convolve(weights, np.zeros((9, FEATURES), np.float32)).sigma is None
 
 

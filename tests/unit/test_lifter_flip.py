@@ -24,7 +24,7 @@ FACTS = {"rate_hz": "30", "normalisation": "person_camera"}
 
 def open_lifter(folder: Path, flip: str, slots: int = 2) -> Lifter:
     path = folder / f"{flip}.onnx"
-    onnx.save(build(random_lifter((3, 3), 32, FEATURES, spread=True), {**FACTS, "flip": flip}), str(path))
+    onnx.save(build(random_lifter((3, 3), 32, FEATURES[17], spread=True), {**FACTS, "flip": flip}), str(path))
     return Lifter(open_model(path), slots=slots, filtered=False)
 
 

@@ -44,7 +44,7 @@ def test_errors_drawn_along_the_virtual_axes_scatter_like_that_along_the_camera_
 
 def test_network_and_build_add_in_quadrature(tmp_path):
     """A network that says the same of every person: log of 0.1, 0.2, 0.3 body scales along the three virtual axes."""
-    weights = random_lifter((3, 3), 64, FEATURES, spread=True)
+    weights = random_lifter((3, 3), 64, FEATURES[17], spread=True)
     weights = weights._replace(spread_weight=0 * weights.spread_weight, spread_bias=np.log(np.tile([0.1, 0.2, 0.3], 17)).astype(np.float32))
     points = keypoints(3)
     lifted = lift(weights, points, tmp_path)
@@ -74,6 +74,6 @@ def test_the_build_s_spread_is_that_of_the_recorded_skeletons():
 
 
 def test_a_network_that_does_not_tell_leaves_it_unknown(tmp_path):
-    lifted = lift(random_lifter((3, 3), 64, FEATURES), keypoints(2), tmp_path)
+    lifted = lift(random_lifter((3, 3), 64, FEATURES[17]), keypoints(2), tmp_path)
     assert lifted.sigma_m.shape == (2, 17, 3) and np.isnan(lifted.sigma_m).all()
     assert np.isfinite(lifted.joints_m).all()

@@ -41,7 +41,7 @@ def body_part(features: np.ndarray) -> np.ndarray:
 
 def test_features_are_as_many_as_promised_and_float32() -> None:
     features, view = observe(pixels(person((0, 0, 4))), WIDTH, HEIGHT)
-    assert features.shape == (FEATURES,) == (67,)
+    assert features.shape == (FEATURES[17],) == (67,)
     assert features.dtype == view.dtype == np.float32
 
 
@@ -115,7 +115,7 @@ def test_a_missing_keypoint_touches_nothing_but_its_own_features(missing: tuple[
     np.testing.assert_array_equal(holed_view, whole_view)
     np.testing.assert_array_equal(holed[30:33], 0)
     assert holed[BONES][3] == 0  # elbow to wrist, on its side
-    others = np.delete(np.arange(FEATURES), [30, 31, 32, 55 + 3])
+    others = np.delete(np.arange(FEATURES[17]), [30, 31, 32, 55 + 3])
     np.testing.assert_array_equal(holed[others], whole[others])
 
 
@@ -164,7 +164,7 @@ def test_many_at_once_are_as_one_by_one() -> None:
     many = np.stack([[pixels(person((0.3 * i, 0, 4), seed=10 * i + j)) for j in range(3)] for i in range(2)])
     many[0, 1, 5] = np.nan
     features, view = observe(many, WIDTH, HEIGHT, FOCAL)
-    assert features.shape == (2, 3, FEATURES)
+    assert features.shape == (2, 3, FEATURES[17])
     for i in range(2):
         for j in range(3):
             one, one_view = observe(many[i, j], WIDTH, HEIGHT, FOCAL)
@@ -175,9 +175,31 @@ def test_many_at_once_are_as_one_by_one() -> None:
 
 def test_nobody_is_an_empty_answer() -> None:
     features, view = observe(np.zeros((0, 17, 3)), WIDTH, HEIGHT)
-    assert features.shape == (0, FEATURES)
+    assert features.shape == (0, FEATURES[17])
     assert view.shape == (0, 3, 3)
 
 
 def test_the_unit_is_thigh_shank_and_trunk_of_a_height() -> None:
     assert body_scale_m(1.7) == pytest.approx(1.7 * (0.245 + 0.246 + 0.288))
+
+
+def test_feet_are_seen_in_the_box_of_the_body_and_change_nothing_else() -> None:
+    body = pixels(person((0.3, -0.2, 4)))
+    feet = pixels(np.array([(0.2, 1.4, 4), (0.25, 1.5, 3.8), (0.5, 1.4, 4), (0.55, 1.5, 3.8)]))
+    features, view = observe(np.concatenate([body, feet]), WIDTH, HEIGHT, FOCAL)
+    alone, view_alone = observe(body, WIDTH, HEIGHT, FOCAL)
+    assert features.shape == (FEATURES[21],) == (63 + 4 + 18,)
+    np.testing.assert_array_equal(view, view_alone)
+    np.testing.assert_array_equal(features[:51], alone[:51])
+    np.testing.assert_array_equal(features[63 : 63 + 16], alone[51:])
+    rays = np.concatenate([(feet[:, :2] - (WIDTH / 2, HEIGHT / 2)) / FOCAL, np.ones((4, 1))], 1) @ view.T
+    expected = rays[:, :2] / rays[:, 2:] / (alone[54] / 4)
+    np.testing.assert_allclose(features[51:63].reshape(4, 3)[:, :2], expected, atol=1e-5)
+    lengths = [math.hypot(*(expected[a] - expected[b])) for a, b in ((0, 1), (2, 3))]  # heels to toes, one unit apart
+    np.testing.assert_allclose(features[[-5, -2]], lengths, atol=1e-5)
+
+
+def test_feet_that_are_missing_are_zeros() -> None:
+    body = pixels(person((0.3, -0.2, 4)))
+    features, _ = observe(np.concatenate([body, np.zeros((4, 3))]), WIDTH, HEIGHT, FOCAL)
+    assert not features[51:63].any() and not features[-6:].any()

@@ -65,13 +65,13 @@ def test_our_weights_in_half_precision_stay_within_a_millimetre(tmp_path):
 
 @pytest.mark.parametrize("linear", [True, False])
 def test_a_fresh_graph_keeps_its_state_and_weights_in_half_precision(linear, tmp_path):
-    weights = random_lifter((3, 3, 3, 1), 64, FEATURES, linear=linear, spread=True)
+    weights = random_lifter((3, 3, 3, 1), 64, FEATURES[17], linear=linear, spread=True)
     full, half = build(weights, {}), to_half(build(weights, {}))
     runs = []
     for graph in (full, half):
         onnx.save(graph, tmp_path / "graph.onnx")
         network = StatefulNetwork(open_model(tmp_path / "graph.onnx"), 2)
-        columns = np.random.default_rng(0).normal(size=(100, 2, FEATURES)).astype(np.float32)
+        columns = np.random.default_rng(0).normal(size=(100, 2, FEATURES[17])).astype(np.float32)
         runs.append([network.commit(column, np.array([frame == 0, frame in (0, 40)])) for frame, column in enumerate(columns)])
     for exact, rounded in zip(*runs):
         assert np.array_equal(rounded.pose, halved(rounded.pose)) and np.array_equal(rounded.sigma, halved(rounded.sigma))
@@ -106,7 +106,7 @@ def test_every_result_is_rounded_also_where_operators_are_joined(tmp_path):
 
 
 def test_a_weight_that_half_precision_cannot_hold_is_refused():
-    weights = random_lifter((3, 3), 64, FEATURES)
+    weights = random_lifter((3, 3), 64, FEATURES[17])
     weights.shrink_weight[3, 5] = 1e5
     with pytest.raises(ValueError, match="100000 is no number that float16 can hold"):
         to_half(build(weights, {}))

@@ -194,7 +194,7 @@ def test_the_answers_stand_behind_their_messages_in_the_log(lifter: WholeSequenc
 
 
 def test_a_causal_one_is_refused(tmp_path: Path) -> None:
-    graph = build(random_lifter((3, 3), 16, FEATURES), {"rate_hz": "30", "normalisation": "person_camera"})
+    graph = build(random_lifter((3, 3), 16, FEATURES[17]), {"rate_hz": "30", "normalisation": "person_camera"})
     onnx.save(graph, tmp_path / "causal.onnx")
     with pytest.raises(ModelError, match="causal"):
         WholeSequence(open_model(tmp_path / "causal.onnx"))
