@@ -122,11 +122,11 @@ class Client:
             self._retry_s = RETRY_S
         if failure is not HandshakeFailure.NOT_ADMITTED and len(self._keys) > 1:
             self._tried = 0 if last else self._tried + 1
-            self._reconnect(now_ns)
+            self._reconnect(now_ns, other_keys=True)
 
-    def _reconnect(self, now_ns: int) -> None:
+    def _reconnect(self, now_ns: int, other_keys: bool = False) -> None:
         self._socket.reopen(self._keys[self._tried])
-        self._protocol.reconnected(now_ns)
+        self._protocol.reconnected(now_ns, other_keys)
 
     def _send(self) -> int:
         """Send what there is to send. When there may be something again, ns of the monotonic clock."""

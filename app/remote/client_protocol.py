@@ -102,10 +102,13 @@ class ClientProtocol:
         """Whether to try a new connection; then call `reconnected`."""
         return now_ns - max(self._opened_ns, self._heard_ns) > RECONNECT_S * 1e9
 
-    def reconnected(self, now_ns: int) -> None:
-        """The connection is a new one, on which the board does not know us yet."""
+    def reconnected(self, now_ns: int, other_keys: bool = False) -> None:
+        """The connection is a new one, on which the board does not know us yet.
+
+        With `other_keys` it is the next of several attempts: why the ones before have failed still holds.
+        """
         self._opened_ns = self._hello_due_ns = now_ns
-        if not self._was_refused:
+        if not (self._was_refused or other_keys):
             self._why = ""
         self._taken = self._acknowledged = Taken(0, 0, 0)
 
@@ -179,6 +182,7 @@ class ClientProtocol:
         elif not (self._taken.session or self._was_refused):
             other = "has another key than the one admitted here, or none" if with_keys else f"uses keys that this machine has not: {both}"
             self._why = f"what is at {self._board} is no poselift, or {other}"
+            self._opened_ns = now_ns  # something answers, and ZeroMQ tries again by itself
 
     def state(self, now_ns: int) -> ConnectionState:
         """The state of the connection."""

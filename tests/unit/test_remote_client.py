@@ -70,6 +70,13 @@ def test_when_all_have_failed_it_is_said_and_tried_again(monkeypatch: pytest.Mon
     assert "127.0.0.1:5570 uses keys" in state.why and "poselift keys new" in state.why
 
 
+def test_while_all_are_tried_again_it_is_said_why_they_have_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that uses keys may hang up before we hear so: then each attempt fails like one at what is no poselift."""
+    attempts, state = tried(monkeypatch, (A, None), {A: {HandshakeFailure.OTHER}, None: {HandshakeFailure.OTHER}})
+    assert attempts == [A, None, A, None, A, None]
+    assert "uses keys that this machine has not" in state.why and not state.refused
+
+
 def test_a_board_that_refuses_our_key_is_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts, state = tried(
         monkeypatch, (A, B, None), {A: {HandshakeFailure.OTHER}, B: {HandshakeFailure.NOT_ADMITTED, HandshakeFailure.OTHER}}

@@ -160,6 +160,17 @@ def test_a_connection_that_does_not_come_about_is_told(talk: Talk) -> None:
     assert not talk.state.refused and "is no poselift, or has another key" in talk.state.why
 
 
+def test_while_connections_fail_no_new_one_is_tried_and_when_they_stop_it_is_silence(talk: Talk) -> None:
+    for _ in range(5):
+        talk.viewer.handshake_failed(HandshakeFailure.OTHER, True, talk.now_ns)
+        talk.after(RECONNECT_S / 2)
+        assert not talk.viewer.needs_reconnect(talk.now_ns) and "is no poselift" in talk.state.why
+    talk.after(RECONNECT_S)
+    assert talk.viewer.needs_reconnect(talk.now_ns)
+    talk.viewer.reconnected(talk.now_ns)
+    assert "no answer from attic:5570" in talk.state.why
+
+
 @pytest.mark.parametrize(("with_keys", "says"), [(False, "attic:5570 uses keys, and this machine has none"), (True, "serves without keys")])
 def test_that_one_side_alone_uses_keys_is_told(talk: Talk, with_keys: bool, says: str) -> None:
     talk.viewer.handshake_failed(HandshakeFailure.ONE_SIDE_HAS_KEYS, with_keys, talk.now_ns)
