@@ -47,8 +47,23 @@ def alone() -> None:
     _, picture = clip.read()
     height_px = round(picture.shape[0] * WIDTH_PX / picture.shape[1])
     _, jpeg = cv2.imencode(".jpg", cv2.resize(picture, (WIDTH_PX, height_px)), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    wide, flags = np.zeros((1, 17, 3), np.float32), np.zeros(1, bool)
-    pose = Pose3D(0, 0, 1, 1, np.zeros(1), wide, wide, wide, wide[:, 0], wide[..., 0], flags, flags, trace=(Stamp("capture", 0, 0),) * 3)
+    wide, flags = np.zeros((1, 21, 3), np.float32), np.zeros(1, bool)
+    pose = Pose3D(
+        0,
+        0,
+        1,
+        1,
+        np.zeros(1),
+        wide,
+        wide,
+        wide,
+        wide[:, 0],
+        wide[..., 0],
+        wide[:, :4, 0],
+        flags,
+        flags,
+        trace=(Stamp("capture", 0, 0),) * 3,
+    )
     data, begin_s, poses = encode(pose), time.monotonic(), 0
     print(json.dumps({"at_s": begin_s, "poses": 1, "pictures": 1, "ages_ms": []}), flush=True)
     while True:

@@ -5,7 +5,8 @@ takes is measured by the machine's monotonic clock, in each message's `trace`. A
 their dtype and shape.
 
 Schema evolution: `SCHEMA` goes up when a field changes its meaning or goes away; a reader refuses a newer schema and says so. A field
-that is added has a default, which is what a message from before means: `decode` fills it in.
+that is added has a default, which is what a message from before means: `decode` fills it in. Schema 1 had no feet: `decode` adds them,
+as missing.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from typing import Any, NamedTuple, TypeVar, Union
 import msgpack
 import numpy as np
 
+from poselift.common.arrays import Array
 from poselift.common.people import People2D, People3D
 from poselift.common.sizes import Size
+from poselift.common.skeleton import FEET
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_WITHOUT_FEET = 1
 
 T = TypeVar("T")
 
@@ -287,6 +291,8 @@ def decode_as(data: bytes, types: Mapping[str, type[Any]], oldest: int = 0) -> A
         raise MessageError("not a message: it has no schema version")
     if not oldest <= packed["schema"] <= SCHEMA:
         raise OtherSchema(packed["schema"])
+    if packed["schema"] <= SCHEMA_WITHOUT_FEET:
+        packed = {"contact": b"", **packed}
     kind = types.get(str(packed.get("type")))
     if kind is None:
         raise MessageError(f"unknown message type {packed.get('type')!r:.80}")
@@ -307,7 +313,7 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
     value = packed[item.name]
     try:
         if "dtype" in item.metadata:
-            return np.frombuffer(value, item.metadata["dtype"]).reshape(-1, *item.metadata["shape"])
+            return _array(item.metadata, value, packed)
         if "convert" in item.metadata:
             return item.metadata["convert"](value)
         if item.name == "trace":
@@ -320,6 +326,18 @@ def _unpack(kind: type[Any], item: Any, packed: dict[str, Any]) -> Any:
         return value
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MessageError(f"{kind.__name__}.{item.name}: {error}") from None
+
+
+def _array(facts: Mapping[str, Any], value: Any, packed: Mapping[str, Any]) -> Array:
+    """The rows of a field with these `facts` (`poselift.common.people.rows`), read-only."""
+    found, shape = np.frombuffer(value, facts["dtype"]), facts["shape"]
+    if facts["feet"] is None or packed["schema"] > SCHEMA_WITHOUT_FEET:
+        return found.reshape(-1, *shape)
+    people = np.frombuffer(packed["person"], np.int64).size
+    before = found.reshape(people, shape[0] - len(FEET), *shape[1:])
+    rows = np.concatenate([before, np.full((people, len(FEET), *shape[1:]), facts["feet"], facts["dtype"])], 1)
+    rows.flags.writeable = False
+    return rows
 
 
 def _shown(text: str) -> str:

@@ -16,8 +16,8 @@ from poselift.app.recording.writer import RecordingWriter
 from poselift.common.arrays import Floats
 from poselift.common.people import People3D
 from poselift.common.sizes import Size, fitted, same_shape
-from poselift.common.skeleton import COCO_KEYPOINTS
-from poselift.models.lifting.lifter import CONFIDENCE_OF_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, FEET, KEYPOINTS
+from poselift.models.lifting.lifter import joint_confidence
 from poselift.models.lifting.slots import PLAUSIBLE_PICTURES
 from poselift.models.lifting.whole_sequence import WholeSequence
 
@@ -56,7 +56,7 @@ def lift_sequences(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float
     rows: list[list[_Row]] = [[] for _ in poses]
     for stretch in _stretches(poses, round(hold_s * 1e9)):
         first, last = min(stretch.seen), max(stretch.seen)
-        nowhere = np.full((len(COCO_KEYPOINTS), 3), (np.nan, np.nan, 0), np.float32)
+        nowhere = np.full((len(KEYPOINTS), 3), (np.nan, np.nan, 0), np.float32)
         keypoints = filled(np.stack([stretch.seen.get(number, nowhere) for number in range(first, last + 1)]))
         joints = lifter.poses(keypoints, *stretch.size_px)
         for number, (of_keypoints, joints_m) in enumerate(zip(keypoints, joints), first):
@@ -64,7 +64,7 @@ def lift_sequences(lifter: WholeSequence, poses: Sequence[Pose2D], hold_s: float
             held = number not in stretch.seen
             if not held:
                 root_m = lifter.root_m(joints_m, of_keypoints, *stretch.size_px)
-            if not np.isnan(joints_m).any():
+            if not np.isnan(joints_m[0]).any():
                 of_keypoints = fitted(of_keypoints, stretch.size_px, poses[number].size_px)
                 rows[number].append(_Row(stretch.person, of_keypoints, joints_m, root_m, warming, held))
             advance(1)
@@ -102,7 +102,7 @@ def _seen(pose: Pose2D) -> Iterator[tuple[int, Floats]]:
         keypoints = np.array(given, np.float32)
         keypoints[~(np.abs(keypoints[:, :2]) <= limit_px).all(1)] = (np.nan, np.nan, 0)
         keypoints[:, 2] = np.nan_to_num(keypoints[:, 2]).clip(0, 1)
-        if keypoints[:, 2].any():
+        if keypoints[: len(COCO_KEYPOINTS), 2].any():
             yield person, keypoints
 
 
@@ -111,5 +111,6 @@ def _message(pose: Pose2D, rows: list[_Row]) -> Pose3D:
     order = {person: place for place, person in reversed(list(enumerate(pose.person.tolist())))}
     rows = sorted(rows, key=lambda row: (row.held, order.get(row.person, 0)))
     people = {name: np.array([getattr(row, name) for row in rows], of["dtype"]).reshape(-1, *of["shape"]) for name, of in _ROWS.items()}
-    confidence, unknown = people["keypoints"][..., 2] @ CONFIDENCE_OF_KEYPOINTS, np.full_like(people["joints_m"], np.nan)
-    return Pose3D(**{**vars(pose), **people}, sigma_m=unknown, confidence=confidence)
+    confidence, unknown = joint_confidence(people["keypoints"], people["joints_m"]), np.full_like(people["joints_m"], np.nan)
+    no_contact = np.zeros((len(rows), len(FEET)), np.bool_)
+    return Pose3D(**{**vars(pose), **people}, sigma_m=unknown, confidence=confidence, contact=no_contact)

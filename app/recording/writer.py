@@ -23,7 +23,7 @@ from poselift.app.recording.part import PROFILE
 from poselift.app.recording.parts import create_part, free_bytes
 from poselift.common.atomic import NO_SPACE
 from poselift.common.errors import UserError
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import JOINTS, KEYPOINTS
 
 # A killed recorder loses what its open chunk held: at most FLUSH_S of messages. Chunks are cut by time rather than size because the
 # index of every chunk of a part stays in memory until the part is closed, which is also why a part ends after MAX_CHUNKS (about an hour).
@@ -68,8 +68,8 @@ class RecordingWriter:
         self._info = {
             "poselift": version("poselift"),
             "schema": str(SCHEMA),
-            "joint_names": json.dumps(H36M_JOINTS),
-            "keypoint_names": json.dumps(COCO_KEYPOINTS),
+            "joint_names": json.dumps(JOINTS),
+            "keypoint_names": json.dumps(KEYPOINTS),
             **info,
         }
         self._too_little = f"less than {min_free_mb} MB free"

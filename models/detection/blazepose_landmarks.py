@@ -1,4 +1,4 @@
-"""What BlazePose's landmark network says: its raw numbers turned into COCO keypoints and alignment points.
+"""What BlazePose's landmark network says: its raw numbers turned into keypoints and alignment points.
 
 The numbers come from the options in MediaPipe's published graph
 mediapipe/modules/pose_landmark/tensors_to_pose_landmarks_and_segmentation.pbtxt.
@@ -16,9 +16,11 @@ from poselift.common.arrays import Array, Floats
 INPUT_SIZE = 256
 COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """For each COCO keypoint, its place among BlazePose's 33 body landmarks."""
+KEYPOINT_LANDMARKS = (*COCO_LANDMARKS, 29, 31, 30, 32)
+"""The same of all 21. BlazePose has both heels before both toes, which it calls foot index."""
 ALIGNMENT_LANDMARKS = (33, 34)
 """The auxiliary landmarks: mid-hip and the body circle's top (see `poselift.models.detection.blazepose_regions.around_body`)."""
-USED = np.array(COCO_LANDMARKS + ALIGNMENT_LANDMARKS)
+USED = np.array(KEYPOINT_LANDMARKS + ALIGNMENT_LANDMARKS)
 FARTHEST = 10 * INPUT_SIZE
 """A landmark that lies farther out, in pixels, or is surer than this, is none."""
 
@@ -38,7 +40,7 @@ def somebody(answer: Mapping[str, Array], min_presence: float) -> bool:
 
 
 def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
-    """The points [19, 2] (17 COCO keypoints, mid-hip, circle; pixels of the input) and the keypoints' confidence [17], 0..1.
+    """The points [23, 2] (21 keypoints, mid-hip, circle; pixels of the input) and the keypoints' confidence [21], 0..1.
 
     `landmarks` [1, 195] of the network's answer: 39 rows of x, y, z (pixels), visibility and presence (before the sigmoid).
     `heatmap` [1, 39, 64, 64], one map a landmark, makes the points finer.
@@ -46,7 +48,7 @@ def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
     rows = answer["landmarks"].reshape(-1, 5)[USED]
     points = refine(rows[:, :2], answer["heatmap"][0], USED)
     # Visible means in the picture and not hidden, present means in the picture: the smaller estimate is the safe one for both.
-    return points, sigmoid(rows[:17, 3:].min(axis=1))
+    return points, sigmoid(rows[: len(KEYPOINT_LANDMARKS), 3:].min(axis=1))
 
 
 def refine(points: Floats, heatmap: Floats, numbers: npt.NDArray[np.intp]) -> Floats:

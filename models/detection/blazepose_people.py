@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 
 from poselift.common.arrays import Doubles, Pixels
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.detection.blazepose_person import Followed, Landmarks, Sight, followed
 from poselift.models.detection.blazepose_regions import around_body
@@ -35,7 +36,7 @@ class BlazePosePerson:
 
 
 def _seen(sight: Sight, before: Optional[Followed], elapsed_s: float) -> Seen[Followed]:
-    return Seen(followed(sight, before, elapsed_s), sight.keypoints, box_around(sight.keypoints[:, :2]))
+    return Seen(followed(sight, before, elapsed_s), sight.keypoints, box_around(sight.keypoints[: len(COCO_KEYPOINTS), :2]))
 
 
 class BlazePosePeople(TopDown[Followed]):

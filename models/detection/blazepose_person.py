@@ -19,7 +19,7 @@ SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
 
 
 class Sight(NamedTuple):
-    """A person as the landmark network saw it: `keypoints` float32[17, 3], `alignment` float64[2, 2] in the picture's pixels."""
+    """A person as the landmark network saw it: `keypoints` float32[21, 3], `alignment` float64[2, 2] in the picture's pixels."""
 
     keypoints: Floats
     alignment: Doubles
@@ -40,9 +40,10 @@ class Landmarks:
             return None
         points, confidence = pose.decode(answer)
         points_px = transform(points, matrix)
-        if (points_px[17] == points_px[18]).all():  # a circle without a size tells no region to look at next
+        keypoints_px, alignment = points_px[: len(confidence)], points_px[len(confidence) :]
+        if (alignment[0] == alignment[1]).all():  # a circle without a size tells no region to look at next
             return None
-        return Sight(np.column_stack([points_px[:17], confidence]).astype(np.float32), points_px[17:])
+        return Sight(np.column_stack([keypoints_px, confidence]).astype(np.float32), alignment)
 
 
 class Followed(NamedTuple):

@@ -1,4 +1,4 @@
-"""Several people, each followed by a top-down network of the user's own that gives COCO's 17 keypoints, such as RTMPose, ViTPose or HRNet.
+"""Several people, each followed by a top-down network of the user's own, such as RTMPose, ViTPose or HRNet.
 
 Such a network takes one picture of a person, float32 [1, 3, height, width], RGB. Its export leaves the normalisation out: it expects
 ImageNet's mean and standard deviation, as in mmpose's configs (`data_preprocessor` of rtmpose-m_8xb256-420e_coco-256x192.py and of
@@ -14,10 +14,12 @@ import numpy as np
 
 from poselift.common.arrays import Doubles, Floats, Pixels
 from poselift.common.errors import DeviceError, ModelError
+from poselift.common.people import with_feet
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.detection.boxes import box_around, scaled
 from poselift.models.detection.person_network import Seen
-from poselift.models.detection.pose_outputs import form_of
+from poselift.models.detection.pose_outputs import FEET_AMONG, form_of
 from poselift.models.detection.top_down import TopDown
 
 MEAN, DEVIATION = np.array([123.675, 116.28, 103.53], np.float32), np.array([58.395, 57.12, 57.375], np.float32)
@@ -77,8 +79,9 @@ class CocoPerson:
         if form is None:
             given = ", ".join(f"{name} {output.dtype} {list(output.shape)}" for name, output in outputs.items())
             raise ModelError(
-                f"this network has outputs {given} for a picture of {width}x{height}; expected 17 COCO keypoints as SimCC "
-                f"(simcc_x [1, 17, {2 * width}] and simcc_y [1, 17, {2 * height}]) or as heatmaps [1, 17, {height // 4}, {width // 4}]"
+                f"this network has outputs {given} for a picture of {width}x{height}; expected keypoints as SimCC "
+                f"(simcc_x [1, N, {2 * width}] and simcc_y [1, N, {2 * height}]) or as heatmaps [1, N, {height // 4}, {width // 4}], "
+                f"with N = {' or '.join(map(str, FEET_AMONG))}: COCO's, Halpe's or COCO-WholeBody's"
             )
         self._form = form
 
@@ -94,17 +97,18 @@ class CocoPerson:
         """The person in a region."""
         matrix = region.to_picture(self._form.span_px)
         answer = self._network.run({self._name: self._cut_out(picture, matrix)})
-        points = self._form.decode(*(answer[name] for name in self._form.outputs))
+        points = self._form.decode(*(answer[name] for name in self._form.outputs))[self._form.ours]
         confidence = np.clip(points[:, 2:], 0, 1)
-        if not confidence.mean() >= self._min_presence:
+        if not confidence[: len(COCO_KEYPOINTS)].mean() >= self._min_presence:
             return None
         left_top, size = np.array(region[:2]) - np.array(region[2:]) / 2, np.array(region[2:])
         keypoints = np.hstack([points[:, :2] * size + left_top, confidence]).astype(np.float32)
-        sure = keypoints[keypoints[:, 2] >= CONFIDENT, :2]
-        inside = np.clip(np.concatenate([sure, _feet(keypoints)]), 0, np.array(picture.shape[1::-1], np.float32))
+        body = keypoints[: len(COCO_KEYPOINTS)]
+        sure = body[body[:, 2] >= CONFIDENT, :2]
+        inside = np.clip(np.concatenate([sure, _feet(body)]), 0, np.array(picture.shape[1::-1], np.float32))
         if not len(sure) or np.ptp(inside, axis=0).max() < 1:  # nowhere to look in the next picture
             return None
-        return Seen(self._around(box_around(inside), AROUND_KEYPOINTS), keypoints, box_around(sure))
+        return Seen(self._around(box_around(inside), AROUND_KEYPOINTS), with_feet(keypoints), box_around(sure))
 
     def _around(self, box: Doubles, margin: float) -> Upright:
         """The region around a box that is to be so many times as large, in the form of the network's picture."""

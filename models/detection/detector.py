@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional, Protocol, TypeVar
 import numpy as np
 
 from poselift.common.arrays import Doubles, Floats, Pixels
+from poselift.common.skeleton import KEYPOINTS
 
 
 class Detections(NamedTuple):
@@ -16,14 +17,14 @@ class Detections(NamedTuple):
     boxes: Doubles
     """float64[K, 4]: centre x, centre y, width, height; px."""
     keypoints: Floats
-    """float32[K, 17, 3]: COCO order; x px, y px (which may leave the picture), confidence 0 to 1."""
+    """float32[K, 21, 3]: as in `poselift.common.people.People2D`."""
     followed: tuple[int, ...]
     """K numbers: which of the Detections of the picture before this is, where the detector has followed the person from there; else -1."""
     left_out: int = 0
     """So many more people were seen lately than the detector follows."""
 
 
-NOBODY = Detections(np.empty((0, 4)), np.empty((0, 17, 3), np.float32), ())
+NOBODY = Detections(np.empty((0, 4)), np.empty((0, len(KEYPOINTS), 3), np.float32), ())
 
 
 class DetectorState(Protocol):

@@ -29,7 +29,7 @@ class Seen(Generic[Known]):
     known: Known
     """With it they are followed into the next picture."""
     keypoints: Floats
-    """float32[17, 3]: COCO order; x px, y px, confidence."""
+    """float32[21, 3]: as in `poselift.models.detection.detector.Detections`."""
     body: Doubles
     """float64[4]: the box around their body: centre x, centre y, width, height; px."""
 

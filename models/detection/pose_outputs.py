@@ -1,8 +1,8 @@
-"""What top-down networks give for COCO's 17 keypoints, SimCC or heatmaps, turned into places in the region that they look at.
+"""What top-down networks give, SimCC or heatmaps, turned into places of our keypoints in the region that they look at.
 
 SimCC (RTMPose; Li et al., "SimCC: a Simple Coordinate Classification Perspective for Human Pose Estimation", 2022): a row of values along
-the width and one along the height for each keypoint, `simcc_x` [1, 17, r x width] and `simcc_y` [1, 17, r x height] for a picture of
-width x height. Heatmaps (ViTPose, HRNet): [1, 17, height / s, width / s].
+the width and one along the height for each keypoint, `simcc_x` [1, N, r x width] and `simcc_y` [1, N, r x height] for a picture of
+width x height. Heatmaps (ViTPose, HRNet): [1, N, height / s, width / s].
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ import numpy as np
 from poselift.common.arrays import Array, Doubles, Floats
 from poselift.common.skeleton import COCO_KEYPOINTS
 
+FEET_AMONG: Mapping[int, tuple[int, ...]] = {len(COCO_KEYPOINTS): (), 26: (24, 20, 25, 21), 133: (19, 17, 22, 20)}
+"""Number N of a network's keypoints -> where our feet are among them: COCO's, Halpe's and those of COCO-WholeBody (as in mmpose's
+configs/_base_/datasets/coco.py, halpe26.py and coco_wholebody.py). The first are COCO's in all three."""
+
 EVEN = cv2.getGaussianKernel(11, 0)[:, 0]
 """Evens a heatmap out: as wide as for networks trained with a sigma of 2, which ViTPose and HRNet are."""
 LEAST = 1e-3
@@ -27,7 +31,9 @@ class Form(NamedTuple):
 
     outputs: tuple[str, ...]
     decode: Callable[..., Doubles]
-    """Takes these outputs. float64[17, 3]: x, y in parts of the region's width and height, confidence as the network gives it."""
+    """Takes these outputs, float64[N, 3]: x, y in parts of the region's width and height, confidence as the network gives it."""
+    ours: list[int]
+    """Which of its keypoints are ours, in our order: all, or those without feet."""
     span_px: tuple[float, float]
     """Width and height of the region in the network's picture: from its first pixel to the next after its last, or to its last."""
 
@@ -35,13 +41,14 @@ class Form(NamedTuple):
 def form_of(outputs: Mapping[str, Array], width: int, height: int) -> Optional[Form]:
     """The form of what a network gave for a picture of this size; None where it is another."""
     names, shapes = tuple(outputs), [output.shape for output in outputs.values()]
-    keypoints = all(shape[:2] == (1, len(COCO_KEYPOINTS)) for shape in shapes)
-    if not keypoints or not all(np.issubdtype(output.dtype, np.floating) for output in outputs.values()):
+    count = next((count for count in FEET_AMONG if all(shape[:2] == (1, count) for shape in shapes)), None)
+    if count is None or not all(np.issubdtype(output.dtype, np.floating) for output in outputs.values()):
         return None
+    ours = [*range(len(COCO_KEYPOINTS)), *FEET_AMONG[count]]
     if [len(shape) for shape in shapes] == [3, 3] and shapes[0][2] * height == shapes[1][2] * width > 0:
-        return Form(names, decode_simcc, (width, height))
+        return Form(names, decode_simcc, ours, (width, height))
     if [len(shape) for shape in shapes] == [4] and min(shapes[0]) > 0 and shapes[0][3] * height == shapes[0][2] * width > width:
-        return Form(names, decode_heatmaps, (width - 1, height - 1))
+        return Form(names, decode_heatmaps, ours, (width - 1, height - 1))
     return None
 
 
@@ -68,7 +75,7 @@ def decode_heatmaps(heatmaps: Array) -> Doubles:
 
 
 def _to_the_top(maps: Floats, x: Array, y: Array) -> Doubles:
-    """From these pixels of maps [17, height, width] to the tops beside them, [17, 2], px; 0 where there is none."""
+    """From these pixels of maps [N, height, width] to the tops beside them, [N, 2], px; 0 where there is none."""
     border = len(EVEN) // 2 + 1
     wide, size = np.pad(maps, ((0, 0), (border, border), (border, border))), 2 * border + 1
     parts = np.array([one[top : top + size, left : left + size] for one, left, top in zip(wide, x, y)])

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Doubles, Floats, Pixels
+from poselift.common.skeleton import KEYPOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.detection import efficientdet
 from poselift.models.detection.blazepose_person import require_network
@@ -122,7 +123,7 @@ class TopDown(Generic[Known]):
         full = len(people) >= self._most
         left_out = state.left_out if full else 0
         watch = state.watch.lost(lost, (picture.shape[1], picture.shape[0]), t_ns) if lost else state.watch
-        found = Detections(boxes, np.array(keypoints, np.float32).reshape(-1, 17, 3), tuple(before), left_out)
+        found = Detections(boxes, np.array(keypoints, np.float32).reshape(-1, len(KEYPOINTS), 3), tuple(before), left_out)
         return People(t_ns, tuple(people), watch, left_out, full and state.claimed), found
 
     def keep(self, state: Optional[People[Known]], places: Sequence[int]) -> Optional[People[Known]]:

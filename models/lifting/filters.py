@@ -12,7 +12,7 @@ class Filter(Protocol):
     """One person's filter. What it gives depends on the sequence of measurements alone: no clock, no randomness."""
 
     def step(self, t_ns: int, keypoints: Floats, joints_m: Floats) -> Floats:
-        """The pose [17, 3] to show for `joints_m`, whose keypoints [17, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`."""
+        """The pose [21, 3] to show for `joints_m`, whose keypoints [21, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`."""
 
 
 FILTERS = [

@@ -11,12 +11,12 @@ import numpy as np
 
 from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
-from poselift.common.people import People2D, People3D
+from poselift.common.people import People2D, People3D, with_feet
 from poselift.common.sizes import Size, fitted, same_shape
-from poselift.common.skeleton import BODY_HEIGHT_M, COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, FEET, JOINTS, KEYPOINTS
 from poselift.models.backends.backend import Model, Tensor
 from poselift.models.lifting.lifter_metadata import LifterMetadata
-from poselift.models.lifting.mirror import mirrored_joints, mirrored_keypoints, mirrored_sigma
+from poselift.models.lifting.mirror import mirrored_contact, mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.slots import Slots, plausible
 from poselift.models.lifting.stateful import StatefulNetwork, plausible_rows
@@ -36,9 +36,9 @@ JOINT_SOURCES: Mapping[str, Sequence[str]] = {
 }
 """The keypoints that tell of a joint which has none of its own name."""
 
-_SOURCES = [JOINT_SOURCES.get(joint, (joint,)) for joint in H36M_JOINTS]
-CONFIDENCE_OF_KEYPOINTS: Floats = np.array([[(name in of) / len(of) for of in _SOURCES] for name in COCO_KEYPOINTS], np.float32)
-"""[17, 17]: each joint's confidence is the mean of those of its keypoints."""
+_SOURCES = [JOINT_SOURCES.get(joint, (joint,)) for joint in JOINTS]
+CONFIDENCE_OF_KEYPOINTS: Floats = np.array([[(name in of) / len(of) for of in _SOURCES] for name in KEYPOINTS], np.float32)
+"""[21, 21]: each joint's confidence is the mean of those of its keypoints."""
 
 
 class _Joints(NamedTuple):
@@ -46,6 +46,8 @@ class _Joints(NamedTuple):
 
     joints_m: Floats
     sigma_m: Floats
+    contact: Floats
+    """[4]: as a logit; NaN where the network does not tell."""
 
 
 class Lifter:
@@ -70,14 +72,12 @@ class Lifter:
         (`filters.py`), except with a network that answers late. Raises ModelError where `model` is no lifter that this code can use.
         """
         facts = LifterMetadata.read(model.metadata)
-        self._flip = facts.flip
+        self._facts = facts
         self._rows = facts.rows(slots)
         require_shapes(model, facts)
         require_people(model.inputs, facts, slots)
         self._network = StatefulNetwork(model, self._rows)
-        self._receptive_field = facts.receptive_field
         self.delay_ns = round(facts.delay_columns * NS_PER_S / facts.rate_hz)
-        self._normalisation = facts.normalisation
         self._body_height_m, self._body_heights_m = body_height_m, body_heights_m
         self._focal_px = focal_px
         self._grid = TickGrid(facts.rate_hz, round(gap_s * NS_PER_S))
@@ -160,11 +160,11 @@ class Lifter:
             return {}
         rows = np.array([known.slot for known in people.values()])
         starts = np.array([known.columns == 0 for known in people.values()])
-        keypoints = np.stack([known.at(part) for known in people.values()])
-        if self._flip:  # who is mirrored has the slot beyond those of all people
+        keypoints = np.stack([known.at(part)[: self._facts.keypoints] for known in people.values()])
+        if self._facts.flip:  # who is mirrored has the slot beyond those of all people
             keypoints = np.concatenate([keypoints, mirrored_keypoints(keypoints, self._size_px[0])])
             rows, starts = np.concatenate([rows, rows + self._slots.count]), np.concatenate([starts, starts])
-        observed, views = self._normalisation.observe(keypoints, *self._size_px, self._focal_px)
+        observed, views = self._facts.normalisation.observe(keypoints, *self._size_px, self._focal_px)
         features = np.zeros((self._rows, *observed.shape[1:]), np.float32)
         features[rows] = observed
         reset = np.zeros(self._rows, np.bool_)
@@ -174,40 +174,44 @@ class Lifter:
         persons = [person for person, is_sound in zip(people, sound) if is_sound]
         kept = np.tile(sound, len(rows) // len(people))
         rows, views = rows[kept], views[kept]
-        pose = outputs.pose[rows].reshape(-1, len(H36M_JOINTS), 3)
+        pose = outputs.pose[rows].reshape(-1, self._facts.joints, 3)
         units_m = np.tile(self._units_m(persons), len(kept) // len(people))[:, None, None]
-        joints_m = self._normalisation.to_camera(pose - pose[:, :1], views) * units_m
+        joints_m = self._facts.normalisation.to_camera(pose - pose[:, :1], views) * units_m
         if outputs.sigma is None:
             sigma_m = np.full_like(joints_m, np.nan)
         else:
-            sigma_m = self._normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * units_m
-        if self._flip:
+            sigma_m = self._facts.normalisation.sigma_to_camera(outputs.sigma[rows].reshape(pose.shape), views) * units_m
+        contact = np.full((len(rows), len(FEET)), np.nan, np.float32) if outputs.contact is None else outputs.contact[rows]
+        if self._facts.flip:
             half = len(persons)
             joints_m = (joints_m[:half] + mirrored_joints(joints_m[half:])) / 2
             sigma_m = (sigma_m[:half] + mirrored_sigma(sigma_m[half:])) / 2
-        return dict(zip(persons, map(_Joints, joints_m, _with_build_spread(sigma_m, joints_m))))
+            contact = (contact[:half] + mirrored_contact(contact[half:])) / 2
+        sigma_m = _with_build_spread(sigma_m, joints_m)
+        return dict(zip(persons, map(_Joints, with_feet(joints_m, np.nan), with_feet(sigma_m, np.nan), contact)))
 
     def _units_m(self, persons: Sequence[int]) -> Floats:
         """How long the network's unit is for each of these people, [K]."""
         heights_m = (self._body_heights_m.get(person, self._body_height_m) for person in persons)
-        return np.array([self._normalisation.body_scale_m(height_m) for height_m in heights_m], np.float32)
+        return np.array([self._facts.normalisation.body_scale_m(height_m) for height_m in heights_m], np.float32)
 
     def _lifted(self, measured: Sequence[int], known_joints: Mapping[int, _Joints], peeked: bool) -> People3D:
         people = self._slots.people
         seen = [person for person in dict.fromkeys(measured) if person in known_joints and not people[person].held]
         order = seen + [person for person in known_joints if people[person].held]
         chosen = [people[person] for person in order]
-        keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(COCO_KEYPOINTS), 3)
+        keypoints = np.array([known.keypoints for known in chosen], np.float32).reshape(-1, len(KEYPOINTS), 3)
         joints = [known_joints[person] for person in order]
-        joints_m = np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3)
+        joints_m = np.array([of.joints_m for of in joints], np.float32).reshape(-1, len(JOINTS), 3)
         return People3D(
             person=np.array(order, np.int64),
             keypoints=keypoints,
             joints_m=joints_m,
-            sigma_m=np.array([of.sigma_m for of in joints], np.float32).reshape(-1, len(H36M_JOINTS), 3),
+            sigma_m=np.array([of.sigma_m for of in joints], np.float32).reshape(-1, len(JOINTS), 3),
             root_m=self._located(order, joints_m, keypoints),
-            confidence=keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS,
-            warming=np.array([known.columns + peeked < self._receptive_field for known in chosen], np.bool_),
+            confidence=joint_confidence(keypoints, joints_m),
+            contact=np.array([of.contact for of in joints], np.float32).reshape(-1, len(FEET)) > 0,
+            warming=np.array([known.columns + peeked < self._facts.receptive_field for known in chosen], np.bool_),
             held=np.array([known.held for known in chosen], np.bool_),
             delay_ns=self.delay_ns,
         )
@@ -224,8 +228,13 @@ class Lifter:
         return root_m
 
 
+def joint_confidence(keypoints: Floats, joints_m: Floats) -> Floats:
+    """That [K, 21] of joints [K, 21, 3] by their keypoints [K, 21, 3] (x px, y px, confidence); 0 where a joint is NaN."""
+    return np.where(np.isnan(joints_m[..., 0]), np.float32(0), keypoints[..., 2] @ CONFIDENCE_OF_KEYPOINTS)
+
+
 def _with_build_spread(sigma_m: Floats, joints_m: Floats) -> Floats:
-    """The network's `sigma_m` [K, 17, 3] with what the unknown build adds.
+    """The network's `sigma_m` [K, J, 3] with what the unknown build adds.
 
     It moves a joint along its line from the root, whatever else is not known of it: both add in quadrature. The height is taken for right:
     where it is wrong by a twentieth, so is all.
@@ -249,12 +258,11 @@ def require_people(inputs: Sequence[Tensor], facts: LifterMetadata, slots: int) 
 
 def require_shapes(model: Model, facts: LifterMetadata) -> None:
     """Raises ModelError where the network does not take what its normalisation gives, or gives no pose of ours."""
-    observed, views = facts.normalisation.observe(np.zeros((1, len(COCO_KEYPOINTS), 3), np.float32), 1, 1, None)
+    observed, views = facts.normalisation.observe(np.zeros((1, facts.keypoints, 3), np.float32), 1, 1, None)
     if facts.delay_columns and views.size:
         raise ModelError("this lifter is symmetric, but its normalisation sees each moment in another way: only a causal one can use it")
-    columns, joints = observed.shape[1:], (len(H36M_JOINTS), 3)
-    flat = (len(H36M_JOINTS) * 3,)
-    wanted = {"features": {columns}, "keypoints": {columns}, "pose": {flat, joints}, "sigma": {flat, joints}}
+    columns, joints, flat = observed.shape[1:], (facts.joints, 3), (facts.joints * 3,)
+    wanted = {"features": {columns}, "keypoints": {columns}, "pose": {flat, joints}, "sigma": {flat, joints}, "contact": {(len(FEET),)}}
     for tensor in (*model.inputs, *model.outputs):
         if tensor.shape[1:] not in wanted.get(tensor.name, {tensor.shape[1:]}):
             needed = " or ".join(map(str, sorted(wanted[tensor.name])))

@@ -5,7 +5,7 @@ So a keypoint that was seen not long ago is guessed, and its confidence shows th
 
 The guess is linear regression. The moves of all keypoints since the hidden one was seen last are taken as jointly normal, with the
 covariance of people in motion (`weights/comovement.csv`, from `models/training/comovement.py`); the hidden one's move is the mean, given
-the moves of those that are seen.
+the moves of those that are seen. A keypoint that the covariance does not have takes no part.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class OcclusionFiller:
     """Fills in one person's hidden keypoints."""
 
     def __init__(self) -> None:
-        self._seen_ns = np.zeros(17, np.int64)
-        self._all_px = np.zeros((17, 17, 2), np.float32)
+        self._count = count = len(_covariance())
+        self._seen_ns = np.zeros(count, np.int64)
+        self._all_px = np.zeros((count, count, 2), np.float32)
         """For each keypoint, where all keypoints were when it was seen last ..."""
-        self._all_seen = np.zeros((17, 17), np.bool_)
+        self._all_seen = np.zeros((count, count), np.bool_)
         """... and which of them were seen then; none before it was seen at all."""
 
     def fill(self, t_ns: int, keypoints: Floats) -> Floats:
-        """The keypoints [17, 3] (x px, y px, confidence; 0: missing) at `t_ns`, with guesses for missing ones that were seen lately."""
+        """The keypoints [N, 3] (x px, y px, confidence; 0: missing) at `t_ns`, with guesses for missing ones that were seen lately."""
+        filled: Floats = keypoints.copy()
+        keypoints = keypoints[: self._count]
         seen = keypoints[:, 2] > 0
         self._seen_ns[seen], self._all_px[seen], self._all_seen[seen] = t_ns, keypoints[:, :2], seen
-        if seen.all():
-            return keypoints
-        filled: Floats = keypoints.copy()
         for hidden in np.flatnonzero(~seen & self._all_seen.any(1) & (t_ns - self._seen_ns <= MAX_GUESS_S * NS_PER_S)):
             known = seen & self._all_seen[hidden]
             moves_px = keypoints[known, :2] - self._all_px[hidden, known]

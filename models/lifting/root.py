@@ -53,9 +53,9 @@ def locate_roots(
 ) -> Floats:
     """The root's position [..., 3] in camera axes (x right, y down, z forward), metres; NaN where it cannot be told.
 
-    `joints_m` [..., 17, 3]: Human3.6M order, camera axes, metres from the root. `keypoints` [..., 17, 3]: COCO order, x px, y px and
-    confidence at the same moment, all finite; the confidence is the weight, and at 0 a keypoint takes no part. Where `focal_px` is None,
-    one is assumed (`poselift.common.camera`). It cannot be told from fewer than `MIN_KEYPOINTS` keypoints of the arms, the legs and
+    `joints_m` [..., J, 3]: camera axes, metres from the root. `keypoints` [..., N, 3]: x px, y px and confidence at the same moment, all
+    finite. The confidence is the weight, and at 0 a keypoint takes no part. Nor do feet: both may be without them. Where `focal_px` is
+    None, one is assumed (`poselift.common.camera`). It cannot be told from fewer than `MIN_KEYPOINTS` keypoints of the arms, the legs and
     the trunk's corners, from rays that hardly differ (`MIN_SPREAD`), or where the best place is behind the camera.
     """
     focal_px = focal_length_px(focal_px, width_px, height_px)

@@ -16,7 +16,7 @@ from poselift.common.arrays import Floats
 
 
 def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:
-    """Points [..., 17, 2] and an empty view [..., 0] of keypoints [..., 17, 3] (x px, y px, confidence; COCO order).
+    """Points [..., N, 2] and an empty view [..., 0] of keypoints [..., N, 3] (x px, y px, confidence).
 
     x becomes 2 x / width - 1 and y becomes 2 y / width - height / width. The network has no input for
     confidence: a missing keypoint is where its x and y say, or in the middle of the picture if they are not finite. `focal_px` is ignored.

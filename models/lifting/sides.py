@@ -6,7 +6,7 @@ whose keypoints fit far better to each other's prediction than to their own is t
 
 The detector is believed wherever the keypoints do not tell. Pairs that stand close together follow those of their limb or body
 that do not; labels may be doubted only for as long as they have earned by being clear before (see `EARNING`); and after what
-looked like half an exchange, or when the whole picture jumps, nothing is turned round for a while.
+looked like half an exchange, or when the whole picture jumps, nothing is turned round for a while. Heels and toes go with their ankles.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Bools, Doubles, Floats
+from poselift.common.skeleton import COCO_KEYPOINTS
 
 Points = npt.NDArray[np.complex128]
 """Keypoints [8, 2] by pair and side, or pairs [8]: px, x + iy."""
 
 PAIRS = 8
 """Eyes, ears, shoulders, elbows, wrists, hips, knees, ankles: after the nose, COCO's keypoints are pairs of left and right."""
+ANKLES = PAIRS - 1
 LIMBS = (slice(0, 2), slice(2, 5), slice(5, 8))
 """Pairs that a detector often exchanges together: the face, the arms, the legs."""
 
@@ -125,14 +127,15 @@ class Sides:
         self._trust_s: Doubles = np.full(PAIRS, -EARNING * FORGET_S)
 
     def undo(self, t_ns: int, keypoints: Floats) -> Floats:
-        """The keypoints [17, 3] (x px, y px, confidence; 0 where missing) seen at `t_ns`, each under its own side's name.
+        """The keypoints [17 or 21, 3] (x px, y px, confidence; 0 where missing) seen at `t_ns`, each under its own side's name.
 
         Times must not go back. No value may be NaN.
         """
         elapsed_s = 0.0 if self._t_ns is None else (t_ns - self._t_ns) / 1e9
         self._t_ns = t_ns
-        self._measure(keypoints, elapsed_s)
-        pairs = keypoints[1:].reshape(PAIRS, 2, 3)
+        body, feet = keypoints[: len(COCO_KEYPOINTS)], keypoints[len(COCO_KEYPOINTS) :]
+        self._measure(body, elapsed_s)
+        pairs = body[1:].reshape(PAIRS, 2, 3)
         measured = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs) if self._holds else pairs
         place: Points = measured[..., :2].astype(np.float64).view(np.complex128)[..., 0]
         seen = measured[..., 2] > 0
@@ -162,7 +165,9 @@ class Sides:
         if not self._holds:
             return keypoints
         righted = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs)
-        return np.concatenate([keypoints[:1], righted.reshape(-1, 3)])
+        if self.exchanged[ANKLES]:
+            feet = feet.reshape(2, -1, 3)[::-1].reshape(-1, 3)
+        return np.concatenate([body[:1], righted.reshape(-1, 3), feet])
 
     def _measure(self, keypoints: Floats, elapsed_s: float) -> None:
         """The body's size: its box's longer side, followed slowly, since a crouch makes nobody small and a wild keypoint nobody large."""

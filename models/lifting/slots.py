@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
+from poselift.common.people import with_feet
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.lifting.filters import new_filters
 from poselift.models.lifting.occlusion import OcclusionFiller
 from poselift.models.lifting.sides import Sides
 
+_BODY = len(COCO_KEYPOINTS)
 PLAUSIBLE_PICTURES = 10
 """A keypoint that lies more than so many picture sizes away is no keypoint; its square would leave float32's range."""
 
@@ -29,21 +32,22 @@ class Person:
         self._occlusion = OcclusionFiller()
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
         self.keypoints = keypoints
-        """[17, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen."""
+        """[21, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen."""
         self._observed = keypoints
         self.see(t_ns, keypoints)
 
     def see(self, t_ns: int, keypoints: Floats) -> None:
-        """A new measurement [17, 3] (x px, y px, confidence; 0: missing).
+        """A new measurement [21, 3] (x px, y px, confidence; 0: missing).
 
         Sides that the detector exchanged are undone (`sides.py`), what is missing is guessed for a while (`occlusion.py`) and then
-        stays where it was known last. A keypoint that was never known stands in the middle of the others.
+        stays where it was known last. A keypoint that was never known stands in the middle of the others but the feet, and one of these
+        at least has to be there.
         """
         seen = self._sides.undo(t_ns, keypoints)
         guessed = self._occlusion.fill(t_ns, seen)
         present = guessed[:, 2:] > 0
         self._known_px = np.where(present, guessed[:, :2], self._known_px)
-        box = guessed[present[:, 0], :2]
+        box = guessed[:_BODY, :2][present[:_BODY, 0]]
         middle_px = (box.min(0) + box.max(0)) / 2
         filled_px = np.where(np.isnan(self._known_px), middle_px, self._known_px)
         self.keypoints = np.concatenate([filled_px, seen[:, 2:]], 1)
@@ -58,7 +62,7 @@ class Person:
         self.held = True
 
     def at(self, part: float) -> Floats:
-        """What the network is to see [17, 3], that part of the way from the last measurement but one (0) to the last (1), linearly.
+        """What the network is to see [21, 3], that part of the way from the last measurement but one (0) to the last (1), linearly.
 
         A keypoint that was missing and is there again has been where it is; its confidence alone goes up.
         """
@@ -93,14 +97,14 @@ class Slots:
     def update(self, t_ns: int, persons: Sequence[int], keypoints: Floats) -> dict[int, Floats]:
         """Tell who has a slot what was seen of them, free the slots of who is gone; return the people without a slot.
 
-        `keypoints` [K, 17, 3] hold no NaN and confidence 0 for what is missing (`plausible`). A person of whom all is
-        missing is not seen.
+        `keypoints` [K, 21, 3] hold no NaN and confidence 0 for what is missing (`plausible`). A person of whom all is
+        missing, or all but the feet, is not seen.
         """
         seen: dict[int, Floats] = {}
         for person, points in zip(persons, keypoints):
             if person in seen:
                 self.left_out["the same id twice"] += 1
-            elif points[:, 2].any():
+            elif points[:_BODY, 2].any():
                 seen[person] = points
             elif person not in self.people:
                 self.left_out["no keypoints"] += 1
@@ -131,8 +135,11 @@ class Slots:
 
 
 def plausible(keypoints: npt.ArrayLike, width_px: float, height_px: float) -> Floats:
-    """The keypoints [K, 17, 3] with confidence clipped to 0..1, and all that is not finite or far outside made missing (0, 0, 0)."""
-    points = np.array(keypoints, np.float32).reshape(-1, 17, 3)
+    """The keypoints [K, 21, 3] with confidence clipped to 0..1, and all that is not finite or far outside made missing (0, 0, 0).
+
+    They may come without feet, [K, 17, 3].
+    """
+    points = with_feet(np.array(keypoints, np.float32))
     limit_px = PLAUSIBLE_PICTURES * max(width_px, height_px)
     missing = ~((np.abs(points[..., :2]) <= limit_px).all(-1) & (points[..., 2] > 0) & np.isfinite(points[..., 2]))
     points[missing] = 0

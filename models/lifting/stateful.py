@@ -15,10 +15,8 @@ FARTHEST = 1000.0
 
 def plausible_rows(outputs: Outputs) -> Bools:
     """[rows]: the rows that are finite and not absurdly large."""
-    plausible = np.abs(outputs.pose) <= FARTHEST
-    if outputs.sigma is not None:
-        plausible &= np.abs(outputs.sigma) <= FARTHEST
-    return np.asarray(plausible.reshape(len(plausible), -1).all(-1))
+    told = (output.reshape(len(output), -1) for output in outputs if output is not None)
+    return np.asarray(np.all([(np.abs(output) <= FARTHEST).all(-1) for output in told], 0))
 
 
 class StatefulNetwork:

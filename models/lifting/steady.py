@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Floats
+from poselift.common.skeleton import COCO_KEYPOINTS
 
 NS_PER_S = 1e9
 
-PARTS = np.zeros((6, 17), np.float32)
-"""[6, 17]: the keypoints (COCO order) of each part of the body: face, trunk, arms, legs."""
+PARTS = np.zeros((6, len(COCO_KEYPOINTS)), np.float32)
+"""[6, 17]: the keypoints of each part of the body: face, trunk, arms, legs."""
 for _part, _keypoints in enumerate([(0, 1, 2, 3, 4), (5, 6, 11, 12), (5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16)]):
     PARTS[_part, _keypoints] = 1
 
@@ -60,7 +61,11 @@ class Steady:
         self._still_s = 0.0
 
     def step(self, t_ns: int, keypoints: Floats, joints_m: Floats) -> Floats:
-        """The pose [17, 3] to show for `joints_m`, whose keypoints [17, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`."""
+        """The pose [J, 3] to show for `joints_m`, whose keypoints [N, 3] (x px, y px, confidence; 0: missing) were seen at `t_ns`.
+
+        Whether they move is told by the first 17.
+        """
+        keypoints = keypoints[: len(COCO_KEYPOINTS)]
         newest = _Seen(t_ns / NS_PER_S, keypoints[:, :2], keypoints[:, 2] > 0)
         points, present = newest.points, newest.present
         if not self._seen:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
-from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
+from poselift.common.people import with_feet
+from poselift.common.skeleton import BODY_HEIGHT_M, JOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import require_shapes
 from poselift.models.lifting.lifter_metadata import LifterMetadata
@@ -50,10 +51,10 @@ class WholeSequence:
         return self._facts.delay_columns
 
     def poses(self, keypoints: npt.ArrayLike, width_px: int, height_px: int) -> Iterator[Floats]:
-        """The joints [17, 3] of every frame of `keypoints` [T, 17, 3] (x px, y px, confidence), in order.
+        """The joints [21, 3] of every frame of `keypoints` [T, 21, 3] (x px, y px, confidence), in order.
 
-        Metres from the root, in the camera's axes; NaN where the network gives no plausible numbers. All x and y are to be in place: a
-        network like this knows of no missing ones.
+        Metres from the root, in the camera's axes; NaN where the network gives no plausible numbers, or not this joint. All x and y are
+        to be in place: a network like this knows of no missing ones.
         """
         columns = self._columns(np.asarray(keypoints, np.float32), width_px, height_px)
         last = len(columns) - 1
@@ -61,22 +62,23 @@ class WholeSequence:
             ahead = frame + self.reach
             outputs = self._network.commit(columns[min(ahead, last)], np.full(columns.shape[1], ahead == 0))
             if frame >= 0:
-                yield self._joints_m(outputs) if plausible_rows(outputs).all() else np.full((len(H36M_JOINTS), 3), np.nan, np.float32)
+                yield self._joints_m(outputs) if plausible_rows(outputs).all() else np.full((len(JOINTS), 3), np.nan, np.float32)
 
     def root_m(self, joints_m: Floats, keypoints: Floats, width_px: int, height_px: int) -> Floats:
-        """Where a frame's root is, [3], as `locate_roots` tells it from the frame's joints and keypoints [17, 3]."""
+        """Where a frame's root is, [3], as `locate_roots` tells it from the frame's joints and keypoints [21, 3]."""
         return locate_roots(joints_m, keypoints, width_px, height_px, self._focal_px)
 
     def _columns(self, keypoints: Floats, width_px: int, height_px: int) -> Floats:
         """[T, V, ...]: what the network takes, of the sequence and, where flipped, of its mirror image."""
+        keypoints = keypoints[:, : self._facts.keypoints]
         views = np.stack([keypoints, mirrored_keypoints(keypoints, width_px)] if self._flip else [keypoints], 1)
         observed, _ = self._facts.normalisation.observe(views.reshape(-1, *views.shape[2:]), width_px, height_px, self._focal_px)
         columns: Floats = observed.reshape(*views.shape[:2], *observed.shape[1:])
         return columns
 
     def _joints_m(self, outputs: Outputs) -> Floats:
-        pose = outputs.pose.reshape(-1, len(H36M_JOINTS), 3)
+        pose = outputs.pose.reshape(-1, self._facts.joints, 3)
         if self._flip:
             pose = np.stack([pose[0], mirrored_joints(pose[1])])
         joints_m: Floats = (pose - pose[:, :1]).mean(0) * self._unit_m
-        return joints_m
+        return with_feet(joints_m, np.nan)

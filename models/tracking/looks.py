@@ -32,7 +32,7 @@ OTHER_LIGHT = (0.5, 1.0, 1.0)
 
 
 def looks_of(picture: Pixels, keypoints: Floats) -> Optional[Looks]:
-    """The looks of the person with these `keypoints` [17, 3] in `picture` (BGR); None where their torso is not to be seen."""
+    """The looks of the person with these `keypoints` [21, 3] in `picture` (BGR); None where their torso is not to be seen."""
     torso = keypoints[SHOULDERS + HIPS].astype(np.float64)
     upper, lower = torso[:2, :2].mean(0), torso[2:, :2].mean(0)
     axis = lower - upper

@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
     box: Box
     keypoints: Floats
-    """float32[17, 3]: x px, y px, confidence."""
+    """float32[17, 3]: COCO order; x px, y px, confidence."""
     looks: Optional[Looks] = None
     clear: bool = True
     """Nobody else is before or behind their torso."""
@@ -55,7 +55,7 @@ class Track(NamedTuple):
     person: int
     box: Box
     keypoints: Floats
-    """float32[17, 3]: x px, y px, confidence."""
+    """float32[17, 3]: COCO order; x px, y px, confidence."""
     born_ns: int
     seen_ns: int
     limbs: Doubles
@@ -75,7 +75,7 @@ class Track(NamedTuple):
     def new(cls, person: int, seen: Seen, t_ns: int) -> Track:
         """Somebody of whom nothing was known before this picture."""
         looks = seen.looks if seen.clear else None
-        return cls(person, seen.box, seen.keypoints, t_ns, t_ns, np.zeros((17, 2)), np.zeros(2), looks, inside=seen.inside)
+        return cls(person, seen.box, seen.keypoints, t_ns, t_ns, np.zeros((len(seen.keypoints), 2)), np.zeros(2), looks, inside=seen.inside)
 
     def predicted(self, t_ns: int) -> Floats:
         """The keypoints [17, 3] at this time if nothing happens: speeds stay at first, and fade."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from poselift.common.arrays import Floats
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.detection.detector import Detections
 from poselift.models.tracking.assignment import pairs
 from poselift.models.tracking.looks import Looks, likeness, likeness_in_other_light
@@ -65,7 +66,8 @@ class Tracks(NamedTuple):
 
     def update(self, found: Detections, looks: Sequence[Optional[Looks]], t_ns: int, width_px: int) -> Tracks:
         """The tracks after a picture of such a width with these people, who look so."""
-        people = [Seen(Box(*box), pose, look) for box, pose, look in zip(found.boxes.tolist(), found.keypoints, looks)]
+        without_feet = found.keypoints[:, : len(COCO_KEYPOINTS)]
+        people = [Seen(Box(*box), pose, look) for box, pose, look in zip(found.boxes.tolist(), without_feet, looks)]
         people = [seen._replace(inside=_inside(seen.keypoints, width_px)) for seen in people]
         people = [seen._replace(clear=_clear(seen, people)) for seen in people] if len(people) > 1 else people
         followed = self._without_doubles(found.followed, people, t_ns)

@@ -546,7 +546,7 @@ def test_what_a_camera_drops_and_damages_is_accounted_for_to_the_end(tmp_path: P
     run(config, hub.bus("capture"))
     (last,) = (health for health in hub.taken(WATCH, Health)[-1:] if isinstance(health, Health))
     assert last.drops == {CAMERA_DROPPED: 3, DAMAGED: 2}
-    nobody = np.zeros((0, 17, 3), np.float32)
+    nobody = np.zeros((0, 21, 3), np.float32)
     for worker in ("detect", "lift"):
         loop = Loop(hub.bus(worker))
         for message in loop.inputs():
@@ -555,7 +555,19 @@ def test_what_a_camera_drops_and_damages_is_accounted_for_to_the_end(tmp_path: P
             elif isinstance(message, Pose2D):
                 flags = np.zeros(0, bool)
                 pose = Pose3D(
-                    message.frame, message.t_ns, 640, 480, flags, nobody, nobody, nobody, nobody[:, 0], nobody[..., 0], flags, flags
+                    message.frame,
+                    message.t_ns,
+                    640,
+                    480,
+                    flags,
+                    nobody,
+                    nobody,
+                    nobody,
+                    nobody[:, 0],
+                    nobody[..., 0],
+                    nobody[:, :4, 0],
+                    flags,
+                    flags,
                 )
                 loop.send(pose, after=message)
         loop.end()

@@ -63,12 +63,14 @@ def a_frame(number: int, incarnation: int = 1) -> Frame:
 
 
 def a_pose2d(number: int, incarnation: int = 1, **skipped: int) -> Pose2D:
-    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 17, 3)), skipped, incarnation, (Stamp("capture", 5, 6),))
+    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), skipped, incarnation, (Stamp("capture", 5, 6),))
 
 
 def a_pose3d(number: int) -> Pose3D:
-    joints, flags = np.zeros((0, 17, 3)), np.zeros(0)
-    return Pose3D(number, 1000 + number, 64, 48, flags, joints, joints, joints, np.zeros((0, 3)), np.zeros((0, 17)), flags, flags)
+    joints, flags = np.zeros((0, 21, 3)), np.zeros(0)
+    return Pose3D(
+        number, 1000 + number, 64, 48, flags, joints, joints, joints, np.zeros((0, 3)), np.zeros((0, 21)), np.zeros((0, 4)), flags, flags
+    )
 
 
 def a_hub(mode: str = "live", workers: Collection[str] = WORKERS) -> MemoryHub:

@@ -53,12 +53,14 @@ def a_frame(number: int) -> Frame:
 
 
 def a_pose2d(number: int) -> Pose2D:
-    return Pose2D(number, number, 64, 48, np.zeros(1), np.zeros((1, 17, 3)))
+    return Pose2D(number, number, 64, 48, np.zeros(1), np.zeros((1, 21, 3)))
 
 
 def a_pose3d(number: int) -> Pose3D:
-    joints, flags = np.zeros((0, 17, 3)), np.zeros(0)
-    return Pose3D(number, number, 64, 48, flags, joints, joints, joints, np.zeros((0, 3)), np.zeros((0, 17)), flags, flags)
+    joints, flags = np.zeros((0, 21, 3)), np.zeros(0)
+    return Pose3D(
+        number, number, 64, 48, flags, joints, joints, joints, np.zeros((0, 3)), np.zeros((0, 21)), np.zeros((0, 4)), flags, flags
+    )
 
 
 def a_health(worker: str) -> Health:

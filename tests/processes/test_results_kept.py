@@ -29,14 +29,18 @@ from poselift.app.recording.writer import RecordingWriter
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     """A session of a minute without pictures, with nobody in it."""
-    nobody = np.zeros((0, 17, 3), np.float32)
-    nothing, nowhere = np.zeros((0, 17), np.float32), np.zeros((0, 3), np.float32)
+    nobody = np.zeros((0, 21, 3), np.float32)
+    nothing, nowhere = np.zeros((0, 21), np.float32), np.zeros((0, 3), np.float32)
     flags = np.zeros(0, bool)
     with RecordingWriter(tmp_path / "session" / "session.mcap", {"config": "mode: live"}) as writer:
         for number in range(1800):
             t_ns = number * 33_333_333
             writer.write(Frame(number, t_ns, 640, 480, 30.0, 0, 0, 0, "none", b"", 1, ()))
-            writer.write(Pose3D(number, t_ns, 640, 480, np.zeros(0, np.int64), nobody, nobody, nobody, nowhere, nothing, flags, flags))
+            writer.write(
+                Pose3D(
+                    number, t_ns, 640, 480, np.zeros(0, np.int64), nobody, nobody, nobody, nowhere, nothing, nothing[:, :4], flags, flags
+                )
+            )
     return writer.path
 
 

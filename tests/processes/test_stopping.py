@@ -130,11 +130,11 @@ def test_lifting_keypoints_keeps_what_is_done(tmp_path: Path, number: signal.Sig
 @TERMINATED
 def test_export_keeps_the_poses(tmp_path: Path, number: signal.Signals) -> None:
     session = tmp_path / "session.mcap"
-    nobody, nothing = np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32)
+    nobody, nothing = np.zeros((0, 21, 3), np.float32), np.zeros(0, np.float32)
     with RecordingWriter(session, {"config": "mode: live"}) as writer:
         for frame in range(3000):
             writer.write(Frame(frame, frame * 33_333_333, 1280, 720, 30.0, 0, 0, 0, "none", b"", 1, ()))
-            shapes = nothing, nobody, nobody, nobody, np.zeros((0, 3)), np.zeros((0, 17)), nothing, nothing
+            shapes = nothing, nobody, nobody, nobody, np.zeros((0, 3)), np.zeros((0, 21)), np.zeros((0, 4)), nothing, nothing
             writer.write(Pose3D(frame, frame * 33_333_333, 1280, 720, *shapes))
     out = tmp_path / "out"
     with started("export", session, "-o", out) as process:

@@ -39,7 +39,7 @@ SKIPPED = {"newer_frame": 3, "overwritten": 1}
 
 def a_pose2d(people: int) -> Pose2D:
     rng = np.random.default_rng(people)
-    keypoints = rng.normal(size=(people, 17, 3)).astype(np.float32)
+    keypoints = rng.normal(size=(people, 21, 3)).astype(np.float32)
     return Pose2D(7, -(2**62), 640, 480, np.arange(people) + 2**40, keypoints, SKIPPED, 2**60, TRACE)
 
 
@@ -113,7 +113,7 @@ def test_arrays_of_other_types_and_layouts_are_sent_as_the_type_says() -> None:
 def test_arrays_are_little_endian_on_the_wire() -> None:
     packed = msgpack.unpackb(encode(replace(a_pose2d(1), person=np.array([258], np.int64))))
     assert packed["person"] == b"\x02\x01\0\0\0\0\0\0"
-    assert len(packed["keypoints"]) == 17 * 3 * 4
+    assert len(packed["keypoints"]) == 21 * 3 * 4
 
 
 def test_a_newer_schema_is_refused_and_says_what_to_do() -> None:

@@ -33,15 +33,29 @@ def a_frame(number: int, width_px: int = 64, height_px: int = 48) -> Frame:
 
 
 def a_pose2d(number: int, people: int = 1) -> Pose2D:
-    keypoints = np.full((people, 17, 3), number, np.float32)
+    keypoints = np.full((people, 21, 3), number, np.float32)
     return Pose2D(number, 1000 + number, 64, 48, np.arange(people), keypoints, {"late": number})
 
 
 def a_pose3d(number: int, people: int = 1) -> Pose3D:
-    joints = np.full((people, 17, 3), number, np.float32)
-    root, confidence = np.full((people, 3), np.nan, np.float32), np.ones((people, 17), np.float32)
+    joints = np.full((people, 21, 3), number, np.float32)
+    root, confidence = np.full((people, 3), np.nan, np.float32), np.ones((people, 21), np.float32)
     flags = np.zeros(people, bool)
-    return Pose3D(number, 1000 + number, 64, 48, np.arange(people), joints, joints, joints * np.nan, root, confidence, flags, flags)
+    return Pose3D(
+        number,
+        1000 + number,
+        64,
+        48,
+        np.arange(people),
+        joints,
+        joints,
+        joints * np.nan,
+        root,
+        confidence,
+        np.zeros((people, 4), bool),
+        flags,
+        flags,
+    )
 
 
 def session(frames: int) -> list[Message]:
@@ -95,7 +109,7 @@ def test_other_mcap_readers_find_everything(tmp_path: Path) -> None:
     assert (channel.message_encoding, channel.topic, message.publish_time) == ("msgpack", "Pose3D", 1003)
     assert schema is not None
     described = {item["name"]: item for item in json.loads(schema.data)["fields"]}
-    assert described["joints_m"] == {"name": "joints_m", "type": "array", "dtype": "<f4", "shape": [None, 17, 3]}
+    assert described["joints_m"] == {"name": "joints_m", "type": "array", "dtype": "<f4", "shape": [None, 21, 3]}
     assert described["t_ns"] == {"name": "t_ns", "type": "int"}
     assert metadata == Recording(path).info
     assert metadata["config"] == "mode: live"

@@ -26,10 +26,11 @@ INFO = ServerInfo("board", "0.1.0", (), Camera(640, 480, 30.0, 704.0, True, 1.7)
 
 
 def a_pose(kind: type, frame: int, now_ns: int, people: int) -> Any:
-    arrays = {"person": np.arange(people), "keypoints": np.zeros((people, 17, 3), np.float32)}
+    arrays = {"person": np.arange(people), "keypoints": np.zeros((people, 21, 3), np.float32)}
     if kind is Pose3D:
-        wide, flags = np.zeros((people, 17, 3), np.float32), np.zeros(people, bool)
-        arrays |= {"joints_m": wide, "sigma_m": wide, "root_m": wide[:, 0], "confidence": wide[..., 0], "warming": flags, "held": flags}
+        wide, flags = np.zeros((people, 21, 3), np.float32), np.zeros(people, bool)
+        arrays |= {"joints_m": wide, "sigma_m": wide, "root_m": wide[:, 0], "confidence": wide[..., 0]}
+        arrays |= {"contact": np.zeros((people, 4), bool), "warming": flags, "held": flags}
     return kind(frame, now_ns, 640, 480, **arrays, trace=(Stamp("capture", now_ns, now_ns),))
 
 

@@ -56,7 +56,7 @@ def test_what_a_board_says(message: Any) -> None:
 
 
 def test_poses_pass_too() -> None:
-    pose = Pose2D(1, 2, 640, 480, np.arange(2), np.ones((2, 17, 3), np.float32))
+    pose = Pose2D(1, 2, 640, 480, np.arange(2), np.ones((2, 21, 3), np.float32))
     assert (from_board(encode(pose)).keypoints == pose.keypoints).all()
 
 

@@ -21,9 +21,21 @@ MS = 1_000_000
 
 def a_pose(frame: int, held: tuple[bool, ...] = (False,), **changes: Any) -> Pose3D:
     k = len(held)
-    joints, flags = np.zeros((k, 17, 3), np.float32), np.zeros(k, bool)
+    joints, flags = np.zeros((k, 21, 3), np.float32), np.zeros(k, bool)
     pose = Pose3D(
-        frame, 1000 + frame, 64, 48, np.arange(k), joints, joints, joints, np.zeros((k, 3)), np.zeros((k, 17)), flags, np.array(held, bool)
+        frame,
+        1000 + frame,
+        64,
+        48,
+        np.arange(k),
+        joints,
+        joints,
+        joints,
+        np.zeros((k, 3)),
+        np.zeros((k, 21)),
+        np.zeros((k, 4)),
+        flags,
+        np.array(held, bool),
     )
     trace = (Stamp("capture", 0, 1 * MS), Stamp("detect", 3 * MS, 10 * MS), Stamp("lift", 11 * MS, 13 * MS))
     return replace(pose, incarnation=1, trace=trace, **changes)
