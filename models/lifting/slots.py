@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from poselift.common.arrays import Floats
 from poselift.common.people import with_feet
-from poselift.common.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINTS
 from poselift.models.lifting.filters import new_filters
 from poselift.models.lifting.occlusion import OcclusionFiller
 from poselift.models.lifting.sides import Sides
@@ -139,7 +139,8 @@ def plausible(keypoints: npt.ArrayLike, width_px: float, height_px: float) -> Fl
 
     They may come without feet, [K, 17, 3].
     """
-    points = with_feet(np.array(keypoints, np.float32))
+    points = np.array(keypoints, np.float32)
+    points = with_feet(points) if len(points) else np.empty((0, len(KEYPOINTS), 3), np.float32)
     limit_px = PLAUSIBLE_PICTURES * max(width_px, height_px)
     missing = ~((np.abs(points[..., :2]) <= limit_px).all(-1) & (points[..., 2] > 0) & np.isfinite(points[..., 2]))
     points[missing] = 0

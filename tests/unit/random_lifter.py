@@ -2,10 +2,14 @@
 
 import numpy as np
 
+from poselift.common.skeleton import FEET, JOINTS, KEYPOINTS
 from poselift.models.lifting.temporal import Block, TemporalWeights
 
+WITH_FEET = {"keypoints": " ".join(KEYPOINTS), "joints": " ".join(JOINTS)}
+"""What a lifter's metadata says that takes and gives feet."""
 
-def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False, causal=True):
+
+def random_lifter(widths, channels, features, outputs=51, linear=True, spread=False, causal=True, contact=False):
     """Weights whose outputs, and standard deviations, are about as large as poses are in the networks' units."""
     rng = np.random.default_rng(0)
 
@@ -26,6 +30,8 @@ def random_lifter(widths, channels, features, outputs=51, linear=True, spread=Fa
         0.3 * matrix(channels, outputs) if spread else None,
         bias(outputs) - 1 if spread else None,
         causal,
+        matrix(channels, len(FEET)) if contact else None,
+        bias(len(FEET)) if contact else None,
     )
 
 

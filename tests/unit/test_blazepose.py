@@ -69,15 +69,15 @@ def test_detector_runs_only_while_there_is_nobody_to_follow(world, blazepose):
 def test_nobody_is_an_empty_answer_of_the_right_shape(world, blazepose):
     people = blazepose.step(world.picture(), at_ns(0))
     assert people.person.shape == (0,) and people.person.dtype == np.int64
-    assert people.keypoints.shape == (0, 17, 3) and people.keypoints.dtype == np.float32
+    assert people.keypoints.shape == (0, 21, 3) and people.keypoints.dtype == np.float32
 
 
 def test_keypoints_are_pixels_of_the_picture_with_confidence(world, blazepose):
     world.people = [HERE]
     for frame in range(5):
         people = blazepose.step(world.picture(), at_ns(frame))
-    assert people.keypoints.shape == (1, 17, 3) and people.keypoints.dtype == np.float32
-    np.testing.assert_allclose(people.keypoints[0, :, :2], np.tile([300, 250], (17, 1)), atol=0.5)
+    assert people.keypoints.shape == (1, 21, 3) and people.keypoints.dtype == np.float32
+    np.testing.assert_allclose(people.keypoints[0, :, :2], np.tile([300, 250], (21, 1)), atol=0.5)
     np.testing.assert_allclose(people.keypoints[0, :, 2], 1 / (1 + np.exp(-3)), rtol=1e-6)
 
 
@@ -266,7 +266,7 @@ class Broken:
 
 
 def follow_brokenly(world: World, break_it: Callable[[Broken, Broken], None]) -> list[np.ndarray]:
-    """Keypoints [K, 17, 3] of twelve frames of one person who moves; the networks are broken in frames 3 to 5."""
+    """Keypoints [K, 21, 3] of twelve frames of one person who moves; the networks are broken in frames 3 to 5."""
     detector, landmarks = Broken(world.detector), Broken(world.landmarks)
     blazepose = Watching(detector, landmarks)
     found = []

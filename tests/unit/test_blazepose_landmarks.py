@@ -6,18 +6,20 @@ import math
 
 import numpy as np
 
-from poselift.common.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import KEYPOINTS
 from poselift.models.detection import blazepose_landmarks as pose
 
-BLAZEPOSE = {  # mediapipe.solutions.pose.PoseLandmark
+BLAZEPOSE = {  # mediapipe.solutions.pose.PoseLandmark; a toe is its foot index
     "nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_shoulder": 11, "right_shoulder": 12,
     "left_elbow": 13, "right_elbow": 14, "left_wrist": 15, "right_wrist": 16, "left_hip": 23, "right_hip": 24,
-    "left_knee": 25, "right_knee": 26, "left_ankle": 27, "right_ankle": 28,
+    "left_knee": 25, "right_knee": 26, "left_ankle": 27, "right_ankle": 28, "left_heel": 29, "right_heel": 30,
+    "left_toe": 31, "right_toe": 32,
 }  # fmt: skip
 
 
 def test_every_keypoint_is_the_landmark_of_its_name():
-    assert [BLAZEPOSE[name] for name in COCO_KEYPOINTS] == list(pose.COCO_LANDMARKS)
+    assert [BLAZEPOSE[name] for name in KEYPOINTS] == list(pose.KEYPOINT_LANDMARKS)
+    assert pose.KEYPOINT_LANDMARKS[:17] == pose.COCO_LANDMARKS
 
 
 def test_decode_takes_points_and_the_smaller_of_visibility_and_presence():
@@ -26,10 +28,10 @@ def test_decode_takes_points_and_the_smaller_of_visibility_and_presence():
     rows[:, 3], rows[:, 4] = 2, 1
     rows[16, 3:] = -1000, 3  # right wrist
     points, confidence = pose.decode({"landmarks": rows.reshape(1, 195), "heatmap": np.full((1, 39, 64, 64), -9, np.float32)})
-    used = [*pose.COCO_LANDMARKS, 33, 34]
+    used = [*pose.KEYPOINT_LANDMARKS, 33, 34]
     np.testing.assert_array_equal(points, np.stack([used, 100 + np.array(used)], axis=1))
-    expected = np.full(17, 1 / (1 + math.exp(-1)))
-    expected[COCO_KEYPOINTS.index("right_wrist")] = 0
+    expected = np.full(21, 1 / (1 + math.exp(-1)))
+    expected[KEYPOINTS.index("right_wrist")] = 0
     np.testing.assert_allclose(confidence, expected, atol=1e-7)
 
 

@@ -82,13 +82,13 @@ def test_two_people_are_followed_at_the_spots_that_they_show(network):
     assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT) == [1, 2], "in the first picture"
     assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT) == [1, 2]
     for keypoints, person in zip(watching.keypoints, (RIGHT, LEFT)):  # the largest first
-        np.testing.assert_allclose(keypoints[:, :2], keypoints_px(*person), atol=1.5)
-        assert (keypoints[:, 2] > 0.7).all() and (keypoints[:, 2] <= 1).all()
+        np.testing.assert_allclose(keypoints[:17, :2], keypoints_px(*person), atol=1.5)
+        assert (keypoints[:17, 2] > 0.7).all() and (keypoints[:, 2] <= 1).all() and not keypoints[17:].any()
     for step in range(1, 6):
         left, right = (LEFT[0] + 10 * step, *LEFT[1:]), (RIGHT[0], RIGHT[1], RIGHT[2] - 8 * step)
         assert watching.see(picture_of(left, right)) == [1, 2]
-        np.testing.assert_allclose(watching.keypoints[0, :, :2], keypoints_px(*right), atol=1.5)
-        np.testing.assert_allclose(watching.keypoints[1, :, :2], keypoints_px(*left), atol=1.5)
+        np.testing.assert_allclose(watching.keypoints[0, :17, :2], keypoints_px(*right), atol=1.5)
+        np.testing.assert_allclose(watching.keypoints[1, :17, :2], keypoints_px(*left), atol=1.5)
 
 
 def test_who_is_gone_is_lost_and_who_is_hidden_in_part_is_not(network):
@@ -105,7 +105,7 @@ def test_legs_are_seen_again_however_long_they_were_hidden(network):
     assert watching.see(picture_of(LEFT), LEFT, frames=2) == [1]
     assert watching.see(picture_of(LEFT, hidden=LEGS), frames=5) == [1]
     assert watching.see(picture_of(LEFT)) == [1]
-    np.testing.assert_allclose(watching.keypoints[0, :, :2], keypoints_px(*LEFT), atol=1.5)
+    np.testing.assert_allclose(watching.keypoints[0, :17, :2], keypoints_px(*LEFT), atol=1.5)
 
 
 def test_in_a_picture_of_another_size_people_are_where_they_were(network):
@@ -120,14 +120,14 @@ def test_in_a_picture_of_another_size_people_are_where_they_were(network):
 def test_a_person_is_found_where_one_is_followed_at_most(network):
     watching = Watching(network, people=1)
     assert watching.see(picture_of(LEFT, RIGHT), LEFT, RIGHT, frames=2) == [1]
-    np.testing.assert_allclose(watching.keypoints[0, :, :2], keypoints_px(*RIGHT), atol=1.5)
+    np.testing.assert_allclose(watching.keypoints[0, :17, :2], keypoints_px(*RIGHT), atol=1.5)
 
 
 def test_an_open_first_axis_is_one_picture_and_the_size_is_the_graphs(tmp_path: Path):
     for height, width in ((256, 192), (384, 288), (256, 256)):
         watching = Watching(spot_network(tmp_path / "pose.onnx", "simcc", height, width, batch="batch", told=False))
         assert watching.see(picture_of(LEFT), LEFT, frames=2) == [1]
-        np.testing.assert_allclose(watching.keypoints[0, :, :2], keypoints_px(*LEFT), atol=1.5)
+        np.testing.assert_allclose(watching.keypoints[0, :17, :2], keypoints_px(*LEFT), atol=1.5)
 
 
 def test_on_the_npu_people_are_where_they_are_on_the_cpu(network, npu, tmp_path: Path):
@@ -169,8 +169,9 @@ class Looking:
 
 def peaks(x_bins: np.ndarray, y_bins: np.ndarray) -> dict[str, np.ndarray]:
     """SimCC, two values a pixel, with these maxima."""
-    x, y = np.zeros((1, 17, 2 * WIDTH), np.float32), np.zeros((1, 17, 2 * HEIGHT), np.float32)
-    x[0, np.arange(17), x_bins] = y[0, np.arange(17), y_bins] = 0.9
+    count = len(x_bins)
+    x, y = np.zeros((1, count, 2 * WIDTH), np.float32), np.zeros((1, count, 2 * HEIGHT), np.float32)
+    x[0, np.arange(count), x_bins] = y[0, np.arange(count), y_bins] = 0.9
     return {"simcc_x": x, "simcc_y": y}
 
 
@@ -181,7 +182,23 @@ def test_a_box_is_padded_and_widened_to_the_networks_form_as_in_mmpose(box, scal
     bins = rng.integers(0, 2 * WIDTH, 17), rng.integers(0, 2 * HEIGHT, 17)
     seen = CocoPerson(Looking(peaks(*bins)), 0.5).confirm(np.zeros((600, 600, 3), np.uint8), np.array(box, float))
     expected = np.stack(bins, -1) / 2 / [WIDTH, HEIGHT] * scale + np.array(box[:2]) - np.array(scale) / 2
-    np.testing.assert_allclose(seen.keypoints[:, :2], expected, rtol=1e-5)
+    np.testing.assert_allclose(seen.keypoints[:17, :2], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "feet"), [(26, (24, 20, 25, 21)), (133, (19, 17, 22, 20))])
+def test_feet_are_where_halpe_and_coco_wholebody_have_them(count, feet):
+    """Left heel, left big toe, right heel, right big toe; what else there is tells nothing."""
+    bins = 3 * np.arange(count) % 380, 40 + np.arange(count)
+    answer = peaks(*bins)
+    seen = CocoPerson(Looking(answer), 0.5).confirm(np.zeros((600, 600, 3), np.uint8), np.array([300, 300, 150, 200.0]))
+    places = seen.keypoints[:, :2] - seen.keypoints[0, :2]
+    ours = [*range(17), *feet]
+    np.testing.assert_allclose(places, (np.stack(bins, -1)[ours] - [0, 40]) / 2 * (250 / HEIGHT), atol=1e-3)
+    others = [keypoint for keypoint in range(count) if keypoint not in range(17)]
+    for of in answer.values():
+        of[0, others] = 0
+    without = CocoPerson(Looking(answer), 0.5).confirm(np.zeros((600, 600, 3), np.uint8), np.array([300, 300, 150, 200.0]))
+    assert without.known == seen.known and without.body.tolist() == seen.body.tolist() and not without.keypoints[17:, 2].any()
 
 
 def test_the_network_sees_the_region_in_red_green_and_blue_normalised_and_black_outside_of_the_picture():

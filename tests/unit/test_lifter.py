@@ -5,12 +5,12 @@ from fractions import Fraction
 import numpy as np
 import onnx
 import pytest
-from random_lifter import random_lifter, weights_for_judge
+from random_lifter import WITH_FEET, random_lifter, weights_for_judge
 from temporal_judge import judge
 
 from poselift.common.errors import ModelError
 from poselift.common.people import People2D
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, JOINTS, KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting import lifter_metadata
@@ -20,6 +20,7 @@ from poselift.models.lifting.occlusion import OcclusionFiller
 WIDTH, HEIGHT = 640, 480
 PERIOD_NS = Fraction(10**9, 30)
 TOLERANCE = 1e-5
+PLAIN = {"rate_hz": "30", "normalisation": "plain", **WITH_FEET}
 
 
 class Plain:
@@ -38,7 +39,7 @@ class Plain:
 
 @pytest.fixture(scope="module")
 def weights():
-    return random_lifter((3, 3), 64, features=51)
+    return random_lifter((3, 3), 64, features=63, outputs=63, contact=True)
 
 
 @pytest.fixture
@@ -46,29 +47,29 @@ def open_lifter(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(lifter_metadata, "NORMALISATIONS", {"plain": Plain()})
 
     def opened(**settings):
-        onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain"}), tmp_path / "lifter.onnx")
+        onnx.save(build(weights, PLAIN), tmp_path / "lifter.onnx")
         return Lifter(open_model(tmp_path / "lifter.onnx"), body_height_m=2.0, filtered=False, **settings)
 
     return opened
 
 
 def walk(frames, seed=0):
-    """Keypoints [T, 17, 3] that wander through the picture, all seen."""
+    """Keypoints [T, 21, 3] that wander through the picture, all seen."""
     rng = np.random.default_rng(seed)
-    steps = rng.normal(size=(frames, 17, 3)).cumsum(0) * (8, 8, 0.02) + (300, 200, 0)
+    steps = rng.normal(size=(frames, 21, 3)).cumsum(0) * (8, 8, 0.02) + (300, 200, 0)
     steps[..., 2] = np.clip(0.7 + steps[..., 2], 0.1, 1)
     return steps.astype(np.float32)
 
 
 def judged(weights, columns):
-    """The judge's newest pose [17, 3] for columns [T, 17, 3] in pixels, in the metres of `Plain` and two metres of body height."""
+    """The judge's newest pose [21, 3] for columns [T, 21, 3] in pixels, in the metres of `Plain` and two metres of body height."""
     features = np.asarray(columns, np.float64) / (WIDTH, WIDTH, 1)
-    pose = judge(*weights_for_judge(weights), features.reshape(len(columns), -1))[-1].reshape(17, 3)
+    pose = judge(*weights_for_judge(weights), features.reshape(len(columns), -1))[-1].reshape(21, 3)
     return (pose - pose[0]) * features[-1, 0, 0] * 0.5
 
 
 def naive(weights, times_ns, keypoints, gap_ns=5e8):
-    """Every measurement's pose [T, 17, 3] of one person who is always seen, and whether the history was still short."""
+    """Every measurement's pose [T, 21, 3] of one person who is always seen, and whether the history was still short."""
     ticks, columns, last, poses, warming = [], [], None, [], []
     for frame, time in enumerate(times_ns):
         if last is None or time < last or time - last > gap_ns:
@@ -80,7 +81,7 @@ def naive(weights, times_ns, keypoints, gap_ns=5e8):
                 on_tick = ticks[-1] >= time - PERIOD_NS / 4
                 ends = [last, time]
                 between = [np.interp(float(ticks[-1]), ends, pair) for pair in zip(keypoints[frame - 1].ravel(), keypoints[frame].ravel())]
-                columns.append(keypoints[frame] if on_tick else np.reshape(between, (17, 3)))
+                columns.append(keypoints[frame] if on_tick else np.reshape(between, (21, 3)))
         last = time
         history = columns if on_tick else [*columns, keypoints[frame]]
         poses.append(judged(weights, history))
@@ -151,11 +152,11 @@ def test_who_is_not_seen_is_held_at_confidence_zero_then_gone(open_lifter, weigh
     for frame, time in enumerate(frames_ns(40)):
         seen = frame < 12
         lifted = lifter.step(
-            time, People2D([3] if seen else [], keypoints[frame : frame + 1] if seen else np.zeros((0, 17, 3))), (WIDTH, HEIGHT)
+            time, People2D([3] if seen else [], keypoints[frame : frame + 1] if seen else np.zeros((0, 21, 3))), (WIDTH, HEIGHT)
         )
         columns.append(keypoints[frame] if seen else keypoints[11] * (1, 1, 0))
         if frame > 11 + 15:
-            assert len(lifted.person) == 0 and lifted.joints_m.shape == (0, 17, 3)
+            assert len(lifted.person) == 0 and lifted.joints_m.shape == (0, 21, 3)
             continue
         assert (lifted.person.tolist(), lifted.held.tolist()) == ([3], [not seen])
         assert np.abs(lifted.joints_m[0] - judged(weights, columns)).max() < TOLERANCE
@@ -243,10 +244,10 @@ def test_what_is_not_a_number_is_missing(open_lifter, weights, bad, column):
         assert np.abs(lifted.joints_m[0] - judged(weights, expected[: frame + 1])).max() < TOLERANCE
 
 
-def test_a_keypoint_never_known_stands_in_the_middle_of_the_others(open_lifter):
+def test_a_keypoint_never_known_stands_in_the_middle_of_the_body(open_lifter):
     keypoints = walk(1)
     keypoints[0, 9] = np.nan
-    others = np.delete(keypoints[0], 9, axis=0)[:, :2]
+    others = np.delete(keypoints[0, : len(COCO_KEYPOINTS)], 9, axis=0)[:, :2]
     lifted = open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT))
     assert lifted.keypoints[0, 9] == pytest.approx([*(others.min(0) + others.max(0)) / 2, 0])
     assert np.isfinite(lifted.joints_m).all()
@@ -261,7 +262,7 @@ def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):
     lifter = open_lifter()
     lifter.step(0, People2D([7], lost[:1]), (WIDTH, HEIGHT))
     lifted = lifter.step(round(2 * PERIOD_NS), People2D([7], lost[1:]), (WIDTH, HEIGHT))
-    others = np.delete(keypoints[0], 4, axis=0)[:, :2]
+    others = np.delete(keypoints[0, : len(COCO_KEYPOINTS)], 4, axis=0)[:, :2]
     unknown, halfway = keypoints[0].copy(), keypoints[1].copy()
     unknown[4] = (*(others.min(0) + others.max(0)) / 2, 0)
     halfway[4, 2] /= 2
@@ -271,7 +272,7 @@ def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):
 def test_a_person_of_whom_all_is_missing_is_not_seen(open_lifter):
     lifter = open_lifter(slots=2)
     lifter.step(0, People2D([1], walk(1)), (WIDTH, HEIGHT))
-    lifted = lifter.step(33_333_333, People2D([1, 2], np.full((2, 17, 3), np.nan)), (WIDTH, HEIGHT))
+    lifted = lifter.step(33_333_333, People2D([1, 2], np.full((2, 21, 3), np.nan)), (WIDTH, HEIGHT))
     assert (lifted.person.tolist(), lifted.held.tolist()) == ([1], [True])
     assert np.isfinite(lifted.joints_m).all() and np.isfinite(lifted.keypoints).all()
     assert lifter.left_out == {"no keypoints": 1}
@@ -282,8 +283,8 @@ def test_nobody_is_an_answer(open_lifter):
     *arrays, delay_ns = vars(lifted).values()
     assert delay_ns == 0
     shapes = [array.shape for array in arrays]
-    assert shapes == [(0,), (0, 17, 3), (0, 17, 3), (0, 17, 3), (0, 3), (0, 17), (0,), (0,)]
-    assert [array.dtype.name for array in arrays] == ["int64", *["float32"] * 5, "bool", "bool"]
+    assert shapes == [(0,), (0, 21, 3), (0, 21, 3), (0, 21, 3), (0, 3), (0, 21), (0, 4), (0,), (0,)]
+    assert [array.dtype.name for array in arrays] == ["int64", *["float32"] * 5, "bool", "bool", "bool"]
 
 
 @pytest.mark.parametrize("focal_px", [None, 900.0])
@@ -313,15 +314,16 @@ def test_a_picture_of_another_shape_starts_anew(open_lifter, weights):
 
 def test_a_joint_is_as_sure_as_its_keypoints(open_lifter):
     keypoints = walk(1)
-    confidence = dict(zip(COCO_KEYPOINTS, keypoints[0, :, 2]))
-    joints = dict(zip(H36M_JOINTS, open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT)).confidence[0]))
-    assert joints["left_wrist"] == pytest.approx(confidence["left_wrist"])
+    confidence = dict(zip(KEYPOINTS, keypoints[0, :, 2]))
+    joints = dict(zip(JOINTS, open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT)).confidence[0]))
+    for name in ("left_wrist", "right_toe"):
+        assert joints[name] == pytest.approx(confidence[name])
     assert joints["hip"] == pytest.approx((confidence["left_hip"] + confidence["right_hip"]) / 2)
     assert joints["thorax"] == pytest.approx((confidence["left_shoulder"] + confidence["right_shoulder"]) / 2)
 
 
 def test_the_same_stream_gives_the_same_bits(open_lifter):
-    keypoints = walk(120).reshape(40, 3, 17, 3)
+    keypoints = walk(120).reshape(40, 3, 21, 3)
     times = [round(time * 1.3) for time in frames_ns(40)]
 
     def run():
@@ -339,7 +341,7 @@ def test_the_same_stream_gives_the_same_bits(open_lifter):
         ({"normalisation": "person_camera"}, "says no rate_hz"),
         ({"rate_hz": "fast", "normalisation": "person_camera"}, "rate_hz = 'fast'; a number above 0"),
         ({"rate_hz": "0", "normalisation": "person_camera"}, "rate_hz = '0'"),
-        ({"rate_hz": "30", "normalisation": "person_camera"}, r"features is \(51,\) a person; its normalisation needs"),
+        ({"rate_hz": "30", "normalisation": "person_camera"}, r"features is \(63,\) a person; its normalisation needs"),
     ],
 )
 def test_a_file_that_is_no_lifter_says_why(weights, tmp_path, metadata, message):
@@ -362,7 +364,7 @@ class Broken:
 
     def run(self, tensors, keep):
         outputs = {name: array.copy() for name, array in self._carrying.run(tensors, keep).items()}
-        outputs[self._output].reshape(len(outputs["pose"]), -1)[self.rows, 7] = self._value
+        outputs[self._output].reshape(len(outputs["pose"]), -1)[self.rows, 3] = self._value
         return outputs
 
     def close(self):
@@ -371,13 +373,13 @@ class Broken:
 
 @pytest.mark.parametrize("flip", ["no", "yes"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-@pytest.mark.parametrize("output", ["pose", "sigma"])
+@pytest.mark.parametrize("output", ["pose", "sigma", "contact"])
 def test_who_is_lifted_to_no_numbers_has_no_pose_and_begins_anew(tmp_path, monkeypatch, output, value, flip):
     """The others' poses stay as they are, bit for bit."""
     monkeypatch.setattr(lifter_metadata, "NORMALISATIONS", {"plain": Plain()})
     monkeypatch.setattr(Plain, "sigma_to_camera", lambda self, sigma, view: sigma * np.abs(view), raising=False)
-    weights = random_lifter((3, 3), 64, features=51, spread=True)
-    onnx.save(build(weights, {"rate_hz": "30", "normalisation": "plain", "flip": flip}), tmp_path / "lifter.onnx")
+    weights = random_lifter((3, 3), 64, features=63, outputs=63, spread=True, contact=True)
+    onnx.save(build(weights, {**PLAIN, "flip": flip}), tmp_path / "lifter.onnx")
     model = open_model(tmp_path / "lifter.onnx")
     broken = Broken(model, output, value)
     lifter, healthy, anew = (Lifter(of, slots=2, filtered=False) for of in (broken, model, model))
@@ -398,3 +400,36 @@ def test_who_is_lifted_to_no_numbers_has_no_pose_and_begins_anew(tmp_path, monke
             )
             assert lifted.warming.tolist() == [False, frame < 22]
     assert lifter.left_out == {"no numbers from the network": 4}
+
+
+def test_a_lifter_without_feet_does_not_see_them_and_says_nothing_of_them(tmp_path, monkeypatch):
+    """The 17 are the same bits whatever is said of the feet."""
+    monkeypatch.setattr(lifter_metadata, "NORMALISATIONS", {"plain": Plain()})
+    onnx.save(build(random_lifter((3, 3), 64, features=51), {"rate_hz": "30", "normalisation": "plain"}), tmp_path / "lifter.onnx")
+    with_feet, without, missing = (Lifter(open_model(tmp_path / "lifter.onnx")) for _ in range(3))
+    keypoints = walk(20)
+    keypoints[4:9, 3] = 0
+    for frame, time in enumerate(frames_ns(20)):
+        one = with_feet.step(time, People2D([7], keypoints[frame : frame + 1]), (WIDTH, HEIGHT))
+        for other, given in ((without, keypoints[:, :17]), (missing, keypoints * (np.arange(21) < 17)[:, None])):
+            lifted = other.step(time, People2D([7], given[frame : frame + 1]), (WIDTH, HEIGHT))
+            assert one.joints_m.tobytes() == lifted.joints_m.tobytes()
+            assert (lifted.keypoints[0, 17:, 2] == 0).all()
+        assert np.isfinite(one.joints_m[0, :17]).all() and np.isnan(one.joints_m[0, 17:]).all()
+        assert (one.confidence[0, 17:] == 0).all() and (one.keypoints[0, 17:, 2] > 0).all() and not one.contact.any()
+
+
+def test_of_whom_only_the_feet_are_there_is_not_seen(open_lifter):
+    feet = walk(1)
+    feet[:, :17] = np.nan
+    lifter = open_lifter()
+    assert len(lifter.step(0, People2D([7], feet), (WIDTH, HEIGHT)).person) == 0
+    assert lifter.left_out == {"no keypoints": 1}
+
+
+@pytest.mark.parametrize("key", ["keypoints", "joints"])
+def test_a_lifter_of_other_keypoints_or_joints_is_refused(weights, tmp_path, key):
+    names = [*PLAIN[key].split()[:-4], "left_toe", "left_heel", "right_toe", "right_heel"]
+    onnx.save(build(weights, {**PLAIN, "normalisation": "person_camera", key: " ".join(names)}), tmp_path / "lifter.onnx")
+    with pytest.raises(ModelError, match=f"says {key} = .*'left_heel left_toe right_heel right_toe' behind it"):
+        Lifter(open_model(tmp_path / "lifter.onnx"))

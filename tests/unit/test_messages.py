@@ -121,6 +121,34 @@ def test_a_newer_schema_is_refused_and_says_what_to_do() -> None:
         decode(broken(schema=SCHEMA + 1))
 
 
+@pytest.mark.parametrize("people", [0, 1, 3])
+@pytest.mark.parametrize("made", [a_pose2d, a_pose3d])
+def test_a_message_from_before_there_were_feet_has_none(made: Any, people: int) -> None:
+    pose = made(people)
+    packed = {**msgpack.unpackb(encode(pose)), "schema": 1}
+    expected = {}
+    for name, missing in (("keypoints", 0), ("joints_m", np.nan), ("sigma_m", np.nan), ("confidence", 0)):
+        if name in packed:
+            packed[name] = np.ascontiguousarray(getattr(pose, name)[:, :17]).tobytes()
+            expected[name] = getattr(pose, name).copy()
+            expected[name][:, 17:] = missing
+    if packed.pop("contact", None) is not None:
+        expected["contact"] = np.zeros((people, 4), bool)
+    old = decode(msgpack.packb(packed))
+    assert_same(old, replace(pose, **expected))
+    assert not any(getattr(old, name).flags.writeable for name in expected)
+    assert_same(decode(encode(old)), old)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"keypoints": a_pose2d(1).keypoints.tobytes()}, {"person": ...}, {"person": b"\0" * 16}, {"keypoints": 1}]
+)
+def test_a_message_from_before_there_were_feet_is_as_broken_as_any(changes: dict[str, Any]) -> None:
+    old = {"keypoints": b"\0" * 17 * 3 * 4, **changes}
+    with pytest.raises(MessageError, match=r"Pose2D.keypoints: |Pose2D without person"):
+        decode(broken(schema=1, **old))
+
+
 def test_a_field_that_this_side_does_not_know_is_no_harm() -> None:
     assert_same(decode(broken(colour="red")), a_pose2d(1))
 

@@ -15,11 +15,13 @@ from poselift.models.training.motion import load_motion
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
 CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"
 ANKLES = [15, 16]
+TOGETHER = np.loadtxt(FILE, delimiter=",")
+KNOWN = len(TOGETHER)
 
 
 def somebody(seed: int = 0) -> np.ndarray:
-    """Keypoints [17, 3]."""
-    return np.random.default_rng(seed).uniform((100, 100, 0.5), (300, 500, 1), (17, 3)).astype(np.float32)
+    """Keypoints [N, 3]."""
+    return np.random.default_rng(seed).uniform((100, 100, 0.5), (300, 500, 1), (KNOWN, 3)).astype(np.float32)
 
 
 def without(keypoints: np.ndarray, *missing: int) -> np.ndarray:
@@ -45,14 +47,13 @@ def test_it_moves_along_with_the_body() -> None:
 
 def test_the_guess_is_the_regression_on_those_who_are_seen() -> None:
     """Against least squares on moves drawn with that covariance, seen as a detector that trembles sees them."""
-    together = np.loadtxt(FILE, delimiter=",")
     rng = np.random.default_rng(1)
-    moves = rng.multivariate_normal(np.zeros(17), together, 400_000, method="eigh")
+    moves = rng.multivariate_normal(np.zeros(KNOWN), TOGETHER, 400_000, method="eigh")
     seen = [0, 5, 6, 11, 13]
     shares, *_ = np.linalg.lstsq(moves[:, seen] + JITTER * rng.normal(size=(400_000, 5)), moves[:, 12], rcond=None)
-    filler, first = OcclusionFiller(), without(somebody(), *(set(range(17)) - {*seen, 12}))
+    filler, first = OcclusionFiller(), without(somebody(), *(set(range(KNOWN)) - {*seen, 12}))
     filler.fill(0, first)
-    then = first + np.where(first[:, 2:] > 0, np.c_[rng.normal(0, 30, (17, 2)), np.zeros(17)], 0).astype(np.float32)
+    then = first + np.where(first[:, 2:] > 0, np.c_[rng.normal(0, 30, (KNOWN, 2)), np.zeros(KNOWN)], 0).astype(np.float32)
     expected = first[12, :2] + shares @ (then - first)[seen, :2]
     np.testing.assert_allclose(filler.fill(1, without(then, 12))[12, :2], expected, atol=0.7)
 
@@ -77,9 +78,19 @@ def test_it_is_given_up_after_a_while_and_never_made_up() -> None:
     assert filler.fill(last_ns + 1, without(somebody(), 3))[3, 2] == 0
 
 
+def test_what_the_covariance_does_not_have_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poselift.models.lifting.occlusion._covariance", lambda: TOGETHER[:13, :13])
+    filler = OcclusionFiller()
+    filler.fill(0, somebody())
+    moved = without(somebody(1), 9, 15)
+    guessed = filler.fill(1, moved)
+    assert guessed[9, 2] == GUESS_CONFIDENCE
+    np.testing.assert_array_equal(guessed[13:], moved[13:])
+
+
 def test_with_nobody_to_tell_it_stays() -> None:
     filler = OcclusionFiller()
-    filler.fill(0, without(somebody(), *range(1, 17)))
+    filler.fill(0, without(somebody(), *range(1, KNOWN)))
     guessed = filler.fill(1, without(somebody(1), 0))
     np.testing.assert_allclose(guessed[0, :2], somebody()[0, :2])
     assert np.isfinite(guessed).all()
@@ -87,4 +98,4 @@ def test_with_nobody_to_tell_it_stays() -> None:
 
 @pytest.mark.skipif(not CMU.is_file(), reason=f"the motion capture is not here: {CMU}")
 def test_the_file_is_what_the_command_makes() -> None:
-    np.testing.assert_allclose(np.loadtxt(FILE, delimiter=","), comovement(load_motion(CMU, "train")), atol=1e-7)
+    np.testing.assert_allclose(TOGETHER, comovement(load_motion(CMU, "train")), atol=1e-7)

@@ -14,7 +14,7 @@ import poselift.models
 from poselift.app.dataflow.messages import Pose2D
 from poselift.app.offline.sequences import lift_sequences
 from poselift.common.camera import FOCAL_OF_LONGER_SIDE
-from poselift.common.people import People2D
+from poselift.common.people import People2D, with_feet
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
@@ -213,10 +213,8 @@ def test_a_lifter_that_answers_late_tells_no_place_live_but_in_whole_files(tmp_p
     assert live.delay_ns
     for frame in range(9):
         assert np.isnan(live.step(frame * 33_333_333, People2D([1], keypoints[frame : frame + 1]), (WIDTH, HEIGHT)).root_m).all()
-    poses = [
-        Pose2D(i, i * 33_333_333, WIDTH, HEIGHT, np.array([1] * (i not in away)), np.array([keypoints[i]] * (i not in away)))
-        for i in range(9)
-    ]
+    people = [with_feet(np.array(keypoints[i : i + (i not in away)]).reshape(-1, 17, 3)) for i in range(9)]
+    poses = [Pose2D(i, i * 33_333_333, WIDTH, HEIGHT, np.ones(len(of), np.int64), of) for i, of in enumerate(people)]
     for frame, pose in enumerate(lift_sequences(WholeSequence(model, focal_px=FOCAL_PX), poses, 0.5, lambda frames: None)):
         assert pose.held[0] == (frame in away)
         np.testing.assert_allclose(pose.root_m, [(0.1, 0, 3 + 0.1 * (3 if frame in away else frame))], rtol=1e-4, atol=1e-4)

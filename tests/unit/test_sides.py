@@ -9,7 +9,7 @@ from demo_clip import FRAME_NS, blazepose, moments, pulled
 
 import poselift.models
 from poselift.common.people import People2D
-from poselift.common.skeleton import COCO_KEYPOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINT_MIRROR
 from poselift.models.backends.backend import open_model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.sides import MAX_TRUST_S, PAIRS, Sides
@@ -178,6 +178,20 @@ def test_another_scene_is_believed():
     np.testing.assert_array_equal(undone(times, exchange(keypoints, BODY, slice(50, 60))), keypoints)
 
 
+def test_heels_and_toes_go_with_their_ankles():
+    """Those of a foot that is missing go, too."""
+    times = seconds(3)
+    body = walker(times, OBLIQUE)
+    feet = body[:, [15, 15, 16, 16]] + np.array([[-9, 20, 0], [30, 22, 0]] * 2, np.float32)
+    feet[40:70, 1] = 0
+    keypoints = np.concatenate([body, feet], 1)
+    for pairs, turned in ((BODY, True), (LEGS, True), (ARMS, False)):
+        swapped = exchange(keypoints, pairs, slice(50, 56))
+        if turned:
+            swapped[50:56, 17:] = swapped[50:56][:, KEYPOINT_MIRROR[17:]]
+        np.testing.assert_array_equal(undone(times, swapped), keypoints)
+
+
 def test_looking_twice_is_no_matter():
     times = seconds(4)
     keypoints = walker(times, OBLIQUE)
@@ -206,5 +220,5 @@ def test_the_lifter_and_its_keypoints_do_not_see_the_exchange():
     for frame, time in enumerate(times):
         lifted = lifter.step(round(time * 1e9), People2D([0, 1, 2], [stream[frame] for stream in streams]), (1280, 720))
         for swapped in (1, 2):
-            np.testing.assert_array_equal(lifted.keypoints[swapped], keypoints[frame])
+            np.testing.assert_array_equal(lifted.keypoints[swapped, :17], keypoints[frame])
             np.testing.assert_allclose(lifted.joints_m[swapped], lifted.joints_m[0], atol=1e-5)

@@ -52,7 +52,7 @@ def lifted(graph, folder):
     onnx.save(graph, folder / "graph.onnx")
     lifter = Lifter(open_model(folder / "graph.onnx"))
     return np.array(
-        [lifter.step(frame * 33_333_333, People2D([1], [points]), (1920, 1080)).joints_m[0] for frame, points in enumerate(walking())]
+        [lifter.step(frame * 33_333_333, People2D([1], [points]), (1920, 1080)).joints_m[0, :17] for frame, points in enumerate(walking())]
     )
 
 

@@ -26,6 +26,7 @@ from poselift.app.offline.sequences import lift_sequences, record_with_poses
 from poselift.app.recording.reader import Recording, read
 from poselift.app.recording.writer import RecordingWriter
 from poselift.common.errors import ModelError, UserError
+from poselift.common.people import with_feet
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.convert.videopose3d import convert
@@ -71,8 +72,8 @@ def test_the_poses_are_the_published_network_s(path: Path, frames: int, flip: bo
     for seed in range(2):  # a second sequence knows nothing of the first
         keypoints = walk(frames, seed)
         poses = np.array(list(lifter.poses(keypoints, WIDTH, HEIGHT)))
-        assert np.abs(poses - network(keypoints, flip)).max() < TOLERANCE
-    assert flip == (np.abs(poses - network(keypoints)).max() > 0.01)
+        assert np.abs(poses[:, :17] - network(keypoints, flip)).max() < TOLERANCE and np.isnan(poses[:, 17:]).all()
+    assert flip == (np.abs(poses[:, :17] - network(keypoints)).max() > 0.01)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -92,12 +93,12 @@ def test_a_frame_that_is_lifted_to_no_numbers_has_no_pose(path: Path, flip: bool
     keypoints = walk(frames)
     answers = lift_sequences(lifter, [message(frame, {7: keypoints[frame]}) for frame in range(frames)], 0.5, lambda _: None)
     assert [len(answer.person) for answer in answers] == [int(frame != 5) for frame in range(frames)]
-    poses = np.array([answer.joints_m[0] for answer in answers if len(answer.person)])
+    poses = np.array([answer.joints_m[0, :17] for answer in answers if len(answer.person)])
     assert np.abs(poses - np.delete(network(keypoints, flip), 5, 0)).max() < TOLERANCE
 
 
 def message(number: int, people: dict[int, Any], fps: float = 30) -> Pose2D:
-    keypoints = np.array(list(people.values()), np.float32).reshape(-1, 17, 3)
+    keypoints = with_feet(np.array(list(people.values()), np.float32).reshape(-1, 17, 3))
     return Pose2D(number, round(number * 1e9 / fps), WIDTH, HEIGHT, np.array(list(people), np.int64), keypoints)
 
 
@@ -114,11 +115,11 @@ def test_everyone_has_a_sequence_of_their_own_and_the_measurement_s_order(lifter
     expected = {7: network(walks[7]), 3: network(walks[3][5:20])}
     for number, pose in enumerate(poses):
         assert pose.person.tolist() == ([7, 3] if 5 <= number < 20 else [7])
-        assert np.abs(pose.joints_m[0] - expected[7][number]).max() < TOLERANCE
-        np.testing.assert_array_equal(pose.keypoints[0], walks[7][number])
+        assert np.abs(pose.joints_m[0, :17] - expected[7][number]).max() < TOLERANCE
+        np.testing.assert_array_equal(pose.keypoints[0, :17], walks[7][number])
         assert not pose.held.any() and pose.warming[0] == (min(number, 29 - number) < REACH)
         if len(pose.person) == 2:
-            assert np.abs(pose.joints_m[1] - expected[3][number - 5]).max() < TOLERANCE
+            assert np.abs(pose.joints_m[1, :17] - expected[3][number - 5]).max() < TOLERANCE
 
 
 def test_who_is_away_shortly_is_held_and_who_is_away_long_starts_anew(lifter: WholeSequence) -> None:
@@ -133,8 +134,8 @@ def test_who_is_away_shortly_is_held_and_who_is_away_long_starts_anew(lifter: Wh
         assert len(pose.person) == (number not in range(30, 50))
         if len(pose.person):
             assert pose.held[0] == (number in away)
-            np.testing.assert_allclose(pose.keypoints[0], filled[number], atol=1e-4)
-            assert np.abs(pose.joints_m[0] - expected[number]).max() < TOLERANCE
+            np.testing.assert_allclose(pose.keypoints[0, :17], filled[number], atol=1e-4)
+            assert np.abs(pose.joints_m[0, :17] - expected[number]).max() < TOLERANCE
             assert pose.confidence.any() != pose.held[0]
 
 
@@ -145,7 +146,7 @@ def test_a_keypoint_that_is_missing_is_interpolated(lifter: WholeSequence, bad: 
     spoilt[5:8, 3, 0] = bad
     keypoints[5:8, 3] = keypoints[4, 3] + (keypoints[8, 3] - keypoints[4, 3]) * np.arange(1, 4)[:, None] / 4
     poses = lifted(lifter, [message(i, {1: spoilt[i]}) for i in range(20)])
-    found = np.stack([pose.joints_m[0] for pose in poses])
+    found = np.stack([pose.joints_m[0, :17] for pose in poses])
     assert np.abs(found - network(keypoints)).max() < TOLERANCE
     assert (poses[6].keypoints[0, 3, 2], poses[8].keypoints[0, 3, 2]) == (0, np.float32(0.9))
 
@@ -154,17 +155,17 @@ def test_nobody_and_nothing_are_answers(lifter: WholeSequence) -> None:
     assert lifted(lifter, []) == []
     blind = np.full((17, 3), np.nan)
     for pose in lifted(lifter, [message(0, {}), message(1, {1: blind}), message(2, {2: walk(1)[0] * (1, 1, 0)})]):
-        assert pose.joints_m.shape == (0, 17, 3) and pose.keypoints.shape == (0, 17, 3) and pose.confidence.shape == (0, 17)
+        assert pose.joints_m.shape == (0, 21, 3) and pose.keypoints.shape == (0, 21, 3) and pose.confidence.shape == (0, 21)
 
 
 def test_an_id_given_twice_and_another_picture_size(lifter: WholeSequence) -> None:
     keypoints = walk(3)
-    twice = Pose2D(0, 0, WIDTH, HEIGHT, np.array([1, 1]), keypoints[:2])
-    larger = Pose2D(1, 10, WIDTH, 2 * HEIGHT, np.array([1]), keypoints[2:])
+    twice = Pose2D(0, 0, WIDTH, HEIGHT, np.array([1, 1]), with_feet(keypoints[:2]))
+    larger = Pose2D(1, 10, WIDTH, 2 * HEIGHT, np.array([1]), with_feet(keypoints[2:]))
     poses = lifted(lifter, [twice, larger])
     assert [pose.person.tolist() for pose in poses] == [[1], [1]]
-    assert np.abs(poses[0].joints_m[0] - network(keypoints[:1])[0]).max() < TOLERANCE
-    assert poses[1].warming[0] and np.isfinite(poses[1].joints_m).all()
+    assert np.abs(poses[0].joints_m[0, :17] - network(keypoints[:1])[0]).max() < TOLERANCE
+    assert poses[1].warming[0] and np.isfinite(poses[1].joints_m[0, :17]).all()
     alone = lifted(lifter, [larger])
     np.testing.assert_array_equal(poses[1].joints_m, alone[0].joints_m)
 
@@ -175,11 +176,11 @@ def test_pictures_of_another_size_with_the_same_view_are_of_one_sequence(lifter:
     mixed = list(plain)
     for frame in range(1, 20, 3):
         larger = keypoints[frame : frame + 1] * (2, 2, 1) + (0.5, 0.5, 0)
-        mixed[frame] = replace(plain[frame], width_px=2 * WIDTH, height_px=2 * HEIGHT, keypoints=larger)
+        mixed[frame] = replace(plain[frame], width_px=2 * WIDTH, height_px=2 * HEIGHT, keypoints=with_feet(larger))
     for one, other, given in zip(lifted(lifter, plain), lifted(lifter, mixed), mixed):
         np.testing.assert_allclose(other.joints_m, one.joints_m, rtol=0, atol=TOLERANCE)
         np.testing.assert_allclose(other.root_m, one.root_m, rtol=1e-3)
-        np.testing.assert_allclose(other.keypoints, given.keypoints, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(other.keypoints[:, :17], given.keypoints[:, :17], rtol=0, atol=1e-3)
         assert (other.width_px, other.warming.tolist()) == (given.width_px, one.warming.tolist())
 
 
@@ -230,7 +231,7 @@ def test_from_a_checkpoint_to_poses_by_two_commands(tmp_path: Path, dataset: Pat
     assert done.exit_code == 0
     for name, keypoints in (("walk", walk(50)), ("run", walk(3, 1))):
         found = loaded(tmp_path / "out" / name / "poses.npz")
-        assert np.abs(found["joints_m"] - network(keypoints, flip, widths, model)).max() < TOLERANCE
+        assert np.abs(found["joints_m"][:, :17] - network(keypoints, flip, widths, model)).max() < TOLERANCE
         assert found["frame"].tolist() == list(range(len(keypoints))) and not found["delay_s"].any()
 
 
