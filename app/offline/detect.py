@@ -19,6 +19,7 @@ from poselift.app.offline.outputs import claim, make_folder
 from poselift.common.atomic import scratch
 from poselift.common.errors import UserError
 from poselift.common.sizes import fitted
+from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINTS
 from poselift.workers.sources import file_source
 
 
@@ -51,7 +52,7 @@ def detect(
     if not poses:
         raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
     frames = poses[-1].frame + 1 if run.failure or run.interrupted else run.tally.captured
-    keypoints = np.full((frames, 17, 3), np.nan, np.float32)
+    keypoints = np.full((frames, len(KEYPOINTS), 3), np.nan, np.float32)
     first_px = poses[0].width_px, poses[0].height_px
     chosen = most_seen(poses) if settings.detect.people > 1 else None
     seen = 0
@@ -74,11 +75,11 @@ def detect(
 
 
 def most_seen(poses: Sequence[Pose2D]) -> Optional[int]:
-    """The id of who was seen in most frames, of equals the larger one; None where nobody was."""
+    """The id of who was seen in most frames, of equals the larger one, feet left aside; None where nobody was."""
     frames: Counter[int] = Counter()
     sizes: Counter[int] = Counter()
     for pose in poses:
-        sides_px = np.ptp(pose.keypoints[..., :2], axis=1)
+        sides_px = np.ptp(pose.keypoints[:, : len(COCO_KEYPOINTS), :2], axis=1)
         for person, side_px in zip(pose.person.tolist(), np.hypot(*sides_px.T).tolist()):
             frames[person] += 1
             sizes[person] += side_px

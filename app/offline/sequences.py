@@ -29,7 +29,7 @@ class _Stretch(NamedTuple):
     size_px: Size
     """Of its first picture: the keypoints are in pixels of that. All its pictures have that shape."""
     seen: dict[int, Floats]
-    """Number of the message -> keypoints [17, 3], where they were seen; NaN at confidence 0 what is missing."""
+    """Number of the message -> keypoints [21, 3], where they were seen; NaN at confidence 0 what is missing."""
 
 
 class _Row(NamedTuple):
@@ -100,7 +100,7 @@ def _seen(pose: Pose2D) -> Iterator[tuple[int, Floats]]:
     limit_px = PLAUSIBLE_PICTURES * max(pose.width_px, pose.height_px)
     for person, given in zip(pose.person.tolist(), pose.keypoints):
         keypoints = np.array(given, np.float32)
-        keypoints[~(np.abs(keypoints[:, :2]) <= limit_px).all(1)] = (np.nan, np.nan, 0)
+        keypoints[~(np.abs(keypoints[:, :2]) <= limit_px).all(1) | ~keypoints.any(1)] = (np.nan, np.nan, 0)
         keypoints[:, 2] = np.nan_to_num(keypoints[:, 2]).clip(0, 1)
         if keypoints[: len(COCO_KEYPOINTS), 2].any():
             yield person, keypoints

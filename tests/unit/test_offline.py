@@ -24,7 +24,7 @@ FRAMES = 12
 @pytest.fixture
 def keypoints(tmp_path: Path) -> Path:
     """Two videos."""
-    walk = np.random.default_rng(0).uniform(100, 400, (FRAMES, 17, 3)).astype(np.float32).clip(None, (400, 400, 1))
+    walk = np.random.default_rng(0).uniform(100, 400, (FRAMES, 21, 3)).astype(np.float32).clip(None, (400, 400, 1))
     write_keypoints(tmp_path / "k.npz", [Clip("walk", walk, 640, 480, 30.0), Clip("run", walk[:3], 640, 480)])
     return tmp_path / "k.npz"
 
@@ -45,7 +45,7 @@ def test_keypoints_are_lifted_reported_and_returned(keypoints: Path, tmp_path: P
     assert (result.poses, result.videos) == ([it / "poses.npz" for it in folders], [it / "poses.mp4" for it in folders])
     assert (result.captured, result.lifted, result.dropped, result.failure) == (FRAMES + 3, FRAMES + 3, {}, "")
     with np.load(result.poses[0]) as poses:
-        assert poses["joints_m"].shape == (FRAMES, 17, 3) and poses["source"] == str(keypoints)
+        assert poses["joints_m"].shape == (FRAMES, 21, 3) and poses["source"] == str(keypoints)
     assert caplog.messages == [f"wrote 2 videos' poses to {tmp_path / 'out'}"]
 
 

@@ -10,7 +10,7 @@ from poselift.app.offline.detect import most_seen
 
 def a_pose(frame: int, **sizes_px: float) -> Pose2D:
     """People p1, p2, ... as boxes of these sizes, in this order."""
-    keypoints = np.zeros((len(sizes_px), 17, 3), np.float32)
+    keypoints = np.zeros((len(sizes_px), 21, 3), np.float32)
     keypoints[:, 1, :2] = np.array(list(sizes_px.values())).reshape(-1, 1)
     return Pose2D(frame, frame, 64, 48, np.array([int(name[1:]) for name in sizes_px], np.int64), keypoints)
 
