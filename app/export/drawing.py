@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from poselift.app.export.palette import COCO_BONE_COLOURS, COCO_JOINT_COLOURS, HELD, SHADE, TEXT, TRUNK, Colour, mixed
+from poselift.app.export.palette import HELD, KEYPOINT_BONE_COLOURS, KEYPOINT_COLOURS, SHADE, TEXT, TRUNK, Colour, mixed
 from poselift.common.arrays import Pixels
-from poselift.common.skeleton import COCO_BONES
+from poselift.common.skeleton import KEYPOINT_BONES
 
 SHIFT = 4
 """Fractional bits of the coordinates given to OpenCV: lines move smoothly by less than a pixel."""
@@ -23,13 +23,13 @@ def fixed(point: npt.NDArray[np.floating]) -> tuple[int, int]:
 
 
 def is_drawn(keypoints: npt.NDArray[np.float32], held: bool) -> npt.NDArray[np.bool_]:
-    """Which of a person's keypoints [17, 3] are drawn, bool [17]."""
-    shown: npt.NDArray[np.bool_] = np.isfinite(keypoints).all(-1) & (held | (keypoints[:, 2] >= MIN_CONFIDENCE))
-    return shown
+    """Which of a person's keypoints [21, 3] are drawn, bool [21]; of one who is held all but (0, 0, 0), which were never seen."""
+    sure = keypoints.any(-1) if held else keypoints[:, 2] >= MIN_CONFIDENCE
+    return np.asarray(np.isfinite(keypoints).all(-1) & sure)
 
 
 def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool, own: Colour = TRUNK) -> None:
-    """Draw one person's keypoints (float [17, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
+    """Draw one person's keypoints (float [21, 3]: x px, y px in `panel`, confidence) onto `panel`, the surer the more solid.
 
     Limbs have the colours of their sides; trunk and head are in the person's `own`. A person who was not seen in this frame (`held`) is a
     thin grey outline.
@@ -59,14 +59,14 @@ def draw_person(panel: Pixels, keypoints: npt.NDArray[np.float32], held: bool, o
         cv2.circle(layer, centre, radius, own if colour is TRUNK else colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
         cv2.circle(mask, centre, radius, int(opacity[joint]), cv2.FILLED, cv2.LINE_AA, SHIFT)
 
-    bones = [(*bone, colour) for bone, colour in zip(COCO_BONES, COCO_BONE_COLOURS) if shown[list(bone)].all()]
+    bones = [(*bone, colour) for bone, colour in zip(KEYPOINT_BONES, KEYPOINT_BONE_COLOURS) if shown[list(bone)].all()]
     for start, end, _ in bones:
         line(start, end, SHADE, width + 3, 0.55)
     for start, end, colour in bones:
         line(start, end, colour, width, 1.0)
     for joint in map(int, np.flatnonzero(shown)):
         dot(joint, SHADE, 0.95 * width + 1.5)
-        dot(joint, COCO_JOINT_COLOURS[joint], 0.95 * width)
+        dot(joint, KEYPOINT_COLOURS[joint], 0.95 * width)
     _blend(part, layer, mask)
 
 
@@ -99,7 +99,7 @@ def _part(panel: Pixels, points: npt.NDArray[np.float32], margin_px: int) -> tup
 
 def _outline(part: Pixels, points: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) -> None:
     for colour, thickness in ((SHADE, 3), (HELD, 1)):
-        for start, end in COCO_BONES:
+        for start, end in KEYPOINT_BONES:
             if shown[start] and shown[end]:
                 cv2.line(part, fixed(points[start]), fixed(points[end]), colour, thickness, cv2.LINE_AA, SHIFT)
         for joint in np.flatnonzero(shown):

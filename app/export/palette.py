@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import JOINTS, KEYPOINT_BONES, KEYPOINTS, PARENTS
 
 Colour = tuple[int, int, int]
 
@@ -13,6 +13,8 @@ HELD: Colour = (168, 160, 154)
 BACKGROUND: Colour = (30, 24, 21)
 SHADE: Colour = (20, 15, 13)
 TEXT: Colour = (176, 166, 158)
+CONTACT: Colour = (255, 255, 255)
+"""Of a heel or toe that is on the floor."""
 
 PEOPLE: tuple[Colour, ...] = (
     (250, 143, 168),
@@ -25,7 +27,7 @@ PEOPLE: tuple[Colour, ...] = (
 )
 """One for each person, by their ids, then again from the first; none is that of a side."""
 
-_LIMBS = ("elbow", "wrist", "knee", "ankle")
+_LIMBS = ("elbow", "wrist", "knee", "ankle", "heel", "toe")
 
 
 def _bone_colour(outer: str) -> Colour:
@@ -39,10 +41,12 @@ def _joint_colour(name: str) -> Colour:
     return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else TRUNK
 
 
-COCO_BONE_COLOURS = tuple(_bone_colour(COCO_KEYPOINTS[outer]) for _, outer in COCO_BONES)
-COCO_JOINT_COLOURS = tuple(_joint_colour(name) for name in COCO_KEYPOINTS)
-H36M_BONES = tuple((parent, joint) for joint, parent in enumerate(H36M_PARENTS) if parent >= 0)
-H36M_BONE_COLOURS = tuple(_bone_colour(H36M_JOINTS[joint]) for _, joint in H36M_BONES)
+KEYPOINT_BONE_COLOURS = tuple(_bone_colour(KEYPOINTS[outer]) for _, outer in KEYPOINT_BONES)
+KEYPOINT_COLOURS = tuple(_joint_colour(name) for name in KEYPOINTS)
+_SOLES = tuple((JOINTS.index(f"{side}_heel"), JOINTS.index(f"{side}_toe")) for side in ("left", "right"))
+JOINT_BONES = (*((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0), *_SOLES)
+"""Pairs of joints that a drawing joins."""
+JOINT_BONE_COLOURS = tuple(_bone_colour(JOINTS[outer]) for _, outer in JOINT_BONES)
 
 
 def colour_of(person: int) -> Colour:

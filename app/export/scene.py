@@ -8,7 +8,7 @@ axis; the view turns about that axis.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 import cv2
@@ -18,21 +18,24 @@ import numpy.typing as npt
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import SHIFT, fixed, write_id
 from poselift.app.export.framing import Framing
-from poselift.app.export.palette import BACKGROUND, H36M_BONE_COLOURS, H36M_BONES, HELD, SHADE, TRUNK, Colour, colour_of, mixed
+from poselift.app.export.palette import BACKGROUND, CONTACT, HELD, JOINT_BONE_COLOURS, JOINT_BONES, SHADE, TRUNK, Colour, colour_of, mixed
 from poselift.app.export.placement import Place, places
 from poselift.common.arrays import Pixels
-from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, FEET, H36M_JOINTS, JOINTS
 
 TURN_S = 24.0
 """Seconds of a full turn."""
 
 Points = npt.NDArray[np.float64]
 
-_NECK, _HEAD = H36M_JOINTS.index("neck"), H36M_JOINTS.index("head")
-FEET = [joint for joint, name in enumerate(H36M_JOINTS) if name.endswith("ankle")]
-ANKLE_ABOVE_FLOOR, HEAD_RADIUS = 0.045, 0.062
+HEAD_RADIUS, CONTACT_RADIUS = 0.062, 0.022
+_NECK, _HEAD = JOINTS.index("neck"), JOINTS.index("head")
+_FEET = slice(JOINTS.index(FEET[0]), None)
+_ABOVE_FLOOR = {"ankle": 0.045, "heel": 0.012, "toe": 0.009}
+_STANDING = [joint for joint, name in enumerate(JOINTS) if name.rpartition("_")[2] in _ABOVE_FLOOR]
+_STANDING_ABOVE_FLOOR = np.array([_ABOVE_FLOOR[JOINTS[joint].rpartition("_")[2]] for joint in _STANDING])
 _ID_ABOVE_HEAD = 0.13
-_RADII = {"knee": 0.036, "ankle": 0.029, "elbow": 0.028, "wrist": 0.023, "spine": 0.045, "thorax": 0.045}
+_RADII = {"knee": 0.036, "ankle": 0.029, "elbow": 0.028, "wrist": 0.023, "spine": 0.045, "thorax": 0.045, "heel": 0.016, "toe": 0.014}
 
 _ELEVATION_RAD, _START_RAD = np.radians(13.0), np.radians(-28.0)
 _DISTANCE, _FOCAL, _MIDDLE = 3.6, 2.55, 0.46  # from the view to the body's middle; in panel heights; the middle above the floor
@@ -66,18 +69,18 @@ class Scene:
         return np.stack([self._width_px / 2 + scale * x, self._height_px / 2 + scale * down, depth], -1)
 
     def place(self, pose: Pose3D) -> Points:
-        """The joints of all people, float [K, 17, 3], in the scene's lengths and axes; moves the view on to this pose.
+        """The joints of all people, float [K, 21, 3], in the scene's lengths and axes; moves the view on to this pose.
 
-        Whose joints are no numbers has no place, and does not move the view.
+        Whose joints are no numbers has no place, and does not move the view; feet alone may be none.
         """
         t_s, persons = pose.t_ns / 1e9, pose.person.tolist()
         self._places, self._t_s = places(pose, self._places, t_s - self._t_s), t_s
-        joints = pose.joints_m.astype(np.float64) / self._body_height_m
+        joints = np.where(np.isfinite(pose.joints_m), pose.joints_m, np.nan).astype(np.float64) / self._body_height_m
         roots = np.array([self._places[person].root_m for person in persons]).reshape(-1, 3) / self._body_height_m
         finite = _finite(joints)
         self._floors = {persons[k]: self._floors.get(persons[k]) or Floor() for k in finite}
         if len(finite):
-            below = [self._floors[persons[k]].under(float(joints[k, FEET, 1].max()) + ANKLE_ABOVE_FLOOR, t_s) for k in finite]
+            below = [self._floors[persons[k]].under(below_feet(joints[k]), t_s) for k in finite]
             self._framing.step({persons[k]: roots[k] + (0, y, 0) for k, y in zip(finite, below)}, t_s)
         view = self._framing.view
         placed: Points = view.scale * (joints + (roots - view.point)[:, None])
@@ -87,13 +90,13 @@ class Scene:
         """The panel at a time of the stream, seconds: it decides how far the view has turned."""
         turn_rad = turn_at(t_s)
         panel: Pixels = self._empty.copy()
-        people = self.place(pose) if pose is not None else np.zeros((0, len(H36M_JOINTS), 3))
+        people = self.place(pose) if pose is not None else np.zeros((0, len(JOINTS), 3))
         finite = _finite(people)
         self._draw_floor(panel, people[finite], turn_rad)
         if pose is not None:
             for k in sorted(finite, key=lambda k: -float(self.project(people[k, 0], turn_rad)[2])):
                 colour = HELD if pose.held[k] else colour_of(int(pose.person[k]))
-                self._draw_person(panel, people[k], np.nan_to_num(pose.confidence[k]), colour, bool(pose.held[k]), turn_rad)
+                self._draw_person(panel, people[k], pose, k, colour, turn_rad)
                 if len(finite) > 1:
                     x_px, y_px, _ = self.project(people[k, _HEAD] - (0, self._framing.view.scale * _ID_ABOVE_HEAD, 0), turn_rad)
                     write_id(panel, int(pose.person[k]), x_px, y_px, colour)
@@ -122,7 +125,7 @@ class Scene:
         for person in people:
             cast = person - person[:, 1:2] * _to_view(_LIGHT, turn_rad)
             points = self.project(cast, turn_rad) - top
-            for (start, end), radius in zip(H36M_BONES, _bone_radii()):
+            for (start, end), radius, _ in _bones(person):
                 thickness = max(1, round(2.2 * scale * radius * self._focal_px / max(points[start, 2], 0.2)))
                 cv2.line(shadow, fixed(points[start]), fixed(points[end]), 190, thickness, cv2.LINE_AA, SHIFT)
         glow = (255 * self._glow[rows]).astype(np.uint8)
@@ -144,10 +147,11 @@ class Scene:
                 lines.append(ends)
         return lines
 
-    def _draw_person(self, panel: Pixels, joints: Points, confidence: npt.NDArray[Any], own: Colour, held: bool, turn_rad: float) -> None:
-        """Limbs in the colours of their sides, trunk and head in the person's `own`."""
+    def _draw_person(self, panel: Pixels, joints: Points, pose: Pose3D, k: int, own: Colour, turn_rad: float) -> None:
+        """Limbs in the colours of their sides, trunk and head in the person's `own`; where a foot is on the floor, a bright ball."""
+        confidence, held = np.nan_to_num(pose.confidence[k]), bool(pose.held[k])
         points = self.project(joints, turn_rad)
-        near = points[:, 2].min()
+        near = np.nanmin(points[:, 2])
         thin = (0.6 if held else 1.0) * self._framing.view.scale
 
         def look(colour: Colour, depth: float, sure: float) -> Colour:
@@ -156,9 +160,11 @@ class Scene:
 
         head = (points[_NECK] + points[_HEAD]) / 2
         solids = [(head, head, HEAD_RADIUS, own, confidence[[_NECK, _HEAD]].min())]
-        for (start, end), radius, colour in zip(H36M_BONES, _bone_radii(), H36M_BONE_COLOURS):
+        for (start, end), radius, colour in _bones(joints):
             if end != _HEAD:
                 solids.append((points[start], points[end], radius, colour, confidence[[start, end]].min()))
+        feet = points[_FEET]
+        solids += [(point, point, CONTACT_RADIUS, CONTACT, 1.0) for point in feet[pose.contact[k] & np.isfinite(feet).all(-1)]]
         for start, end, radius, colour, sure in sorted(solids, key=lambda solid: -float(solid[0][2] + solid[1][2])):
             shown = look(own if colour is TRUNK else colour, float(start[2] + end[2]) / 2, float(sure))
             _draw_solid(panel, start, end, thin * radius * self._focal_px, shown)
@@ -190,9 +196,14 @@ def turn_at(t_s: float) -> float:
     return float(_START_RAD + 2 * np.pi * t_s / TURN_S)
 
 
+def below_feet(joints: npt.NDArray[Any], unit: float = 1.0) -> float:
+    """The y of the ground below the lowest foot of these joints, float [..., 21, 3] (y down); a body's height is `unit` long."""
+    return float(np.nanmax(joints[..., _STANDING, 1] + unit * _STANDING_ABOVE_FLOOR))
+
+
 def _finite(people: Points) -> npt.NDArray[np.intp]:
-    """The people (indices) whose joints [K, 17, 3] are all finite."""
-    return np.flatnonzero(np.isfinite(people).all((1, 2)))
+    """The people (indices) of whose joints [K, 21, 3] all but the feet's are finite."""
+    return np.flatnonzero(np.isfinite(people[:, : len(H36M_JOINTS)]).all((1, 2)))
 
 
 def _to_view(direction: Points, turn_rad: float) -> Points:
@@ -201,8 +212,12 @@ def _to_view(direction: Points, turn_rad: float) -> Points:
     return np.array([np.cos(turn_rad) * x - np.sin(turn_rad) * z, y, np.sin(turn_rad) * x + np.cos(turn_rad) * z])
 
 
-def _bone_radii() -> list[float]:
-    return [_RADII.get(H36M_JOINTS[joint].rpartition("_")[2], 0.027) for _, joint in H36M_BONES]
+def _bones(joints: Points) -> Iterator[tuple[tuple[int, int], float, Colour]]:
+    """Ends, radius and colour of each bone whose joints are known."""
+    known = np.asarray(np.isfinite(joints).all(-1))
+    for (start, end), colour in zip(JOINT_BONES, JOINT_BONE_COLOURS):
+        if known[start] and known[end]:
+            yield (start, end), _RADII.get(JOINTS[end].rpartition("_")[2], 0.027), colour
 
 
 def _draw_solid(panel: Pixels, start: Points, end: Points, size: float, colour: Colour) -> None:

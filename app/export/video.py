@@ -20,7 +20,7 @@ from poselift.app.export.scene import Scene
 from poselift.common.arrays import Pixels
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
-from poselift.common.skeleton import BODY_HEIGHT_M
+from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MIN_HEIGHT_PX, MIN_SIDE_PX = 1280, 720, 480, 240
 """Bounds of the left panel, which has the first picture's shape; no side is below the last, so a strip has bars beside it. The right panel
@@ -155,7 +155,8 @@ def _picture_panel(picture: Optional[Pixels], pose: Optional[Pose3D], width_px: 
         scale = np.array([width / pose.width_px, height / pose.height_px, 1], np.float32)
         # Pixel centres lie at half: what is at 0 in the source is at (0 + 0.5) * scale - 0.5 here.
         offset = np.array([left + (scale[0] - 1) / 2, top + (scale[1] - 1) / 2, 0], np.float32)
-        for person, keypoints, held in zip(pose.person.tolist(), pose.keypoints * scale + offset, pose.held):
+        placed = np.where(pose.keypoints.any(-1, keepdims=True), pose.keypoints * scale + offset, 0)
+        for person, keypoints, held in zip(pose.person.tolist(), placed, pose.held):
             own = HELD if held else colour_of(person)
             draw_person(panel, keypoints, bool(held), own)
             if len(pose.person) > 1 and (top_px := _above(keypoints, bool(held))) is not None:
@@ -198,12 +199,12 @@ def _people(pose: Pose3D) -> list[tuple[str, Colour]]:
     said = []
     for k in np.argsort(pose.person).tolist():
         person, held = int(pose.person[k]), bool(pose.held[k])
-        how = "not seen, held" if held else f"confidence {pose.confidence[k].mean():.2f}"
+        how = "not seen, held" if held else f"confidence {pose.confidence[k, : len(H36M_JOINTS)].mean():.2f}"
         said.append((f"{person}: {how}", HELD if held else colour_of(person)))
     return said
 
 
 def _above(keypoints: npt.NDArray[np.float32], held: bool) -> Optional[tuple[float, float]]:
-    """The place above a person's keypoints [17, 3], px; None where none is shown."""
+    """The place above a person's keypoints [21, 3], px; None where none is shown."""
     shown = keypoints[is_drawn(keypoints, held), :2]
     return (float(shown[shown[:, 1].argmin(), 0]), float(shown[:, 1].min()) - _ABOVE_PX) if len(shown) else None

@@ -18,7 +18,7 @@ def rgb(colour: palette.Colour) -> Rgb:
     return red / 255, green / 255, blue / 255
 
 
-BACKGROUND, SHADE, TEXT, HELD = map(rgb, (palette.BACKGROUND, palette.SHADE, palette.TEXT, palette.HELD))
+BACKGROUND, SHADE, TEXT, HELD, CONTACT = map(rgb, (palette.BACKGROUND, palette.SHADE, palette.TEXT, palette.HELD, palette.CONTACT))
 BRIGHT: Rgb = rgb(palette.TRUNK)
 FLOOR: Rgb = (0.46, 0.55, 0.66)
 LIVE: Rgb = (0.37, 0.80, 0.56)

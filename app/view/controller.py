@@ -20,6 +20,7 @@ from poselift.app.view.playhead import Playhead
 from poselift.app.view.sources import Source
 from poselift.common.arrays import Floats
 from poselift.common.camera import focal_length_px
+from poselift.common.skeleton import JOINTS
 
 NOTICE_S = 3.5
 """A notice is shown for so long."""
@@ -40,8 +41,8 @@ class Controller:
         self.playhead = Playhead(source.live)
         self.picture_on, self.trails_on, self.keys_open = True, True, False
         self.snapshot: Optional[Snapshot] = None
-        self.joints: Floats = np.zeros((0, 17, 3), np.float32)
-        """float32 [K, 17, 3]: those of `snapshot.pose`, as `Placement` places them."""
+        self.joints: Floats = np.zeros((0, len(JOINTS), 3), np.float32)
+        """float32 [K, 21, 3]: those of `snapshot.pose`, as `Placement` places them."""
         self.trail: Lines = trails([], [], 0)
         """The trails of hands and feet."""
         self.stale = False

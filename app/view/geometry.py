@@ -8,30 +8,33 @@ from typing import NamedTuple
 import numpy as np
 
 from poselift.app.dataflow.messages import Pose3D
-from poselift.app.export.palette import H36M_BONES
-from poselift.app.export.scene import ANKLE_ABOVE_FLOOR, FEET, HEAD_RADIUS
-from poselift.app.view.colours import BRIGHT, HELD, SHADE, blend, colour_of, side_tint
+from poselift.app.export.palette import JOINT_BONES
+from poselift.app.export.scene import CONTACT_RADIUS, HEAD_RADIUS, below_feet
+from poselift.app.view.colours import BRIGHT, CONTACT, HELD, SHADE, blend, colour_of, side_tint
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import BODY_HEIGHT_M, H36M_JOINTS
+from poselift.common.skeleton import BODY_HEIGHT_M, FEET, JOINTS
 
-TRAILING = tuple(H36M_JOINTS.index(name) for name in ("left_wrist", "right_wrist", "left_ankle", "right_ankle"))
+TRAILING = tuple(JOINTS.index(name) for name in ("left_wrist", "right_wrist", "left_ankle", "right_ankle"))
 TRAIL_S = 1.2
 
-_NECK, _HEAD = H36M_JOINTS.index("neck"), H36M_JOINTS.index("head")
+_NECK, _HEAD = JOINTS.index("neck"), JOINTS.index("head")
 # The radius of the limbs at each joint, in body heights.
 _RADIUS_AT_JOINT = {
     "hip": 0.040,
     "knee": 0.031,
     "ankle": 0.021,
+    "heel": 0.014,
+    "toe": 0.012,
     "spine": 0.050,
     "thorax": 0.044,
     "shoulder": 0.029,
     "elbow": 0.023,
     "wrist": 0.017,
 }
-_RADII = np.array([_RADIUS_AT_JOINT.get(name.rpartition("_")[2], 0.026) for name in H36M_JOINTS], np.float32) * BODY_HEIGHT_M
-_SIDES = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in H36M_JOINTS], np.float32)
-_BONES = np.array([bone for bone in H36M_BONES if bone[1] != _HEAD])
+_RADII = np.array([_RADIUS_AT_JOINT.get(name.rpartition("_")[2], 0.026) for name in JOINTS], np.float32) * BODY_HEIGHT_M
+_SIDES = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in JOINTS], np.float32)
+_FEET = slice(JOINTS.index(FEET[0]), None)
+_BONES = np.array([bone for bone in JOINT_BONES if bone[1] != _HEAD])
 
 
 class Solids(NamedTuple):
@@ -62,8 +65,8 @@ class JointMarks(NamedTuple):
 
 
 def ground_m_below(joints: Floats) -> float:
-    """The y of the ground below these people, whose feet touch it (float [K, 17, 3], K > 0)."""
-    return float(joints[:, FEET, 1].max()) + ANKLE_ABOVE_FLOOR * BODY_HEIGHT_M
+    """The y of the ground below these people, whose feet touch it (float [K, 21, 3], K > 0)."""
+    return below_feet(joints, BODY_HEIGHT_M)
 
 
 def person_colours(pose: Pose3D, stale: bool) -> Floats:
@@ -73,7 +76,7 @@ def person_colours(pose: Pose3D, stale: bool) -> Floats:
 
 
 def body_solids(pose: Pose3D, joints: Floats, colour: Floats) -> Solids:
-    """Limbs, trunk and head of everybody; the less certain, the darker.
+    """Limbs, trunk and head of everybody; the less certain, the darker. Feet that are not known are left out.
 
     `joints` as from `Placement.place`, `colour` from `person_colours`.
     """
@@ -89,34 +92,39 @@ def body_solids(pose: Pose3D, joints: Floats, colour: Floats) -> Solids:
     rgb = blend(rgb, SHADE, 0.62 * (1 - certainty))
     radii = np.concatenate([_RADII[_BONES], np.full((1, 2), HEAD_RADIUS * BODY_HEIGHT_M)])
     alpha = np.broadcast_to(np.where(pose.held, 0.75, 1.0)[:, None, None], (*rgb.shape[:2], 1))
+    known = (np.isfinite(start) & np.isfinite(end)).all(-1)
     return Solids(
-        start.reshape(-1, 3).astype(np.float32),
-        end.reshape(-1, 3).astype(np.float32),
-        np.tile(radii, (len(joints), 1)).astype(np.float32),
-        np.concatenate([rgb, alpha], -1).reshape(-1, 4).astype(np.float32),
+        start[known].astype(np.float32),
+        end[known].astype(np.float32),
+        np.broadcast_to(radii, (*known.shape, 2))[known].astype(np.float32),
+        np.concatenate([rgb, alpha], -1)[known].astype(np.float32),
     )
 
 
 def joint_marks(pose: Pose3D, joints: Floats, colour: Floats) -> JointMarks:
-    """The joints of everybody; arguments as in `body_solids`."""
+    """The joints of everybody, a bright ball where a foot is on the floor; arguments as in `body_solids`."""
     confidence = _confidence(pose)
-    core = blend(blend(np.repeat(colour[:, None], 17, 1), BRIGHT, 0.20 + 0.5 * confidence), SHADE, 0.75 * (1 - confidence))
-    sigma = np.sqrt(np.mean(np.nan_to_num(pose.sigma_m, nan=0.0) ** 2, -1))
+    contact = np.zeros(confidence.shape, np.bool_)
+    contact[:, _FEET] = pose.contact
+    core = blend(blend(np.repeat(colour[:, None], len(JOINTS), 1), BRIGHT, 0.20 + 0.5 * confidence), SHADE, 0.75 * (1 - confidence))
+    sigma = np.sqrt(np.mean(np.where(np.isfinite(pose.sigma_m), pose.sigma_m, 0) ** 2, -1))
     alpha = np.where(pose.held, 0.35, 1.0)[:, None] * np.ones_like(confidence)
-    halo = np.concatenate([np.repeat(blend(colour, BRIGHT, 0.35)[:, None], 17, 1), alpha[..., None]], -1)
+    halo = np.concatenate([np.repeat(blend(colour, BRIGHT, 0.35)[:, None], len(JOINTS), 1), alpha[..., None]], -1)
     radius = np.tile(0.42 * _RADII, (len(joints), 1))
     radius[:, [_NECK, _HEAD]] *= 0.7
+    core[contact], radius[contact] = CONTACT, CONTACT_RADIUS * BODY_HEIGHT_M
+    known = np.isfinite(joints).all(-1)
     return JointMarks(
-        joints.reshape(-1, 3),
-        radius.reshape(-1).astype(np.float32),
-        sigma.reshape(-1).astype(np.float32),
-        np.concatenate([core, alpha[..., None]], -1).reshape(-1, 4).astype(np.float32),
-        halo.reshape(-1, 4).astype(np.float32),
+        joints[known],
+        radius[known].astype(np.float32),
+        sigma[known].astype(np.float32),
+        np.concatenate([core, alpha[..., None]], -1)[known].astype(np.float32),
+        halo[known].astype(np.float32),
     )
 
 
 def _confidence(pose: Pose3D) -> Floats:
-    """float32 [K, 17]: the joints' confidence, 0 to 1; 0 where it is NaN."""
+    """float32 [K, 21]: the joints' confidence, 0 to 1; 0 where it is NaN."""
     return np.asarray(np.nan_to_num(pose.confidence).clip(0, 1))
 
 

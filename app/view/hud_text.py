@@ -10,6 +10,7 @@ import numpy as np
 from poselift.app.dataflow.messages import Health, Pose3D
 from poselift.app.dataflow.streams import STAGES
 from poselift.app.view.colours import FROZEN, LIVE, TEXT, WARNING, Rgb
+from poselift.common.skeleton import H36M_JOINTS
 
 STALE_S = 1.0
 """After so long without a new pose, what is shown is stale."""
@@ -115,7 +116,7 @@ def person_rows(pose: Optional[Pose3D], followed: Optional[int], stale: bool) ->
     found = []
     for k in np.argsort(pose.person).tolist():
         person = int(pose.person[k])
-        details = ["not seen" if pose.held[k] else f"{100 * float(pose.confidence[k].mean()):.0f} % sure"]
+        details = ["not seen" if pose.held[k] else f"{100 * float(pose.confidence[k, : len(H36M_JOINTS)].mean()):.0f} % sure"]
         sigma = pose.sigma_m[k, 1:]
         if np.isfinite(sigma).any():
             details.append(f"± {100 * float(np.sqrt(np.nanmean(sigma**2))):.1f} cm")

@@ -11,10 +11,10 @@ from poselift.app.export.drawing import is_drawn
 from poselift.app.view.colours import BRIGHT, HELD, blend, colour_of, side_tint
 from poselift.app.view.layout import Rect
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS
+from poselift.common.skeleton import KEYPOINT_BONES, KEYPOINTS
 
-_BONES = np.array(COCO_BONES)
-_SIDES = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in COCO_KEYPOINTS], np.float32)
+_BONES = np.array(KEYPOINT_BONES)
+_SIDES = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in KEYPOINTS], np.float32)
 
 
 class Overlay(NamedTuple):

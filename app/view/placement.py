@@ -11,6 +11,7 @@ import numpy as np
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.placement import Place, places
 from poselift.common.arrays import Floats
+from poselift.common.skeleton import H36M_JOINTS
 
 CACHED_POSES = 1024
 
@@ -28,7 +29,10 @@ class Placement:
         self._cache: OrderedDict[int, _Placed] = OrderedDict()
 
     def place(self, poses: Sequence[Pose3D]) -> list[Floats]:
-        """float32 [K, 17, 3] for each of these consecutive poses: the joints in the camera's axes, metres from the camera."""
+        """float32 [K, 21, 3] for each of these consecutive poses: the joints in the camera's axes, metres from the camera.
+
+        Whose joints are no numbers is at the root; feet that are not known are NaN.
+        """
         found: list[Floats] = []
         before: Mapping[int, Place] = {}
         before_ns = 0
@@ -47,4 +51,6 @@ class Placement:
 def _place(pose: Pose3D, before: Mapping[int, Place], seconds: float) -> _Placed:
     stand = places(pose, before, seconds)
     roots = np.array([stand[person].root_m for person in pose.person.tolist()]).reshape(-1, 1, 3)
-    return _Placed(pose, np.asarray(np.nan_to_num(pose.joints_m) + roots, np.float32), stand)
+    joints_m = np.where(np.isfinite(pose.joints_m), pose.joints_m, np.nan)
+    joints_m[:, : len(H36M_JOINTS)] = np.nan_to_num(pose.joints_m[:, : len(H36M_JOINTS)])
+    return _Placed(pose, np.asarray(joints_m + roots, np.float32), stand)

@@ -32,7 +32,8 @@ class Person:
         self._occlusion = OcclusionFiller()
         self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
         self.keypoints = keypoints
-        """[21, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen."""
+        """[21, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen. Those of feet
+        that were never seen are (0, 0, 0)."""
         self._observed = keypoints
         self.see(t_ns, keypoints)
 
@@ -51,14 +52,16 @@ class Person:
         middle_px = (box.min(0) + box.max(0)) / 2
         filled_px = np.where(np.isnan(self._known_px), middle_px, self._known_px)
         self.keypoints = np.concatenate([filled_px, seen[:, 2:]], 1)
+        self.keypoints[_BODY:][np.isnan(self._known_px[_BODY:]).any(1)] = 0
         self._move_on(np.concatenate([filled_px, guessed[:, 2:]], 1))
         self.seen_ns = t_ns
         self.held = False
 
     def miss(self) -> None:
         """A measurement without them: all stays where it was, at confidence 0."""
-        self.keypoints = self.keypoints * np.array([1, 1, 0], np.float32)
-        self._move_on(self.keypoints)
+        unsure = np.array([1, 1, 0], np.float32)
+        self.keypoints = self.keypoints * unsure
+        self._move_on(self._observed * unsure)
         self.held = True
 
     def at(self, part: float) -> Floats:

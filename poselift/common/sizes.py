@@ -15,10 +15,14 @@ def same_shape(one: Size, other: Size) -> bool:
 
 
 def fitted(keypoints: npt.NDArray[np.float32], size: Size, into: Size) -> npt.NDArray[np.float32]:
-    """The keypoints [..., 3] (x px, y px, anything) of a picture of this `size`, fitted `into` the middle of one of another."""
+    """The keypoints [..., 3] (x px, y px, anything) of a picture of this `size`, fitted `into` the middle of one of another.
+
+    (0, 0, 0), a missing one, stays so.
+    """
     if size == into:
         return keypoints
     factor = min(to / of for of, to in zip(size, into))
     shift = [(to - factor * of + factor - 1) / 2 for of, to in zip(size, into)]
     found: npt.NDArray[np.float32] = keypoints * np.array([factor, factor, 1], np.float32) + np.array([*shift, 0], np.float32)
+    found[~keypoints.any(-1)] = 0
     return found

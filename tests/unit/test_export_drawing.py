@@ -10,12 +10,12 @@ import pytest
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.drawing import draw_person
-from poselift.app.export.palette import COCO_JOINT_COLOURS, HELD, LEFT, PEOPLE, RIGHT, TRUNK, colour_of
+from poselift.app.export.palette import HELD, KEYPOINT_COLOURS, LEFT, PEOPLE, RIGHT, TRUNK, colour_of
 from poselift.app.export.scene import TURN_S, Floor, Scene, turn_at
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import FEET, JOINTS, KEYPOINTS, PARENTS
 
-COCO = {name: number for number, name in enumerate(COCO_KEYPOINTS)}
-H36M = {name: number for number, name in enumerate(H36M_JOINTS)}
+KEYPOINT = {name: number for number, name in enumerate(KEYPOINTS)}
+JOINT = {name: number for number, name in enumerate(JOINTS)}
 
 STANDING = {  # metres, standing upright and facing the camera
     "hip": (0, 0, 0), "right_hip": (-0.12, 0, 0), "right_knee": (-0.13, 0.42, 0), "right_ankle": (-0.14, 0.83, 0.02),
@@ -23,21 +23,23 @@ STANDING = {  # metres, standing upright and facing the camera
     "spine": (0, -0.22, 0), "thorax": (0, -0.45, 0), "neck": (0, -0.55, -0.03), "head": (0, -0.66, 0),
     "left_shoulder": (0.17, -0.43, 0), "left_elbow": (0.35, -0.2, 0), "left_wrist": (0.5, 0, 0),
     "right_shoulder": (-0.17, -0.43, 0), "right_elbow": (-0.35, -0.2, 0), "right_wrist": (-0.5, 0, 0),
+    "left_heel": (0.14, 0.88, 0.08), "left_toe": (0.18, 0.885, -0.14),
+    "right_heel": (-0.14, 0.88, 0.08), "right_toe": (-0.18, 0.885, -0.14),
 }  # fmt: skip
 
 
 def standing() -> np.ndarray:
-    return np.array([STANDING[name] for name in H36M_JOINTS], np.float32)
+    return np.array([STANDING[name] for name in JOINTS], np.float32)
 
 
 def a_pose(joints_m: np.ndarray, t_s: float = 0.0, held: bool = False, confidence: float = 1.0) -> Pose3D:
-    people = joints_m.reshape(-1, 17, 3).astype(np.float32)
+    people = joints_m.reshape(-1, 21, 3).astype(np.float32)
     count = len(people)
     return Pose3D(
         frame=0, t_ns=round(t_s * 1e9), width_px=640, height_px=480, person=np.arange(count),
-        keypoints=np.zeros((count, 17, 3), np.float32), joints_m=people, sigma_m=people * np.nan,
-        root_m=np.full((count, 3), np.nan, np.float32), confidence=np.full((count, 17), confidence, np.float32),
-        warming=np.zeros(count, bool), held=np.full(count, held),
+        keypoints=np.zeros((count, 21, 3), np.float32), joints_m=people, sigma_m=people * np.nan,
+        root_m=np.full((count, 3), np.nan, np.float32), confidence=np.full((count, 21), confidence, np.float32),
+        warming=np.zeros(count, bool), held=np.full(count, held), contact=np.zeros((count, 4), bool),
     )  # fmt: skip
 
 
@@ -51,15 +53,15 @@ def test_whose_joints_are_no_numbers_is_not_drawn_and_leaves_the_floor_where_it_
             broken.confidence[:] = np.nan
         shown = a_pose(standing(), t_s, confidence=0.0 if t_s == 0.1 else 1.0)
         np.testing.assert_array_equal(scenes[0].draw(broken, t_s), scenes[1].draw(shown, t_s))
-    nobody = a_pose(np.full((1, 17, 3), np.inf))
+    nobody = a_pose(np.full((1, 21, 3), np.inf))
     np.testing.assert_array_equal(Scene(300, 400).draw(nobody, 0), Scene(300, 400).draw(None, 0))
 
 
 def a_person(confidence: float = 1.0) -> np.ndarray:
     """Keypoints far enough apart to be told from each other, in a picture of 640 x 480."""
-    keypoints = np.zeros((17, 3), np.float32)
-    keypoints[:, 0] = 60 + 30 * np.arange(17)
-    keypoints[:, 1] = 60 + 140 * (np.arange(17) % 3)
+    keypoints = np.zeros((21, 3), np.float32)
+    keypoints[:, 0] = 40 + 28 * np.arange(21)
+    keypoints[:, 1] = 60 + 140 * (np.arange(21) % 3)
     keypoints[:, 2] = confidence
     return keypoints
 
@@ -78,14 +80,16 @@ def test_keypoints_and_bones_are_where_they_should_be() -> None:
     panel = np.full((480, 640, 3), 90, np.uint8)
     keypoints = a_person()
     draw_person(panel, keypoints, held=False)
-    for point, colour in zip(keypoints, COCO_JOINT_COLOURS):
+    for point, colour in zip(keypoints, KEYPOINT_COLOURS):
         np.testing.assert_allclose(at(panel, point), colour, atol=3)
     for ends, colour in (
         (("left_elbow", "left_wrist"), LEFT),
         (("right_knee", "right_ankle"), RIGHT),
+        (("left_ankle", "left_heel"), LEFT),
+        (("right_ankle", "right_toe"), RIGHT),
         (("left_shoulder", "left_hip"), TRUNK),
     ):
-        start, end = (keypoints[COCO[name]] for name in ends)
+        start, end = (keypoints[KEYPOINT[name]] for name in ends)
         shares = [np.abs(at(panel, start + share * (end - start)) - colour).max() for share in np.linspace(0.2, 0.8, 25)]
         assert np.median(shares) <= 3, ends
     assert (panel[:40] == 90).all()
@@ -97,7 +101,7 @@ def test_the_surer_the_more_solid() -> None:
     for confidence in (1.0, 0.6, 0.2, 0.0):
         panel = np.full((480, 640, 3), 90, np.uint8)
         draw_person(panel, a_person(confidence), held=False)
-        distances.append(np.abs(at(panel, a_person()[COCO["left_wrist"]]) - 90).max())
+        distances.append(np.abs(at(panel, a_person()[KEYPOINT["left_wrist"]]) - 90).max())
     assert distances[0] > distances[1] + 20 > distances[2] + 40
     assert distances[3] == 0
 
@@ -106,15 +110,28 @@ def test_a_held_person_is_a_grey_outline() -> None:
     panel = np.full((480, 640, 3), 90, np.uint8)
     keypoints = a_person(0.0)
     draw_person(panel, keypoints, held=True)
-    start, end = keypoints[COCO["left_elbow"]], keypoints[COCO["left_wrist"]]
+    start, end = keypoints[KEYPOINT["left_elbow"]], keypoints[KEYPOINT["left_wrist"]]
     np.testing.assert_allclose(at(panel, (start + end) / 2), HELD, atol=30)
     assert np.ptp(panel.astype(int), axis=-1).max() < 20
+
+
+def test_what_was_never_seen_of_one_who_is_held_is_not_drawn() -> None:
+    """Feet, by a detector that knows none: they are at 0, 0."""
+    keypoints = a_person(0.0)
+    keypoints[KEYPOINT["left_heel"] :] = 0
+    nowhere = keypoints.copy()
+    nowhere[KEYPOINT["left_heel"] :] = np.nan
+    panel, expected = np.full((2, 480, 640, 3), 90, np.uint8)
+    draw_person(panel, keypoints, held=True)
+    draw_person(expected, nowhere, held=True)
+    np.testing.assert_array_equal(panel, expected)
+    assert (panel[:40] == 90).all() and (panel[:, :30] == 90).all()
 
 
 def test_missing_and_far_keypoints_do_no_harm() -> None:
     panel = np.full((48, 64, 3), 90, np.uint8)
     for content in (np.nan, 1e6, -1e6):
-        keypoints = np.full((17, 3), content, np.float32)
+        keypoints = np.full((21, 3), content, np.float32)
         keypoints[:, 2] = 1
         for held in (False, True):
             draw_person(panel, keypoints, held)
@@ -132,11 +149,18 @@ def test_limbs_are_found_where_the_view_projects_them(t_s: float) -> None:
     joints = standing()
     panel = scene.draw(a_pose(joints, t_s), t_s)
     points = scene.project(scene.place(a_pose(joints, t_s))[0], turn_at(t_s))
-    for name, colour in (("left_wrist", LEFT), ("right_wrist", RIGHT), ("left_ankle", LEFT), ("right_ankle", RIGHT)):
-        end, start = points[H36M[name]], points[H36M_PARENTS[H36M[name]]]
+    for name, colour in (
+        ("left_wrist", LEFT),
+        ("right_wrist", RIGHT),
+        ("left_ankle", LEFT),
+        ("right_ankle", RIGHT),
+        ("left_toe", LEFT),
+        ("right_toe", RIGHT),
+    ):
+        end, start = points[JOINT[name]], points[PARENTS[JOINT[name]]]
         seen = [same_hue(at(panel, start + share * (end - start)), colour) for share in np.linspace(0.35, 0.95, 13)]
         assert np.mean(seen) > 0.7, name
-    assert same_hue(at(panel, points[H36M["spine"]]), colour_of(0))
+    assert same_hue(at(panel, points[JOINT["spine"]]), colour_of(0))
 
 
 def test_the_view_is_that_of_a_pinhole_camera() -> None:
@@ -161,6 +185,33 @@ def test_it_turns_slowly_and_comes_back() -> None:
     assert 0.1 < moved < 10
 
 
+def test_where_a_foot_is_on_the_floor_is_a_bright_ball() -> None:
+    for on_floor in ((), ("left_toe",), ("right_toe",), ("left_toe", "right_toe")):
+        pose = replace(a_pose(standing()), contact=np.array([[name in on_floor for name in FEET]]))
+        scene = Scene(640, 720)
+        panel, points = scene.draw(pose, 0), scene.project(scene.place(pose)[0], turn_at(0))
+        assert tuple(name for name in FEET if at(panel, points[JOINT[name]]).min() > 200) == on_floor
+
+
+@pytest.mark.parametrize("axes", [slice(None), 1])
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_feet_that_are_not_known_are_left_out(unknown: float, axes: object) -> None:
+    joints = standing()
+    joints[JOINT["left_heel"] :, axes] = unknown
+    scene, whole = Scene(640, 720), Scene(640, 720)
+    panel = scene.draw(a_pose(joints), 0)
+    said = replace(a_pose(joints), contact=np.ones((1, 4), bool))
+    np.testing.assert_array_equal(Scene(640, 720).draw(said, 0), panel)
+    points = whole.project(whole.place(a_pose(standing()))[0], turn_at(0))
+    for foot, leg in (("left_toe", "left_ankle"), ("right_toe", "right_ankle")):
+        colour = LEFT if foot.startswith("left") else RIGHT
+        assert same_hue(at(whole.draw(a_pose(standing()), 0), points[JOINT[foot]]), colour)
+        assert not same_hue(at(panel, points[JOINT[foot]]), colour)
+        assert same_hue(at(panel, scene.project(scene.place(a_pose(joints))[0], turn_at(0))[JOINT[leg]]), colour)
+    joints[JOINT["right_heel"] :] = standing()[JOINT["right_heel"] :]
+    assert same_hue(at(Scene(640, 720).draw(a_pose(joints), 0), points[JOINT["right_toe"]]), RIGHT), "the other foot is drawn"
+
+
 def test_what_is_near_hides_what_is_behind() -> None:
     """Both forearms on the same rays, seen from the front of the view: the nearer one shows."""
     frontal_s = -turn_at(0) / (turn_at(1) - turn_at(0))
@@ -170,18 +221,18 @@ def test_what_is_near_hides_what_is_behind() -> None:
         eye = np.array([0, -0.46 - 3.6 * np.sin(np.radians(13)), -3.6 * np.cos(np.radians(13))]) * 1.7
         floor = np.array([0, 0.83 + 0.045 * 1.7, 0])
         for part in ("elbow", "wrist"):
-            joints[H36M[f"{near}_{part}"]] = (0.6 if part == "wrist" else 0.3, -0.3, -0.4)
-            joints[H36M[f"{far}_{part}"]] = 1.2 * (joints[H36M[f"{near}_{part}"]] - floor - eye) + eye + floor
+            joints[JOINT[f"{near}_{part}"]] = (0.6 if part == "wrist" else 0.3, -0.3, -0.4)
+            joints[JOINT[f"{far}_{part}"]] = 1.2 * (joints[JOINT[f"{near}_{part}"]] - floor - eye) + eye + floor
         pose = a_pose(joints, frontal_s)
         points = scene.project(scene.place(pose)[0], 0.0)
-        np.testing.assert_allclose(points[H36M["left_wrist"], :2], points[H36M["right_wrist"], :2], atol=1e-2)
-        middle = (points[H36M[f"{near}_elbow"]] + points[H36M[f"{near}_wrist"]]) / 2
+        np.testing.assert_allclose(points[JOINT["left_wrist"], :2], points[JOINT["right_wrist"], :2], atol=1e-2)
+        middle = (points[JOINT[f"{near}_elbow"]] + points[JOINT[f"{near}_wrist"]]) / 2
         assert same_hue(at(scene.draw(pose, frontal_s), middle), colour)
 
 
 def test_held_is_grey_unsure_is_dim() -> None:
     point = (
-        Scene(640, 720).project(Scene(640, 720).place(a_pose(standing()))[0], turn_at(0))[[H36M["left_knee"], H36M["left_ankle"]]].mean(0)
+        Scene(640, 720).project(Scene(640, 720).place(a_pose(standing()))[0], turn_at(0))[[JOINT["left_knee"], JOINT["left_ankle"]]].mean(0)
     )
     sure, unsure, held = (
         at(Scene(640, 720).draw(a_pose(standing(), held=held, confidence=confidence), 0), point)
@@ -202,7 +253,7 @@ def test_there_is_a_floor_with_a_shadow_on_it() -> None:
 
 
 def test_nobody_is_an_empty_floor() -> None:
-    nobody = Scene(640, 720).draw(a_pose(np.zeros((0, 17, 3))), 0)
+    nobody = Scene(640, 720).draw(a_pose(np.zeros((0, 21, 3))), 0)
     np.testing.assert_array_equal(nobody, Scene(640, 720).draw(None, 0))
 
 
@@ -264,7 +315,7 @@ def test_each_person_has_a_colour_of_their_own_that_is_no_sides() -> None:
         assert np.minimum(off, 180 - off).min() >= 10, number
     panel = np.full((480, 640, 3), 90, np.uint8)
     draw_person(panel, a_person(), held=False, own=colour_of(3))
-    ends = [a_person()[COCO[name]] for name in ("left_shoulder", "left_hip", "left_elbow", "left_wrist")]
+    ends = [a_person()[KEYPOINT[name]] for name in ("left_shoulder", "left_hip", "left_elbow", "left_wrist")]
     assert same_hue(at(panel, ends[0] + 0.3 * (ends[1] - ends[0])), colour_of(3))
     assert same_hue(at(panel, ends[2] + 0.3 * (ends[3] - ends[2])), LEFT)
 

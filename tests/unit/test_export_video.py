@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Optional
@@ -14,19 +15,19 @@ import pytest
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.palette import LEFT
-from poselift.app.export.video import render
+from poselift.app.export.video import draw, render
 from poselift.common.errors import UserError
 from poselift.common.skeleton import COCO_KEYPOINTS
 
 
 def a_pose(frame: int, t_ns: int, width_px: int = 1768, height_px: int = 994, people: int = 1) -> Pose3D:
-    keypoints = np.full((people, 17, 3), np.nan, np.float32)
+    keypoints = np.full((people, 21, 3), np.nan, np.float32)
     keypoints[:, COCO_KEYPOINTS.index("left_elbow")] = (0.2 * width_px, 0.75 * height_px, 1)
     keypoints[:, COCO_KEYPOINTS.index("left_wrist")] = (0.8 * width_px, 0.75 * height_px, 1)
-    joints = np.random.default_rng(0).normal(size=(people, 17, 3)).astype(np.float32) / 3
-    root, confidence = np.full((people, 3), np.nan, np.float32), np.ones((people, 17), np.float32)
-    flags = np.zeros(people, bool)
-    return Pose3D(frame, t_ns, width_px, height_px, np.arange(people), keypoints, joints, joints, root, confidence, flags, flags)
+    joints = np.random.default_rng(0).normal(size=(people, 21, 3)).astype(np.float32) / 3
+    root, confidence = np.full((people, 3), np.nan, np.float32), np.ones((people, 21), np.float32)
+    contact, flags = np.zeros((people, 4), bool), np.zeros(people, bool)
+    return Pose3D(frame, t_ns, width_px, height_px, np.arange(people), keypoints, joints, joints, root, confidence, contact, flags, flags)
 
 
 def a_clip(times_ns: list[int], width_px: int = 1768, height_px: int = 994, shade: Optional[int] = 120) -> Iterator[tuple]:
@@ -134,6 +135,17 @@ def test_picture_and_keypoints_are_found_in_it(tmp_path: Path, shade: Optional[i
     middle = picture[round(0.75 * 720), round(0.5 * 1280)]
     np.testing.assert_allclose(middle, LEFT, atol=25)
     assert picture[:, 1280:].std() > 10
+
+
+def test_feet_that_were_never_seen_are_not_drawn() -> None:
+    pose = a_pose(0, 0)
+    pose.keypoints[:, COCO_KEYPOINTS.index("left_ankle")] = (400, 800, 0)
+    drawn = []
+    for feet in (0, np.nan):
+        keypoints = pose.keypoints.copy()
+        keypoints[:, len(COCO_KEYPOINTS) :] = feet
+        drawn += [canvas for canvas, _ in draw([(None, replace(pose, keypoints=keypoints, held=np.ones(1, bool)), 0)])]
+    np.testing.assert_array_equal(*drawn)
 
 
 def test_no_pose_and_nobody_are_drawn(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from random_lifter import WITH_FEET, random_lifter, weights_for_judge
 from temporal_judge import judge
 
 from poselift.common.errors import ModelError
-from poselift.common.people import People2D
+from poselift.common.people import People2D, with_feet
 from poselift.common.skeleton import COCO_KEYPOINTS, JOINTS, KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting import lifter_metadata
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.occlusion import OcclusionFiller
+from poselift.models.lifting.slots import Person
 
 WIDTH, HEIGHT = 640, 480
 PERIOD_NS = Fraction(10**9, 30)
@@ -251,6 +252,17 @@ def test_a_keypoint_never_known_stands_in_the_middle_of_the_body(open_lifter):
     lifted = open_lifter().step(0, People2D([7], keypoints), (WIDTH, HEIGHT))
     assert lifted.keypoints[0, 9] == pytest.approx([*(others.min(0) + others.max(0)) / 2, 0])
     assert np.isfinite(lifted.joints_m).all()
+
+
+def test_a_foot_never_known_is_nowhere_and_stays_where_it_was_known_last():
+    seen = walk(1)[0]
+    seen[18] = 0
+    person = Person(0, 0, with_feet(seen[:17]))
+    assert (person.keypoints[17:] == 0).all()
+    person.see(1, seen)
+    np.testing.assert_array_equal(person.keypoints, seen)
+    person.miss()
+    np.testing.assert_array_equal(person.keypoints, seen * (1, 1, 0))
 
 
 def test_a_keypoint_that_is_found_again_does_not_travel(open_lifter, weights):

@@ -28,3 +28,8 @@ def test_fitted_into_the_middle():
     np.testing.assert_allclose(fitted(corners, (100, 50), (100, 150))[:, :2], [[-0.5, 49.5], [99.5, 99.5]])
     np.testing.assert_array_equal(fitted(corners, (100, 50), (60, 30))[:, 2], corners[:, 2])
     assert fitted(corners, (100, 50), (100, 50)) is corners
+
+
+def test_what_is_missing_stays_so():
+    keypoints = np.array([(0, 0, 0), (0, 0, 0.5), (9, 0, 0)], np.float32)
+    assert fitted(keypoints, (100, 50), (200, 150)).tolist() == [[0, 0, 0], [0.5, 25.5, 0.5], [18.5, 25.5, 0]]

@@ -374,7 +374,7 @@ def test_the_text_of_the_hud() -> None:
     assert metrics(HudData("b", people=0, ages_ms=(10.4, 20.6), age_error_ms=0.1))[1] == ("10 / 21", "ms old")
     pose = pose_at(3, 1)
     (row,) = person_rows(pose, 0, False)
-    assert row.followed and row.details[0] == f"{100 * pose.confidence.mean():.0f} % sure" and row.details[2].endswith("m away")
+    assert row.followed and row.details[0] == f"{100 * pose.confidence[:, :17].mean():.0f} % sure" and row.details[2].endswith("m away")
     assert person_rows(None, None, False) == []
 
 

@@ -10,11 +10,14 @@ import pytest
 from bench.people import GROUND_M, pose_at
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.export.placement import APART_M, UNKNOWN_PLACE_M
-from poselift.app.view.colours import HELD, PEOPLE, colour_of
+from poselift.app.view.colours import CONTACT, HELD, PEOPLE, colour_of
 from poselift.app.view.geometry import TRAIL_S, TRAILING, body_solids, frustum, ground_m_below, joint_marks, person_colours, trails
 from poselift.app.view.orbit_camera import Rect
 from poselift.app.view.overlay import in_panel, overlay
 from poselift.app.view.placement import Placement
+
+LIMBS = 22
+"""Of each person: the head, four of the trunk, three of each arm, and of each leg three and three of the foot."""
 
 
 def placed(pose: Pose3D) -> np.ndarray:
@@ -58,9 +61,9 @@ def test_placement_does_not_depend_on_how_often_they_are_asked_for() -> None:
 def test_every_limb_of_everybody_is_a_solid_in_their_colour() -> None:
     pose = pose_at(3, 4)
     solids = body_solids(pose, placed(pose), person_colours(pose, stale=False))
-    assert len(solids.start) == 4 * 16 and solids.colour.shape == (64, 4)
+    assert len(solids.start) == 4 * LIMBS and solids.colour.shape == (4 * LIMBS, 4)
     for person in range(4):
-        of_person = solids.colour[16 * person : 16 * person + 16, :3]
+        of_person = solids.colour[LIMBS * person : LIMBS * (person + 1), :3]
         nearest = [int(np.argmin(np.linalg.norm(np.array(PEOPLE[:4]) - shade, axis=-1))) for shade in of_person]
         assert np.bincount(nearest).argmax() == person
     assert (solids.radii > 0.02).all() and (solids.radii < 0.15).all()
@@ -84,10 +87,42 @@ def test_the_less_sure_a_joint_is_the_wider_its_halo_and_the_darker_its_core() -
     assert (unknown.sigma == 0).all()
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+@pytest.mark.parametrize("places", [(17, 18, 19, 20), (18,)], ids=["no feet", "no left toe"])
+def test_feet_that_are_not_known_are_left_out(unknown: float, places: tuple[int, ...]) -> None:
+    whole = pose_at(3, 2)
+    joints_m, sigma_m = whole.joints_m.copy(), whole.sigma_m.copy()
+    joints_m[1, places, 0] = sigma_m[1, places] = unknown  # x alone
+    pose = replace(whole, joints_m=joints_m, sigma_m=sigma_m, contact=np.ones_like(whole.contact))
+    solids, marks = (draw(pose, placed(pose), person_colours(pose, False)) for draw in (body_solids, joint_marks))
+    bones = {1: 2, 4: 6}[len(places)]
+    assert (len(solids.start), len(marks.position)) == (2 * LIMBS - bones, 2 * 21 - len(places))
+    for array in (*solids, *marks):
+        assert np.isfinite(array).all()
+    np.testing.assert_array_equal(placed(pose)[:, :17], placed(whole)[:, :17])
+    assert ground_m_below(placed(pose)) == pytest.approx(GROUND_M, abs=0.05)
+
+
+def test_where_a_foot_is_on_the_floor_is_a_bright_ball() -> None:
+    pose = replace(pose_at(3, 1), contact=np.array([[False, True, False, False]]))
+    lifted = replace(pose, contact=np.zeros((1, 4), bool))
+    on_floor, off_floor = (joint_marks(of, placed(of), person_colours(of, False)) for of in (pose, lifted))
+    assert on_floor.colour[18].tolist() == [*CONTACT, 1] and on_floor.radius[18] > 2 * off_floor.radius[18]
+    np.testing.assert_array_equal(np.delete(on_floor.colour, 18, 0), np.delete(off_floor.colour, 18, 0))
+
+
+def test_the_ground_is_below_who_stands_on_their_toes() -> None:
+    pose = pose_at(0, 1)
+    joints = placed(pose)
+    joints[0, :, 1] -= 0.1
+    joints[0, 18, 1] = GROUND_M - 0.02
+    assert ground_m_below(joints) == pytest.approx(GROUND_M, abs=0.01)
+
+
 def test_less_confident_limbs_are_darker() -> None:
     pose = pose_at(3, 1)
     bright, dark = (
-        body_solids(replace(pose, confidence=np.full((1, 17), sure, np.float32)), placed(pose), person_colours(pose, False))
+        body_solids(replace(pose, confidence=np.full_like(pose.confidence, sure)), placed(pose), person_colours(pose, False))
         .colour[:, :3]
         .sum()
         for sure in (1.0, 0.0)
@@ -147,5 +182,8 @@ def test_keypoints_that_are_not_there_are_not_drawn() -> None:
     drawn = overlay(replace(pose, keypoints=keypoints), Rect(0, 0, 100, 50), 1.0, False)
     assert len(whole.start) - len(drawn.start) == 4, "two dots, two bones"
     assert np.isfinite(drawn.start).all()
+    keypoints[0, 17:] = 0
+    held = replace(pose, keypoints=keypoints, held=np.ones(1, bool))
+    assert not (overlay(held, Rect(50, 50, 100, 50), 1.0, False).start[:, :2] < 55).all(1).any(), "feet that were never seen"
     nobody = overlay(pose_at(3, 0), Rect(0, 0, 100, 50), 1.0, False)
     assert len(nobody.start) == 0
