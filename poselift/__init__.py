@@ -1,7 +1,7 @@
 """poselift: 3D human pose, live and from files, for programs.
 
 for poses in poselift.connect():            # live, from the pipeline on this machine: the newest, however slow this loop is
-    print(poses.t_ns, poses.joints_m)       # [people, 17, 3]: metres from the hip; x right, y down, z forward
+    print(poses.t_ns, poses.joints_m)       # [people, 21, 3]: metres from the hip; x right, y down, z forward
 
 for poses in poselift.connect("192.168.1.20"):  # the same, from a board that serves viewers
     ...
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from poselift.common.errors import UserError as UserError
     from poselift.common.skeleton import COCO_BONES as COCO_BONES
     from poselift.common.skeleton import COCO_KEYPOINTS as COCO_KEYPOINTS
+    from poselift.common.skeleton import FEET as FEET
     from poselift.common.skeleton import H36M_JOINTS as H36M_JOINTS
     from poselift.common.skeleton import H36M_PARENTS as H36M_PARENTS
+    from poselift.common.skeleton import JOINTS as JOINTS
+    from poselift.common.skeleton import KEYPOINT_BONES as KEYPOINT_BONES
+    from poselift.common.skeleton import KEYPOINTS as KEYPOINTS
+    from poselift.common.skeleton import PARENTS as PARENTS
 
 _MODULES = {
     "poselift.app.dataflow.messages": ("Pose3D",),
@@ -38,7 +43,17 @@ _MODULES = {
     "poselift.app.program.api": ("connect", "open"),
     "poselift.app.program.poses": ("Poses",),
     "poselift.common.errors": ("DeviceError", "UserError"),
-    "poselift.common.skeleton": ("COCO_BONES", "COCO_KEYPOINTS", "H36M_JOINTS", "H36M_PARENTS"),
+    "poselift.common.skeleton": (
+        "COCO_BONES",
+        "COCO_KEYPOINTS",
+        "FEET",
+        "H36M_JOINTS",
+        "H36M_PARENTS",
+        "JOINTS",
+        "KEYPOINT_BONES",
+        "KEYPOINTS",
+        "PARENTS",
+    ),
 }
 """Where the names are. They are imported when they are asked for: each worker imports `poselift`, and few need these."""
 

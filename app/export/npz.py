@@ -14,7 +14,7 @@ import numpy.typing as npt
 from poselift.app.dataflow.messages import SCHEMA, Pose3D
 from poselift.app.export import Content
 from poselift.common.atomic import at_once
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import JOINTS, KEYPOINTS
 
 _ROWS = {item.name: item.metadata for item in fields(Pose3D) if "dtype" in item.metadata}
 
@@ -32,8 +32,8 @@ def write_poses(
 
     The file has K rows, one per (frame, person) in the order of `poses`:
 
-    - `person`, `keypoints` (joints in the order of `keypoint_names`), `joints_m` (of `joint_names`), `sigma_m`, `root_m`, `confidence`,
-      `warming` and `held`: as in `poselift.common.people.People3D`, a row each;
+    - `person`, `keypoints` (in the order of `keypoint_names`), `joints_m` (of `joint_names`), `sigma_m`, `root_m`, `confidence`, `contact`
+      (of the last four of `joint_names`), `warming` and `held`: as in `poselift.common.people.People3D`, a row each;
     - `frame` int64 [K], `t_s` float64 [K]: the picture's number, and its time, seconds; `delay_s` float64 [K]: `delay_ns`, in seconds;
     - `size_px` int64 [K, 2]: width and height of the row's picture, in whose pixels `keypoints` are;
     - `person_height_m` float64 [K]: how tall the person was taken to be, metres: `body_height_m`, unless their id has another;
@@ -69,8 +69,8 @@ def write_poses(
             **stacked,
             person_height_m=np.array([body_heights_m.get(person, body_height_m) for person in stacked["person"].tolist()], np.float64),
             size_px=np.array(sizes_px, np.int64).reshape(-1, 2),
-            joint_names=np.array(H36M_JOINTS),
-            keypoint_names=np.array(COCO_KEYPOINTS),
+            joint_names=np.array(JOINTS),
+            keypoint_names=np.array(KEYPOINTS),
             fps=np.float64(fps),
             width=np.int64(first_px[0]),
             height=np.int64(first_px[1]),

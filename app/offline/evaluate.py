@@ -21,7 +21,8 @@ from poselift.app.offline.outputs import claim, make_folder, set_aside
 from poselift.common.arrays import Floats
 from poselift.common.atomic import replacing
 from poselift.common.errors import UserError
-from poselift.common.skeleton import COCO_KEYPOINTS
+from poselift.common.people import with_feet
+from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models import score
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.whole_sequence import WholeSequence
@@ -109,15 +110,15 @@ def errors(truth_m: Floats, lifted_m: Floats) -> Errors:
 def _scored(trial: Trial, poses: Iterable[Floats], advance: Callable[[], None]) -> Scored:
     joints_m = np.empty_like(trial.world_m)
     for frame, of_frame in enumerate(poses):
-        joints_m[frame] = of_frame
+        joints_m[frame] = of_frame[: len(H36M_JOINTS)]
         advance()
     return Scored(trial.action, len(joints_m), errors(trial.joints_m(), joints_m))
 
 
 def _lifted(trial: Trial, config: Config, network: Model, whole: Optional[WholeSequence]) -> Iterator[Floats]:
-    """The joints [17, 3] of every frame in metres and the camera's axes: of a lifter that looks ahead, or frame by frame as live."""
+    """The joints [21, 3] of every frame in metres and the camera's axes: of a lifter that looks ahead, or frame by frame as live."""
     camera = trial.camera
-    keypoints = np.concatenate([trial.keypoints_px, np.ones_like(trial.keypoints_px[..., :1])], -1)
+    keypoints = with_feet(np.concatenate([trial.keypoints_px, np.ones_like(trial.keypoints_px[..., :1])], -1))
     if whole:
         yield from whole.poses(keypoints, camera.width_px, camera.height_px)
         return

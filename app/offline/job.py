@@ -24,7 +24,7 @@ class Result:
 
     The poses of a video: `poselift.open(result.recording)`, one `Pose3D` a frame. Of anything, as arrays: `numpy.load(result.poses[0])`,
     with K rows, one per frame and person: `frame` int64 [K], `t_s` float64 [K] (seconds), `person` int64 [K], and as in Pose3D `joints_m`
-    float32 [K, 17, 3] (metres from the hip, camera axes), `sigma_m`, `root_m`, `keypoints`, `confidence`, `warming` and `held`.
+    float32 [K, 21, 3] (metres from the hip, camera axes), `sigma_m`, `root_m`, `keypoints`, `confidence`, `warming`, `held` and `contact`.
 
     files: each file that was written of the poses, in each format: one set of them, or one for each video of a keypoint file.
     recording: every message of the run, without pictures; None for keypoints, which are lifted without one.

@@ -15,7 +15,7 @@ from poselift.app.dataflow.session import Session
 from poselift.app.remote.frame_pacing import FramePacer
 from poselift.app.remote.send_queue import PictureSize, SendQueue
 from poselift.app.remote.wire import SILENT_S, Camera, Hello, ModelCard, Ping, Pong, Refused, Taken, Want, Welcome, from_viewer
-from poselift.common.skeleton import COCO_BONES, COCO_KEYPOINTS, H36M_JOINTS, H36M_PARENTS
+from poselift.common.skeleton import JOINTS, KEYPOINT_BONES, KEYPOINTS, PARENTS
 
 MIN_WIDTH_PX = 16
 MAX_NAMES = 32
@@ -215,10 +215,10 @@ class ViewerSessions:
             max_rate_hz=limits.max_rate_hz,
             camera=info.camera,
             models=info.models,
-            keypoints=COCO_KEYPOINTS,
-            keypoint_bones=COCO_BONES,
-            joints=H36M_JOINTS,
-            joint_parents=H36M_PARENTS,
+            keypoints=KEYPOINTS,
+            keypoint_bones=KEYPOINT_BONES,
+            joints=JOINTS,
+            joint_parents=PARENTS,
             pipeline=info.pipeline,
         )
 

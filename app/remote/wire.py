@@ -102,11 +102,11 @@ class Welcome:
     camera: Camera = made(_tuple_of(Camera, int, int, float, float, bool, float))
     models: tuple[ModelCard, ...] = _each(_tuple_of(ModelCard, str, str, int))
     keypoints: tuple[str, ...] = _each(_plain(str))
-    """Names of the COCO keypoints."""
+    """Their names, in the order of every `keypoints` array."""
     keypoint_bones: tuple[tuple[int, int], ...] = _each(_tuple_of(tuple, int, int))
     """Pairs of keypoints that are joined by a line when drawn."""
     joints: tuple[str, ...] = _each(_plain(str))
-    """Names of the Human3.6M joints."""
+    """Their names, in the order of every `joints_m` array."""
     joint_parents: tuple[int, ...] = _each(_plain(int))
     """The parent of each joint; -1 for the root."""
     pipeline: Session = made(_tuple_of(Session, int, str, str), default=Session(0, "", ""))

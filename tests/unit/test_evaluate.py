@@ -18,6 +18,7 @@ from poselift.app.dataflow.messages import Pose2D
 from poselift.app.evaluation.h36m import Trial, read
 from poselift.app.offline import evaluate as work
 from poselift.common.errors import UserError
+from poselift.common.people import with_feet
 from poselift.common.skeleton import H36M_JOINTS
 
 command = import_module("poselift.app.cli.evaluate")  # in app.cli, the name is that of the command line's own function
@@ -37,15 +38,15 @@ class FakeLifter:
         self._truth, self._change = truth, change
 
     def step(self, pose: Pose2D) -> Any:
-        assert pose.keypoints.shape == (1, 17, 3) and (pose.keypoints[..., 2] == 1).all()
+        assert pose.keypoints.shape == (1, 21, 3) and (pose.keypoints[:, :17, 2] == 1).all() and (pose.keypoints[:, 17:] == 0).all()
         assert pose.t_ns == pose.frame * 20_000_000
-        true_m = self._truth[pose.keypoints[0, :, :2].tobytes()]
-        return SimpleNamespace(person=pose.person, joints_m=np.float32(self._change(true_m))[None])
+        true_m = self._truth[pose.keypoints[0, :17, :2].tobytes()]
+        return SimpleNamespace(person=pose.person, joints_m=with_feet(np.float32(self._change(true_m))[None], np.nan))
 
     def poses(self, keypoints: Poses, width_px: int, height_px: int) -> Iterator[Poses]:
-        assert (width_px, height_px) in {(1000, 1000), (1000, 1002)} and (keypoints[..., 2] == 1).all()
-        true_m = np.stack([self._truth[seen_px.tobytes()] for seen_px in keypoints[..., :2]])
-        yield from self._change(true_m)
+        assert (width_px, height_px) in {(1000, 1000), (1000, 1002)} and (keypoints[:, :17, 2] == 1).all()
+        true_m = np.stack([self._truth[seen_px.tobytes()] for seen_px in keypoints[:, :17, :2]])
+        yield from with_feet(self._change(true_m), np.nan)
 
 
 @pytest.fixture

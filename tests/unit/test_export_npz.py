@@ -9,22 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poselift.app.dataflow.messages import Pose3D
+from poselift.app.dataflow.messages import SCHEMA, Pose3D
 from poselift.app.export.npz import write_poses
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import JOINTS, KEYPOINTS
 
 PROMISED = {
     "frame": (np.int64, ()),
     "t_s": (np.float64, ()),
     "delay_s": (np.float64, ()),
     "person": (np.int64, ()),
-    "keypoints": (np.float32, (17, 3)),
-    "joints_m": (np.float32, (17, 3)),
-    "sigma_m": (np.float32, (17, 3)),
+    "keypoints": (np.float32, (21, 3)),
+    "joints_m": (np.float32, (21, 3)),
+    "sigma_m": (np.float32, (21, 3)),
     "root_m": (np.float32, (3,)),
-    "confidence": (np.float32, (17,)),
+    "confidence": (np.float32, (21,)),
     "warming": (np.bool_, ()),
     "held": (np.bool_, ()),
+    "contact": (np.bool_, (4,)),
     "person_height_m": (np.float64, ()),
     "size_px": (np.int64, (2,)),
 }
@@ -33,11 +34,12 @@ PROMISED = {
 def pose(frame: int, people: int) -> Pose3D:
     random = np.random.default_rng(frame)
     some = lambda *shape: random.normal(size=(people, *shape)).astype(np.float32)  # noqa: E731
-    person, flag = np.arange(people) + 10 * frame, random.random(people) < 0.5
-    found = Pose3D(
-        frame, 40_000_000 * frame, 640, 480, person, some(17, 3), some(17, 3), some(17, 3) * np.nan, some(3), some(17), flag, ~flag
-    )
-    return replace(found, delay_ns=10_000_000 * frame)
+    flag = random.random(people) < 0.5
+    return Pose3D(
+        frame=frame, t_ns=40_000_000 * frame, width_px=640, height_px=480, person=np.arange(people) + 10 * frame,
+        keypoints=some(21, 3), joints_m=some(21, 3), sigma_m=some(21, 3) * np.nan, root_m=some(3), confidence=some(21),
+        warming=flag, held=~flag, contact=random.random((people, 4)) < 0.5, delay_ns=10_000_000 * frame,
+    )  # fmt: skip
 
 
 def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
@@ -50,11 +52,11 @@ def test_one_row_per_frame_and_person(tmp_path: Path) -> None:
     assert found["frame"].tolist() == [0, 3, 3, 3, 4]
     np.testing.assert_allclose(found["t_s"], [0, 0.12, 0.12, 0.12, 0.16], rtol=0, atol=1e-12)
     np.testing.assert_allclose(found["delay_s"], [0, 0.03, 0.03, 0.03, 0.04], rtol=0, atol=1e-12)
-    for name in ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held"):
+    for name in ("person", "keypoints", "joints_m", "sigma_m", "root_m", "confidence", "warming", "held", "contact"):
         np.testing.assert_array_equal(found[name], np.concatenate([getattr(one, name) for one in poses]))
-    assert tuple(found["joint_names"]) == H36M_JOINTS
-    assert tuple(found["keypoint_names"]) == COCO_KEYPOINTS
-    assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, 1)
+    assert tuple(found["joint_names"]) == JOINTS
+    assert tuple(found["keypoint_names"]) == KEYPOINTS
+    assert (found["fps"], found["width"], found["height"], found["body_height_m"], found["schema"]) == (25, 640, 480, 1.8, SCHEMA)
     assert found["source"] == "/a.mp4"
 
 

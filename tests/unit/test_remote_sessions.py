@@ -74,8 +74,8 @@ def test_who_says_hello_is_told_what_there_is(talk: Talk) -> None:
     assert isinstance(welcome, Welcome)
     assert ServerInfo(welcome.board, welcome.version, welcome.models, welcome.camera, welcome.pipeline) == INFO
     assert (welcome.max_width_px, welcome.max_quality, welcome.max_rate_hz, welcome.may_control) == (1280, 85, 15.0, True)
-    assert len(welcome.keypoints) == len(welcome.joints) == len(welcome.joint_parents) == 17
-    assert all(0 <= joint < 17 for pair in welcome.keypoint_bones for joint in pair)
+    assert len(welcome.keypoints) == len(welcome.joints) == len(welcome.joint_parents) == 21
+    assert all(0 <= joint < 21 for pair in welcome.keypoint_bones for joint in pair)
 
 
 def test_who_has_said_no_hello_gets_nothing(talk: Talk) -> None:
