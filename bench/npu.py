@@ -178,19 +178,20 @@ def _landmarks_apart(networks: _Networks, looks: Sequence[_Look]) -> Floats:
     apart = []
     for look in looks:
         (expected, confidence), (found, _) = decode(look.answer), decode(networks.landmarks.run({"picture": look.region}))
-        between = transform(found[:17], look.matrix) - transform(expected[:17], look.matrix)
-        apart.append(np.linalg.norm(between, axis=-1)[confidence >= SEEN])
+        between = transform(found, look.matrix) - transform(expected, look.matrix)
+        apart.append(np.linalg.norm(between, axis=-1)[: len(confidence)][confidence >= SEEN])
     return np.concatenate(apart)
 
 
 def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[People2D]) -> Floats:
-    """Millimetres between the joints of both lifters."""
+    """Millimetres between the joints that both lifters give."""
     apart = []
     with closing(new_lift(one, config)) as first, closing(new_lift(other, config)) as second:
         for frame, people in enumerate(seen):
             pose = Pose2D(frame, _t_ns(frame), WIDTH_PX, HEIGHT_PX, **vars(people))
             apart.append(1000 * np.linalg.norm(first.step(pose).joints_m - second.step(pose).joints_m, axis=-1).ravel())
-    return np.concatenate(apart)
+    between = np.concatenate(apart)
+    return between[np.isfinite(between)]
 
 
 def _people_apart(one: Sequence[People2D], other: Sequence[People2D]) -> Floats:

@@ -76,4 +76,5 @@ def test_the_same_people_are_seen_and_lifted(networks, opened, stream, on_cpu):
     of_the_same = lifted(lifter, expected, stream)
     assert ids(of_the_same) == ids(poses)
     apart_m = np.concatenate([np.linalg.norm(one.joints_m - other.joints_m, axis=-1).ravel() for one, other in zip(poses, of_the_same)])
-    assert len(apart_m) > PICTURES * 17 and 0 < apart_m.max() <= JOINTS_M
+    told = apart_m[np.isfinite(apart_m)]
+    assert len(told) > PICTURES * 17 and 0 < told.max() <= JOINTS_M

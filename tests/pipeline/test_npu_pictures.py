@@ -84,7 +84,7 @@ def test_in_half_precision_nine_of_ten_seen_keypoints_are_within_half_a_pixel(np
         if expected["flag"] < SEEN:
             continue
         (one, confidence), (other, _) = decode(expected), decode(found)
-        apart = np.linalg.norm(transform(one[:17], matrix) - transform(other[:17], matrix), axis=-1)
-        distances_px.extend(apart[confidence >= SEEN])
+        apart = np.linalg.norm(transform(one, matrix) - transform(other, matrix), axis=-1)
+        distances_px.extend(apart[: len(confidence)][confidence >= SEEN])
     assert np.median(distances_px) < 0.1
     assert np.mean(np.array(distances_px) <= KEYPOINT_PX) > 0.9

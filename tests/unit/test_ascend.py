@@ -27,7 +27,7 @@ HALF_STEP = 2e-2
 
 
 def stateful_graph() -> onnx.ModelProto:
-    return build(random_lifter((3, 3), 16, FEATURES, spread=True), {"rate_hz": "30"}, slots=ROWS)
+    return build(random_lifter((3, 3), 16, FEATURES, spread=True, contact=True), {"rate_hz": "30"}, slots=ROWS)
 
 
 def picture_graph() -> onnx.ModelProto:
@@ -74,13 +74,12 @@ def first_step(network: StatefulNetwork) -> None:
 
 
 def stepped(path: Path, run) -> list[np.ndarray]:
-    """Poses and standard deviations of every step."""
+    """All that every step tells."""
     found = []
     with stepping(path) as network:
         for column, reset, keep in run:
             outputs = (network.commit if keep else network.peek)(column, reset)
-            assert outputs.sigma is not None
-            found.append(np.stack([outputs.pose, outputs.sigma]))
+            found.append(np.concatenate(outputs, 1))
     return found
 
 
@@ -109,7 +108,7 @@ def test_float16_and_float32_by_what_the_model_says(npu, tmp_path, dtypes):
 
 
 def test_the_form_for_atc_steps_as_the_graph_does(npu, tmp_path):
-    graph = build(random_lifter((3, 3), 16, FEATURES, spread=True), {})
+    graph = build(random_lifter((3, 3), 16, FEATURES, spread=True, contact=True), {})
     onnx.save(graph, tmp_path / "open.onnx")
     path = write(atc_form(graph, ROWS), tmp_path, half=False)
     run = a_run(40)
@@ -134,7 +133,7 @@ def test_a_step_copies_keypoints_reset_and_outputs_and_nothing_else(npu, tmp_pat
         for column, reset, keep in run[1:]:
             (network.commit if keep else network.peek)(column, reset)
         steps, floats = len(run) - 1, 4
-        taken, given = ROWS * FEATURES * floats + ROWS, 2 * ROWS * 51 * floats
+        taken, given = ROWS * FEATURES * floats + ROWS, ROWS * (2 * 51 + 4) * floats
         assert npu.report.copied_bytes == {"h2h": 0, "h2d": steps * taken, "d2h": steps * given, "d2d": 0}
         assert not any(npu.report.applied.values())
         assert npu.report.calls["mdl.execute_async"] == npu.report.calls["rt.synchronize_stream"] == steps
@@ -186,7 +185,7 @@ def test_two_streams_of_people_have_pasts_of_their_own(npu, tmp_path):
             for steps in zip(*runs):
                 for network, results, (column, reset, keep) in zip((one, other), found, steps):
                     outputs = (network.commit if keep else network.peek)(column, reset)
-                    results.append(np.stack([outputs.pose, outputs.sigma]))
+                    results.append(np.concatenate(outputs, 1))
         assert npu.report.held["memory"] == 0
     np.testing.assert_allclose(found, alone, atol=1e-5)
 
@@ -200,7 +199,7 @@ def test_any_thread_may_run_it(npu, tmp_path):
 
         def step(column, reset, keep):
             outputs = (network.commit if keep else network.peek)(column, reset)
-            found.append(np.stack([outputs.pose, outputs.sigma]))
+            found.append(np.concatenate(outputs, 1))
 
         for arguments in run:
             thread = threading.Thread(target=step, args=arguments)
