@@ -37,6 +37,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(home / name.lower()))
         patch.setenv("POSELIFT_MODELS", str(models))
         patch.setenv("PIP_NO_INDEX", "1")
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else each of many processes compiles all of ours anew
         patch.setenv("OPENBLAS_NUM_THREADS", "1")  # to make threads is a sixth of what a pipeline's start costs, and many start here
         patch.setenv("PYDANTIC_DISABLE_PLUGINS", "true")  # to look for some takes 30 ms of every start, and there are none
         yield
