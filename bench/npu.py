@@ -190,8 +190,9 @@ def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[Peopl
         for frame, people in enumerate(seen):
             pose = Pose2D(frame, _t_ns(frame), WIDTH_PX, HEIGHT_PX, **vars(people))
             apart.append(1000 * np.linalg.norm(first.step(pose).joints_m - second.step(pose).joints_m, axis=-1).ravel())
-    between = np.concatenate(apart)
-    return between[np.isfinite(between)]
+    between: Floats = np.concatenate(apart)
+    told: Floats = between[np.isfinite(between)]
+    return told
 
 
 def _people_apart(one: Sequence[People2D], other: Sequence[People2D]) -> Floats:
