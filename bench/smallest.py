@@ -78,7 +78,7 @@ def _looking(setup: Setup, most_people: int) -> Iterator[Look]:
             height_px, width_px = picture.shape[:2]
             t_ns = next(times_ns)
             found = detect.step(Frame(t_ns, t_ns, width_px, height_px, 0.0, 0, 0, 0, "none", b"", 0, ()), nullcontext(picture))
-            return found.keypoints[..., :2].astype(np.float64)
+            return found.keypoints[:, : len(COCO_KEYPOINTS), :2].astype(np.float64)
 
         yield look
 

@@ -19,6 +19,7 @@ from bench.pipeline import COMMAND
 from poselift.app.config import Config, save
 from poselift.app.dataflow.messages import Frame, Pose3D
 from poselift.app.recording.reader import read
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
 
 ROUNDS = 7
@@ -106,14 +107,14 @@ def _ours(setup: Setup, clip: Path, threads: int) -> Timed:
     config: Config = setup.config.changed(detect={"threads": threads, "people": 1})
     save(config, settings)
     whole_s = _run([*COMMAND, "lift", str(clip), "-o", str(out), "--no-render", "--config", str(settings)])
-    keypoints = np.full((FRAMES, 17, 2), np.nan, np.float32)
+    keypoints = np.full((FRAMES, len(COCO_KEYPOINTS), 2), np.nan, np.float32)
     log = out / "poses.mcap"
     poses = [message for message in read(log, [Pose3D]) if isinstance(message, Pose3D)]
     frames = [message for message in read(log, [Frame]) if isinstance(message, Frame)]
     require([pose.frame for pose in poses] == list(range(FRAMES)), f"throughput: {len(poses)} poses of {FRAMES}, or not in order")
     for pose in poses:
         if (~pose.held).any():
-            keypoints[pose.frame] = pose.keypoints[0, :, :2]
+            keypoints[pose.frame] = pose.keypoints[0, : len(COCO_KEYPOINTS), :2]
     return Timed((poses[-1].trace[-1].done_ns - frames[0].trace[0].received_ns) / 1e9, whole_s, keypoints)
 
 

@@ -17,6 +17,7 @@ from bench.clip import FPS, demo_clip
 from poselift.app.dataflow.messages import Pose3D, Stamp, decode, encode
 from poselift.app.remote.client import connect
 from poselift.app.remote.wire import Picture
+from poselift.common.skeleton import H36M_JOINTS
 
 TELL_S = 0.5
 WIDTH_PX, QUALITY, RATE_HZ = 640, 80, 15.0
@@ -32,7 +33,7 @@ def look(address: str) -> None:
         until_s = time.monotonic() + TELL_S
         while (left_s := until_s - time.monotonic()) > 0:
             for message in board.receive(left_s):
-                if isinstance(message, Pose3D) and np.isfinite(message.joints_m).all():
+                if isinstance(message, Pose3D) and np.isfinite(message.joints_m[:, : len(H36M_JOINTS)]).all():
                     poses += 1
                     ages_ms.append((time.monotonic_ns() - message.trace[0].received_ns) / 1e6)
                 elif isinstance(message, Picture):

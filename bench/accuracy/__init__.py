@@ -8,5 +8,5 @@ measures.py     errors, delays, trembling
 pictures.py     how the pictures look
 page.py         how the page looks
 words.py        names and figures for people
-headline.py rate.py occlusion.py swaps.py calibration.py smoothness.py    a part each
+headline.py feet.py rate.py occlusion.py swaps.py calibration.py smoothness.py    a part each
 """

@@ -11,7 +11,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from bench.accuracy import calibration, headline, occlusion, rate, smoothness, swaps
+from bench.accuracy import calibration, feet, headline, occlusion, rate, smoothness, swaps
 from bench.accuracy.judge import DEFAULT_JUDGE, load_judge, scenes
 from bench.accuracy.page import page
 from bench.accuracy.pictures import require_matplotlib
@@ -25,6 +25,7 @@ from poselift.models.store import path_of
 
 PARTS: dict[str, Callable[[Study], Finding]] = {
     "accuracy": headline.measure,
+    "feet": feet.measure,
     "rate": rate.measure,
     "occlusion": occlusion.measure,
     "swaps": swaps.measure,

@@ -1,8 +1,8 @@
 """The judge's data: an evaluation kept apart from this repository is asked for held-out people before its cameras and its detector.
 
-The feet that it shows beside Human3.6M's 17 joints are left out. But for the size that its noise is measured in, nothing of it is written
-anew here. Its cameras come from its own code and its own seeds; as they turn and move the body as a whole, the motion between its frames is
-moved along with the frames themselves.
+The feet that it shows beside Human3.6M's 17 joints are in `steps` alone. But for the size that its noise is measured in, nothing of it
+is written anew here. Its cameras come from its own code and its own seeds; as they turn and move the body as a whole, the motion between
+its frames is moved along with the frames themselves.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import hashlib
 import importlib.util
 import io
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,33 @@ class Scene:
         size_px = np.ptp(clean_px, axis=1).max(-1).mean()
         noisy: Floats = self.judge.noise(clean_px, rng, size_px)
         return noisy
+
+
+class Steps(NamedTuple):
+    """A clip with feet before the judge's camera, at the judge's rate."""
+
+    name: str
+    joints_m: Floats
+    """[T, 21, 3]: camera axes, from the camera's centre."""
+    contact: npt.NDArray[np.bool_]
+    """[T, 4]: which parts of the feet are on the floor."""
+    seen_px: dict[str, Floats]
+    """Keypoints [T, 21, 2], clean and noisy."""
+    width_px: int
+    height_px: int
+
+
+def steps(judge: ModuleType, held_out: bool, seed: int, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Steps]:
+    """The clips of the judge's held-out people, or of the others, whose names are wanted and whose feet are known, as it shows them."""
+    shown = judge.seen(held_out, seed)
+    for number, ((name, every, contact), (_, truth_m, clean_px, noisy_px, _, width_px, height_px)) in enumerate(
+        zip(judge.clips(held_out), shown)
+    ):
+        if wanted(name) and np.isfinite(every).all():
+            joints_m, *_ = judge.view(every, np.random.default_rng(seed + number))
+            if np.abs(joints_m - joints_m[:, :1] - truth_m).max() > SAME_M:
+                raise UserError(f"{name}: the judge draws its cameras in another way than bench/accuracy/judge.py relies on")
+            yield Steps(name, joints_m, contact, {"clean": clean_px, "noisy": noisy_px}, width_px, height_px)
 
 
 def scenes(judge: ModuleType) -> list[Scene]:

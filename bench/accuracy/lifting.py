@@ -13,11 +13,14 @@ import yaml
 
 from bench.part import WrongOutput, require
 from poselift.common.people import People2D
+from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.ticks import NS_PER_S
 
 Floats = npt.NDArray[np.float64]
+BODY = len(H36M_JOINTS)
+"""Joints without feet, which a part of their own measures."""
 
 
 class Poses(NamedTuple):
@@ -38,11 +41,11 @@ def lift(model: Model, keypoints: Floats, times_s: Floats, width_px: int, height
     """Lift `P` people [P, T, 17, 3] (x px, y px, confidence) who share the times [T] and the picture, each in a slot of their own."""
     people = np.arange(len(keypoints))
     lifter = Lifter(model, slots=len(people))
-    joints_m, sigma_m = np.empty(keypoints.shape), np.empty(keypoints.shape)
+    joints_m, sigma_m = (np.empty((*keypoints.shape[:2], BODY, 3)) for _ in range(2))
     for frame, t_ns in enumerate(np.rint(times_s * NS_PER_S).astype(np.int64).tolist()):
         lifted = lifter.step(t_ns, People2D(people, keypoints[:, frame]), (width_px, height_px))
         require(np.array_equal(lifted.person, people), f"frame {frame}: {len(lifted.person)} poses of {len(people)} people")
-        joints_m[:, frame], sigma_m[:, frame] = lifted.joints_m, lifted.sigma_m
+        joints_m[:, frame], sigma_m[:, frame] = lifted.joints_m[:, :BODY], lifted.sigma_m[:, :BODY]
     require(bool(np.isfinite(joints_m).all()), "a pose is not finite")
     return Poses(joints_m, sigma_m)
 
@@ -59,7 +62,15 @@ def lift_by_command(dataset: Path, out: Path, lifter: Path | None) -> None:
 
 
 def read_poses(folder: Path, name: str) -> Poses:
-    """What the command wrote of one clip."""
+    """What the command wrote of one clip, without feet."""
     with np.load(folder / name / "poses.npz") as file:
-        joints_m = file["joints_m"].astype(np.float64)
-        return Poses(joints_m, file["sigma_m"].astype(np.float64) if "sigma_m" in file else np.full_like(joints_m, np.nan))
+        joints_m = file["joints_m"][:, :BODY].astype(np.float64)
+        return Poses(joints_m, file["sigma_m"][:, :BODY].astype(np.float64) if "sigma_m" in file else np.full_like(joints_m, np.nan))
+
+
+def leave_out_feet(folder: Path) -> None:
+    """Cut what the command wrote of each clip to the 17 joints: the judge takes a joint that is NaN for a clip that is missing."""
+    for path in folder.glob("*/poses.npz"):
+        with np.load(path) as file:
+            poses = dict(file)
+        np.savez(path, **{**poses, **{name: poses[name][:, :BODY] for name in ("joints_m", "sigma_m")}})

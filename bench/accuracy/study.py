@@ -10,11 +10,15 @@ from types import ModuleType
 
 from bench.accuracy import judge as judging
 from bench.accuracy.judge import Scene
-from bench.accuracy.lifting import Poses, lift_by_command, read_poses
+from bench.accuracy.lifting import Poses, leave_out_feet, lift_by_command, read_poses
 from bench.part import Goal, Grid
+from poselift.common.skeleton import JOINTS
 from poselift.models.backends.backend import Model
+from poselift.models.lifting.lifter_metadata import LifterMetadata
 
 SETS = ("clean", "noisy")
+WITH_FEET = {kind: f"{kind}21" for kind in SETS}
+"""The judge's datasets whose keypoints have feet."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Study:
     images: Path
     """The folder of the pictures."""
 
+    @property
+    def gives_feet(self) -> bool:
+        """Whether the lifter does."""
+        return LifterMetadata.read(self.model.metadata).joints == len(JOINTS)
+
     @cached_property
     def datasets(self) -> Path:
         """The folder of the judge's datasets."""
@@ -40,9 +49,11 @@ class Study:
 
     @cached_property
     def lifted(self) -> Path:
-        """A folder for each of SETS, as the command wrote them."""
-        for kind in SETS:
+        """A folder for each of SETS, and of WITH_FEET where the lifter gives feet, as the command wrote them."""
+        for kind in (*SETS, *WITH_FEET.values()) if self.gives_feet else SETS:
             lift_by_command(self.datasets / f"{kind}.npz", self.scratch / "lifted" / kind, self.lifter)
+            if not self.gives_feet:
+                leave_out_feet(self.scratch / "lifted" / kind)
         return self.scratch / "lifted"
 
     @cached_property

@@ -14,6 +14,7 @@ from bench.identity.scenes import PLACES
 from bench.identity.stage import Truth, around, within
 from bench.part import require
 from poselift.common.arrays import Array, Doubles, Floats, Pixels
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.backends.backend import Model
 from poselift.models.detection import efficientdet
 from poselift.models.detection.blazepose_people import BlazePosePeople
@@ -77,12 +78,17 @@ def watched(finder: Model, landmarks: Model, pictures: Iterable[tuple[Pixels, in
         if number % every:
             continue
         state, people = tracker.step(state, picture, t_ns)
-        ours += [(len(truths), around(pose[:, :2]), person) for person, pose in zip(people.person.tolist(), people.keypoints)]
+        ours += [(len(truths), _around(pose), person) for person, pose in zip(people.person.tolist(), people.keypoints)]
         found += [(len(truths), *box) for box in _found(finder, picture, anchors)]
         truths.append(truth)
         state = tracker.look_around(state, picture)
-    given = [(frame, around(pose[:, :2]), SURE) for frame, of in enumerate(detector.given) for pose in of.keypoints]
+    given = [(frame, _around(pose), SURE) for frame, of in enumerate(detector.given) for pose in of.keypoints]
     return Seen(truths, _boxes(ours), _boxes(given), _boxes(found))
+
+
+def _around(pose: Floats) -> Doubles:
+    """The box around somebody's keypoints, which has no feet as the truth's has none."""
+    return around(pose[: len(COCO_KEYPOINTS), :2])
 
 
 def _boxes(rows: Sequence[tuple[int, Doubles, float]]) -> Boxes:

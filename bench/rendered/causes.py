@@ -10,11 +10,11 @@ from bench.part import Grid
 from bench.rendered import detections
 from bench.rendered.chain import lifted
 from bench.rendered.detections import Clip
-from bench.rendered.errors import GROUPS, swapped
+from bench.rendered.errors import BODY, GROUPS, swapped
 from bench.rendered.study import Seen, mean_errors
 from poselift.app.config import Config
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR
+from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINT_MIRROR, KEYPOINTS
 
 UNSURE = 0.5
 """A keypoint of less confidence is mostly hidden, and guessed."""
@@ -78,16 +78,17 @@ def _trunk_right(of: Seen) -> Floats:
 
 def _unswapped(of: Seen) -> Floats:
     keypoints: Floats = of.ours.keypoints.copy()
-    groups = swapped(of.truth.coco_px[:, 5:], np.nan_to_num(keypoints[:, 5:, :2]))
+    groups = swapped(of.truth.points_px[:, BODY], np.nan_to_num(keypoints[:, BODY, :2]))
     for name, joints in GROUPS.items():
-        here = np.ix_(groups[name] & of.ours.seen, joints + 5)
-        keypoints[here] = keypoints[:, COCO_MIRROR][here]
+        feet = range(len(COCO_KEYPOINTS), len(KEYPOINTS)) if name == "legs" else ()
+        here = np.ix_(groups[name] & of.ours.seen, [*(joints + BODY.start), *feet])
+        keypoints[here] = keypoints[:, KEYPOINT_MIRROR][here]
     return keypoints
 
 
 def _true(of: Seen) -> Floats:
-    sure = np.ones((*of.truth.coco_px.shape[:2], 1))
-    return _where_seen(of, np.concatenate([of.truth.coco_px, sure], -1, dtype=np.float32)[of.ours.seen])
+    sure = np.ones((*of.truth.points_px.shape[:2], 1))
+    return _where_seen(of, np.concatenate([of.truth.points_px, sure], -1, dtype=np.float32)[of.ours.seen])
 
 
 def _true_unsure(of: Seen) -> Floats:
@@ -116,7 +117,7 @@ def detector_errors(clips: list[Clip]) -> Grid:
     left = [detections.residuals(clip, offsets_m) for clip in clips]
     confidence = np.concatenate([clip.found[..., 2] for clip in clips])
     rows = []
-    for keypoint, name in enumerate(COCO_KEYPOINTS):
+    for keypoint, name in enumerate(KEYPOINTS):
         errors = [error[:, keypoint] for error in left]
         off = np.linalg.norm(np.concatenate(errors), axis=-1)
         off = off[np.isfinite(off)]

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from bench.part import require
 from bench.pipeline import COMMAND
 from bench.rendered.clips import FPS, HEIGHT_PX, WIDTH_PX
-from bench.rendered.errors import OF_H36M
+from bench.rendered.errors import BODY, OF_FEET, OF_H36M
 from poselift.app.config import Config, save
 from poselift.app.dataflow.messages import Pose2D
 from poselift.common.arrays import Floats
-from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.common.skeleton import FEET, H36M_JOINTS, KEYPOINTS
+from poselift.models.detection.blazepose_landmarks import KEYPOINT_LANDMARKS
 from poselift.workers.lift import new_lift, open_lifter
 
 PEER = Path(__file__).parents[1] / "peers/mediapipe_world.py"
@@ -28,9 +29,11 @@ class Found(NamedTuple):
     """What one system says of the T pictures of a video; NaN where it saw nobody."""
 
     keypoints: Floats
-    """[T, 17, 3]: COCO order; x px, y px, confidence"""
+    """[T, 21, 3]: x px, y px, confidence"""
     joints_m: Floats
     """[T, 12, 3]: `errors.SCORED`; x right, y down, z forward, metres, from wherever"""
+    feet_m: Floats
+    """[T, 4, 3]: likewise; NaN where it does not tell"""
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -44,14 +47,16 @@ def ours(config: Config, video: Path, count: int, out: Path) -> Found:
     settings = out / "config.yaml"
     save(config, settings)
     _run([*COMMAND, "lift", str(video), "-o", str(out), "--no-render", "--config", str(settings)])
-    found = Found(np.full((count, 17, 3), np.nan, np.float32), np.full((count, len(OF_H36M), 3), np.nan, np.float32))
+    found = Found(*(np.full((count, points, 3), np.nan, np.float32) for points in (len(KEYPOINTS), len(OF_H36M), len(FEET))))
     with np.load(out / "poses.npz") as poses:
         seen = ~poses["held"]
         frames = poses["frame"][seen]
         require(
             len(frames) == 0 or frames.max() < count, f"rendered: {video.name} has {count} pictures, poselift answered {frames.max() + 1}"
         )
-        found.keypoints[frames], found.joints_m[frames] = poses["keypoints"][seen], poses["joints_m"][seen][:, OF_H36M]
+        joints_m = poses["joints_m"][seen]
+        found.keypoints[frames], found.joints_m[frames] = poses["keypoints"][seen], joints_m[:, OF_H36M]
+        found.feet_m[frames] = joints_m[:, len(H36M_JOINTS) :]
     return found
 
 
@@ -63,16 +68,17 @@ def theirs(video: Path, count: int, answer: Path) -> Optional[Found]:
         _run([str(PYTHON), str(PEER), str(video), str(answer)])
     with np.load(answer) as landmarks:
         require(len(landmarks["world_m"]) == count, f"rendered: MediaPipe answered {len(landmarks['world_m'])} pictures of {count}")
-        return Found(landmarks["landmarks"][:, COCO_LANDMARKS], landmarks["world_m"][:, COCO_LANDMARKS[5:]])
+        world_m = landmarks["world_m"][:, KEYPOINT_LANDMARKS]
+        return Found(landmarks["landmarks"][:, KEYPOINT_LANDMARKS], world_m[:, BODY], world_m[:, OF_FEET])
 
 
 def lifted(config: Config, keypoints: Floats) -> Floats:
-    """The lifter's joints [T, 12, 3] of keypoints [T, 17, 3], without a detector; NaN where those are."""
+    """The lifter's joints [T, 12, 3] of keypoints [T, 21, 3], without a detector; NaN where those are."""
     lift = new_lift(open_lifter(config), config)
     joints_m = np.full((len(keypoints), len(OF_H36M), 3), np.nan, np.float32)
     for frame, points in enumerate(keypoints):
         there = np.isfinite(points).all()
-        people = points[None] if there else np.empty((0, 17, 3), np.float32)
+        people = points[None] if there else np.empty((0, len(KEYPOINTS), 3), np.float32)
         pose = lift.step(Pose2D(frame, round(frame * 1e9 / FPS), WIDTH_PX, HEIGHT_PX, np.zeros(len(people), np.int64), people))
         if there:
             joints_m[frame] = pose.joints_m[0, OF_H36M]

@@ -16,13 +16,14 @@ from poselift.models.training.rendered.body import Body, load_body
 from poselift.models.training.rendered.looks import LOOKS, dress
 from poselift.models.training.rendered.pose import Motion, coco_truth, pose, skin
 from poselift.models.training.rendered.scene import Camera, Room
+from poselift.models.training.rendered.truth import keypoints
 
 FPS = 30
 WIDTH_PX, HEIGHT_PX = 960, 540
 FILLED = 0.66
 """Part of the picture's height that a standing person fills, where their way leaves room for it."""
 MARGIN = 0.05
-REVISION = 1
+REVISION = 2
 """One higher when the pictures change: older files are then rendered anew."""
 
 
@@ -74,10 +75,10 @@ SHOTS = (
 class Truth(NamedTuple):
     """What is seen in a rendered video; the camera's axes are x right, y down, z forward, metres."""
 
-    coco_m: Floats
-    """[T, 17, 3]: COCO's keypoints on the body"""
-    coco_px: Floats
-    """[T, 17, 2]"""
+    points_m: Floats
+    """[T, 21, 3]: the keypoints on the body"""
+    points_px: Floats
+    """[T, 21, 2]"""
     trunk: Floats
     """[T, 3, 3]: the chest's left, up and forward, in rows"""
     focal_px: float
@@ -108,7 +109,7 @@ def video_of(shot: Shot, archive: Path, motion_path: Path, folder: Path) -> tupl
             old.unlink()
         np.savez(truth, **_render(shot, archive, motion_path, video)._asdict(), made=made)
     with np.load(truth) as file:
-        return video, Truth(file["coco_m"], file["coco_px"], file["trunk"], float(file["focal_px"]))
+        return video, Truth(file["points_m"], file["points_px"], file["trunk"], float(file["focal_px"]))
 
 
 def _made(truth: Path) -> str:
@@ -138,10 +139,10 @@ def _render(shot: Shot, archive: Path, motion_path: Path, video: Path) -> Truth:
 
 def truth_of(body: Body, motion: Motion, camera: Camera) -> Truth:
     """Where everything is."""
-    coco_m = coco_truth(body, motion)
+    points_m = keypoints(body, motion)
     left, up, forward = np.eye(3)[0], np.eye(3)[2], -np.eye(3)[1]
     chest = motion.rotation[:, 3] @ np.stack([left, up, forward], -1)  # columns
-    return Truth(camera.axes_of(coco_m), camera.pixels_of(coco_m), np.swapaxes(camera.rotation @ chest, -1, -2), camera.focal_px)
+    return Truth(camera.axes_of(points_m), camera.pixels_of(points_m), np.swapaxes(camera.rotation @ chest, -1, -2), camera.focal_px)
 
 
 def place(shot: Shot, body: Body, motion: Motion) -> Camera:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.rendered.errors import swapped
+from bench.rendered.errors import BODY, swapped
 from poselift.common.arrays import Floats
+from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINTS
 
 LAGS = (1, 2, 3, 5, 8, 12, 20)
 
@@ -21,33 +22,33 @@ class Clip(NamedTuple):
     """True and detected keypoints of one clip, only the pictures in which somebody was found."""
 
     truth_m: Floats
-    """[T, 17, 3]: in the camera's axes"""
+    """[T, 21, 3]: in the camera's axes"""
     truth_px: Floats
-    """[T, 17, 2]"""
+    """[T, 21, 2]"""
     trunk: Floats
     """[T, 3, 3]: its left, up and forward in rows"""
     focal_px: float
     found: Floats
-    """[T, 17, 3]: x px, y px, confidence"""
+    """[T, 21, 3]: x px, y px, confidence"""
 
     @property
     def size_px(self) -> float:
         """The person's, averaged over the clip."""
-        return float(np.ptp(self.truth_px, axis=1).max(-1).mean())
+        return float(np.ptp(self.truth_px[:, : len(COCO_KEYPOINTS)], axis=1).max(-1).mean())
 
     @property
     def swaps(self) -> npt.NDArray[np.bool_]:
         """[T]: arms or legs exchanged."""
-        return np.asarray(np.any(list(swapped(self.truth_px[:, 5:], self.found[:, 5:, :2]).values()), axis=0))
+        return np.asarray(np.any(list(swapped(self.truth_px[:, BODY], self.found[:, BODY, :2]).values()), axis=0))
 
 
 def bias_m(clips: list[Clip]) -> Floats:
-    """Mean offset [17, 3] of each keypoint from the truth along the trunk's left, up and forward, metres.
+    """Mean offset [21, 3] of each keypoint from the truth along the trunk's left, up and forward, metres.
 
     Each picture tells two of three components: least squares over all of them, pictures with swaps and the worst tenth left out.
     """
-    offsets = np.zeros((17, 3), np.float32)
-    for keypoint in range(17):
+    offsets = np.zeros((len(KEYPOINTS), 3), np.float32)
+    for keypoint in range(len(KEYPOINTS)):
         rows, values = [], []
         for clip in clips:
             kept = ~clip.swaps
@@ -65,7 +66,7 @@ def bias_m(clips: list[Clip]) -> Floats:
 
 
 def unbiased(clip: Clip, offsets_m: Floats) -> Floats:
-    """The detections [T, 17, 3] less their bias."""
+    """The detections [T, 21, 3] less their bias."""
     at_m = clip.truth_m + np.matmul(offsets_m, clip.trunk)
     moved_px = (at_m[..., :2] / at_m[..., 2:] - clip.truth_m[..., :2] / clip.truth_m[..., 2:]) * clip.focal_px
     found: Floats = clip.found.copy()
@@ -74,7 +75,7 @@ def unbiased(clip: Clip, offsets_m: Floats) -> Floats:
 
 
 def biased_truth(clip: Clip, offsets_m: Floats) -> Floats:
-    """Where a detector with this bias and no other error would see the keypoints, [T, 17, 3], confidence 1."""
+    """Where a detector with this bias and no other error would see the keypoints, [T, 21, 3], confidence 1."""
     at_m = clip.truth_m + np.matmul(offsets_m, clip.trunk)
     centre = clip.truth_px[0, 0] - clip.truth_m[0, 0, :2] / clip.truth_m[0, 0, 2] * clip.focal_px
     places = at_m[..., :2] / at_m[..., 2:] * clip.focal_px + centre
@@ -82,7 +83,7 @@ def biased_truth(clip: Clip, offsets_m: Floats) -> Floats:
 
 
 def residuals(clip: Clip, offsets_m: Floats) -> Floats:
-    """What is left of the errors without the bias, [T, 17, 2] in per cent of the size; NaN in pictures with swaps."""
+    """What is left of the errors without the bias, [T, 21, 2] in per cent of the size; NaN in pictures with swaps."""
     left: Floats = 100 * (unbiased(clip, offsets_m)[..., :2] - clip.truth_px) / clip.size_px
     left[clip.swaps] = np.nan
     return left

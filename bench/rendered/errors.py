@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from poselift.common.arrays import Bools, Floats
-from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS
+from poselift.common.skeleton import COCO_KEYPOINTS, COCO_MIRROR, H36M_JOINTS, KEYPOINTS
 
 SCORED = COCO_KEYPOINTS[5:]
 """The joints that everybody has: shoulders, elbows, wrists, hips, knees, ankles."""
+BODY, OF_FEET = slice(len(COCO_KEYPOINTS) - len(SCORED), len(COCO_KEYPOINTS)), slice(len(COCO_KEYPOINTS), len(KEYPOINTS))
+"""Where these and the feet are among the keypoints."""
 OF_H36M = [H36M_JOINTS.index(name) for name in SCORED]
 MIRRORED = [COCO_MIRROR[5 + joint] - 5 for joint in range(len(SCORED))]
 HIPS = [SCORED.index("left_hip"), SCORED.index("right_hip")]
@@ -23,6 +25,14 @@ def n_mpjpe(truth_m: Floats, found_m: Floats) -> Floats:
     truth, found = _from_hips(truth_m), _from_hips(found_m)
     scale = (truth * found).sum((1, 2)) / np.maximum((found**2).sum((1, 2)), 1e-9)
     return np.asarray(np.linalg.norm(truth - scale[:, None, None] * found, axis=-1).mean(1))
+
+
+def feet_error(truth_m: Floats, truth_feet_m: Floats, found_m: Floats, found_feet_m: Floats) -> Floats:
+    """Mean distance [N], m, of heels and toes [N, 4, 3] relative to the hips' middle, each pose at the best scale of its 12 joints."""
+    truth, found = _from_hips(truth_m), _from_hips(found_m)
+    scale = ((truth * found).sum((1, 2)) / np.maximum((found**2).sum((1, 2)), 1e-9))[:, None, None]
+    truth_feet, found_feet = (feet - of[:, HIPS].mean(1, keepdims=True) for feet, of in ((truth_feet_m, truth_m), (found_feet_m, found_m)))
+    return np.asarray(np.linalg.norm(truth_feet - scale * found_feet, axis=-1).mean(1))
 
 
 def pa_mpjpe(truth_m: Floats, found_m: Floats) -> Floats:

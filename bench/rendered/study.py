@@ -12,7 +12,7 @@ from bench.part import Goal, Grid, Result, require
 from bench.rendered.chain import PYTHON, Found, ours, theirs
 from bench.rendered.clips import SHOTS, Shot, Truth, video_of
 from bench.rendered.detections import Clip
-from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
+from bench.rendered.errors import BODY, OF_FEET, feet_error, n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.app.config import Config
 from poselift.common.arrays import Bools, Floats
 from poselift.models.training.rendered.body import fetched
@@ -47,18 +47,18 @@ class Seen(NamedTuple):
     @property
     def joints_m(self) -> Floats:
         """The truth of the scored joints, [T, 12, 3]."""
-        return self.truth.coco_m[:, 5:]
+        return self.truth.points_m[:, BODY]
 
     def swaps(self, found: Found) -> Bools:
         """[T]: where arms or legs are exchanged."""
-        groups = swapped(self.truth.coco_px[:, 5:], np.nan_to_num(found.keypoints[:, 5:, :2]))
+        groups = swapped(self.truth.points_px[:, BODY], np.nan_to_num(found.keypoints[:, BODY, :2]))
         return np.asarray(np.any(list(groups.values()), axis=0) & found.seen)
 
     @property
     def clip(self) -> Clip:
         """The detector's side of it."""
         seen, truth = self.ours.seen, self.truth
-        return Clip(truth.coco_m[seen], truth.coco_px[seen], truth.trunk[seen], truth.focal_px, self.ours.keypoints[seen])
+        return Clip(truth.points_m[seen], truth.points_px[seen], truth.trunk[seen], truth.focal_px, self.ours.keypoints[seen])
 
 
 def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None]) -> list[Seen]:
@@ -68,7 +68,7 @@ def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None]
     for shot in SHOTS:
         say(shot.name)
         video, truth = video_of(shot, archive, motion, folder)
-        count = len(truth.coco_m)
+        count = len(truth.points_m)
         peer = theirs(video, count, folder / f"{shot.name}.mediapipe.npz")
         seen.append(Seen(shot, truth, ours(config, video, count, folder / "poselift" / shot.name), peer))
     part = float(np.concatenate([of.ours.seen for of in seen]).mean())
@@ -78,7 +78,7 @@ def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None]
 
 def compare(seen: list[Seen]) -> Result:
     """The tables of errors and of swaps, and whether the goal is met."""
-    grids = [_errors(seen), _left_and_right(seen)]
+    grids = [_errors(seen), _feet(seen), _left_and_right(seen)]
     if not all(of.theirs for of in seen):
         return Result(METHOD, [*grids, Grid(("", ""), [("MediaPipe", f"not measured: no {PYTHON}; type: make peer")])], [])
     return Result(METHOD, grids, _goals([of for of in seen if of.shot.held_out]))
@@ -132,6 +132,21 @@ def _errors(seen: list[Seen]) -> Grid:
         "ratio PA",
     )
     return Grid(columns, rows)
+
+
+def _feet(seen: list[Seen]) -> Grid:
+    rows = []
+    for name, which in (("ours", _found_by_us), ("MediaPipe", _found_by_them)):
+        for group, videos in (("held out", [of for of in seen if of.shot.held_out]), ("all", seen)):
+            errors = [1000 * _feet_errors(of, found) for of in videos if (found := which(of))]
+            if errors and np.isfinite(np.concatenate(errors)).all():
+                rows.append((f"feet, {name}, {group}", f"{np.concatenate(errors).mean():.0f}"))
+    return Grid(("heels and toes, at the scale of the others", "mm"), rows)
+
+
+def _feet_errors(of: Seen, found: Found) -> Floats:
+    kept = _scored(of, calm=False)
+    return feet_error(of.joints_m[kept], of.truth.points_m[kept, OF_FEET], found.joints_m[kept], found.feet_m[kept])
 
 
 def _row(name: str, seen: list[Seen], calm: bool = False) -> tuple[str, ...]:

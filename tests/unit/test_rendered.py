@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stick_figure import stick_figure
+from stick_figure import solid_figure, stick_figure
 
 from bench.rendered import clips
 from bench.rendered.__main__ import main
 from bench.rendered.clips import SHOTS, Truth, place, truth_of, video_of
 from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
-from bench.rendered.errors import n_mpjpe, pa_mpjpe, runs, swapped
+from bench.rendered.errors import feet_error, n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.common.errors import ModelError, UserError
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
 from poselift.models.training.motion import HELD_OUT, VALIDATION, subject
@@ -106,19 +106,19 @@ def test_skin_goes_along_with_its_bone():
 
 @pytest.mark.parametrize("shot", SHOTS[:4], ids=lambda shot: shot.name)
 def test_the_camera_sees_all_of_the_way_and_the_side_that_was_asked_for(shot: clips.Shot):
-    body, joints = stick_figure(), recorded(np.random.default_rng(4))
+    body, joints = solid_figure(), recorded(np.random.default_rng(4))
     motion = pose(body, joints, np.random.default_rng(0))
     camera = place(shot, body, motion)
     truth = truth_of(body, motion, camera)
-    assert (truth.coco_px > 0).all()
-    assert (truth.coco_px < (camera.width_px, camera.height_px)).all()
+    assert (truth.points_px > 0).all()
+    assert (truth.points_px < (camera.width_px, camera.height_px)).all()
     np.testing.assert_allclose(
-        truth.coco_m[..., 1] / truth.coco_m[..., 2] * truth.focal_px + camera.height_px / 2, truth.coco_px[..., 1], rtol=1e-4
+        truth.points_m[..., 1] / truth.points_m[..., 2] * truth.focal_px + camera.height_px / 2, truth.points_px[..., 1], rtol=1e-4
     )
     facing = np.radians(shot.facing_deg)
     np.testing.assert_allclose(truth.trunk[:, 2, 0], -np.sin(facing), atol=0.35)  # seen from their left, they look to the left
     np.testing.assert_allclose(truth.trunk[:, 2, 2], -np.cos(facing), atol=0.35)
-    assert (truth.coco_px[:, COCO_KEYPOINTS.index("left_ankle"), 1] > truth.coco_px[:, COCO_KEYPOINTS.index("left_hip"), 1]).all()
+    assert (truth.points_px[:, COCO_KEYPOINTS.index("left_ankle"), 1] > truth.points_px[:, COCO_KEYPOINTS.index("left_hip"), 1]).all()
 
 
 def test_nobody_is_trained_on_and_no_two_videos_share_a_name():
@@ -157,6 +157,14 @@ def test_no_scale_is_better_than_the_one_of_n_mpjpe_and_pa_agrees_with_horns_qua
         assert np.linalg.norm(a - scale * turned, axis=-1).mean() == pytest.approx(error, rel=1e-4)
 
 
+def test_feet_are_judged_at_the_scale_of_the_body_and_from_its_hips():
+    rng = np.random.default_rng(4)
+    truth, feet = rng.normal(size=(3, 12, 3)).astype(np.float32), rng.normal(size=(3, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(feet_error(truth, feet, 2 * truth + 1, 2 * feet + 1), 0, atol=1e-5)
+    moved = 2 * (feet + np.array([0, 0.03, 0.04])) + 1
+    np.testing.assert_allclose(feet_error(truth, feet, 2 * truth + 1, moved), 0.05, rtol=1e-4)
+
+
 def test_a_swap_is_seen_and_only_where_sides_can_be_told():
     truth = np.stack([np.tile((60.0, -60.0), 6), np.repeat(np.arange(6) * 60.0, 2)], -1)[None].repeat(3, 0).astype(np.float32)
     found = truth + 2
@@ -172,15 +180,15 @@ def test_a_swap_is_seen_and_only_where_sides_can_be_told():
 def made_clip(rng: np.random.Generator, offsets_m: np.ndarray) -> Clip:
     """A clip seen from anywhere by a detector with that bias."""
     trunk = np.linalg.qr(rng.normal(size=(40, 3, 3)))[0].astype(np.float32)
-    truth_m = rng.normal((0, 0, 4), 0.5, (40, 17, 3)).astype(np.float32)
+    truth_m = rng.normal((0, 0, 4), 0.5, (40, 21, 3)).astype(np.float32)
     truth_px = truth_m[..., :2] / truth_m[..., 2:] * 900 + (480, 270)
-    clip = Clip(truth_m, truth_px.astype(np.float32), trunk, 900, np.zeros((40, 17, 3), np.float32))
+    clip = Clip(truth_m, truth_px.astype(np.float32), trunk, 900, np.zeros((40, 21, 3), np.float32))
     return clip._replace(found=biased_truth(clip, offsets_m))
 
 
 def test_a_detectors_bias_is_found_and_taken_off():
     rng = np.random.default_rng(8)
-    offsets_m = rng.normal(0, 0.02, (17, 3)).astype(np.float32)
+    offsets_m = rng.normal(0, 0.02, (21, 3)).astype(np.float32)
     seen = [made_clip(rng, offsets_m) for _ in range(3)]
     np.testing.assert_allclose(bias_m(seen), offsets_m, atol=2e-3)  # the truth is seen at the joint's own depth
     np.testing.assert_allclose(unbiased(seen[0], offsets_m)[..., :2], seen[0].truth_px, atol=0.01)
@@ -226,7 +234,7 @@ def test_a_video_is_rendered_once_and_anew_when_its_shot_changes(tmp_path: Path,
     def render(shot, mesh, motion, video: Path) -> Truth:
         rendered.append(shot)
         video.write_bytes(b"video")
-        return Truth(np.zeros((2, 17, 3), np.float32), np.zeros((2, 17, 2), np.float32), np.zeros((2, 3, 3), np.float32), 900.0)
+        return Truth(np.zeros((2, 21, 3), np.float32), np.zeros((2, 21, 2), np.float32), np.zeros((2, 3, 3), np.float32), 900.0)
 
     monkeypatch.setattr(clips, "_render", render)
     shot = SHOTS[0]
