@@ -18,7 +18,7 @@ from bench.part import Goal, Grid, Result, Setup, require
 from poselift.app.config import Config
 from poselift.app.dataflow.messages import Frame, Pose2D
 from poselift.common.arrays import Array, Pixels
-from poselift.common.people import People2D
+from poselift.common.people import Detected2D
 from poselift.models.backends.backend import Model
 from poselift.models.detection import blazepose_person
 from poselift.models.detection.blazepose import BlazePose
@@ -114,7 +114,7 @@ class _Networks(NamedTuple):
         networks = (it for worker in ("detect", "lift") for it in open_networks(worker, config, threads=1))
         return cls(*(opened.enter_context(closing(it)) for it in networks))
 
-    def follow(self, pictures: Sequence[Pixels], looks: list[_Look] | None = None) -> list[People2D]:
+    def follow(self, pictures: Sequence[Pixels], looks: list[_Look] | None = None) -> list[Detected2D]:
         """Whom BlazePose sees in each picture; where it looked with success is appended to `looks`."""
         matrices: list[Floats] = []
 
@@ -155,18 +155,18 @@ def _t_ns(frame: int) -> int:
     return round(frame * 1e9 / FPS)
 
 
-def _everybody(config: Config, pictures: Sequence[Pixels]) -> list[People2D]:
+def _everybody(config: Config, pictures: Sequence[Pixels]) -> list[Detected2D]:
     """Whom the pipeline's detection sees in each picture."""
     found = []
     with detecting(config) as detect:
         for number, picture in enumerate(pictures):
             frame = Frame(number, _t_ns(number), WIDTH_PX, HEIGHT_PX, FPS, 0, 0, 0, "ring", b"", 0, ())
             pose = detect.step(frame, nullcontext(picture))
-            found.append(People2D(pose.person, pose.keypoints))
+            found.append(Detected2D(pose.person, pose.keypoints, pose.depth_px))
     return found
 
 
-def _switched(one: People2D, other: People2D) -> bool:
+def _switched(one: Detected2D, other: Detected2D) -> bool:
     """Whether somebody whom both see in the same place has another id."""
     apart = np.linalg.norm((one.keypoints[:, None] - other.keypoints)[..., :2], axis=-1)
     same_place = np.median(apart, -1) < SAME_PLACE_PX
@@ -177,13 +177,13 @@ def _landmarks_apart(networks: _Networks, looks: Sequence[_Look]) -> Floats:
     """Pixels of the picture between the keypoints that were seen and those that these networks see there."""
     apart = []
     for look in looks:
-        (expected, confidence), (found, _) = decode(look.answer), decode(networks.landmarks.run({"picture": look.region}))
+        (expected, confidence, _), (found, *_) = decode(look.answer), decode(networks.landmarks.run({"picture": look.region}))
         between = transform(found, look.matrix) - transform(expected, look.matrix)
         apart.append(np.linalg.norm(between, axis=-1)[: len(confidence)][confidence >= SEEN])
     return np.concatenate(apart)
 
 
-def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[People2D]) -> Floats:
+def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[Detected2D]) -> Floats:
     """Millimetres between the joints that both lifters give."""
     apart = []
     with closing(new_lift(one, config)) as first, closing(new_lift(other, config)) as second:
@@ -195,7 +195,7 @@ def _joints_apart(one: Model, other: Model, config: Config, seen: Sequence[Peopl
     return told
 
 
-def _people_apart(one: Sequence[People2D], other: Sequence[People2D]) -> Floats:
+def _people_apart(one: Sequence[Detected2D], other: Sequence[Detected2D]) -> Floats:
     """Pixels between the keypoints of whom both see in a picture."""
     apart = []
     for a, b in zip(one, other):

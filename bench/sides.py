@@ -1,4 +1,4 @@
-"""What the constants of `models/lifting/sides.py` do: `python -m bench.sides MOTION.npz` measures them on recorded motion.
+"""What the constants of `models/lifting/sides.py` do: `python -m bench.sides MOTION_FOLDER` measures them on recorded motion.
 
 People whom no training reads are filmed by random cameras; a made-up detector (`models/training/detector.py`) disturbs their keypoints, but
 does not exchange sides. Then the pairs of an arm, a leg, the face or the whole body are exchanged, in each clip once for 5 frames and once
@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Bools, Doubles, Floats
+from poselift.common.skeleton import COCO_KEYPOINTS
 from poselift.models.lifting import sides
-from poselift.models.training.bodies import body_scale, coco_points, random_likeness
-from poselift.models.training.cameras import project, random_cameras, to_camera_axes
+from poselift.models.training.bodies import body_scale, keypoints_of, random_likeness
+from poselift.models.training.cameras import in_picture, random_cameras, to_camera_axes
 from poselift.models.training.detector import disturb
 from poselift.models.training.motion import RATE_HZ, load_motion, sample_motion
 
@@ -53,14 +54,14 @@ class Counts(NamedTuple):
 def people(path: Path) -> Floats:
     """Keypoints [CLIPS, FRAMES, 17, 3] (x px, y px, confidence)."""
     rng = np.random.default_rng(SEED)
-    joints_m = sample_motion(load_motion(path, "validation"), rng, CLIPS, FRAMES, tempo_spread=0)
+    joints_m, _ = sample_motion(load_motion(path, "validation"), rng, CLIPS, FRAMES, tempo_spread=0)
     cameras = random_cameras(rng, joints_m)
-    points = to_camera_axes(coco_points(joints_m, random_likeness(rng, CLIPS, FRAMES)), cameras)
+    points = to_camera_axes(keypoints_of(joints_m, random_likeness(rng, CLIPS, FRAMES)), cameras)
     root = to_camera_axes(joints_m, cameras)[:, :, :1, 2]
     depth = (points[..., 2] - root) / body_scale(joints_m[:, 0])[:, None, None]
-    keypoints = disturb(rng, project(points) * (PX * cameras.focal)[:, None, None, None], depth)
+    keypoints = disturb(rng, PX * in_picture(points, cameras), depth)
     keypoints[keypoints[..., 2] == 0] = 0
-    return keypoints
+    return keypoints[:, :, : len(COCO_KEYPOINTS)]
 
 
 def exchanged(keypoints: Floats, number: int) -> Iterator[tuple[Floats, Bools]]:

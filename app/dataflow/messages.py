@@ -21,7 +21,7 @@ import msgpack
 import numpy as np
 
 from poselift.common.arrays import Array
-from poselift.common.people import People2D, People3D
+from poselift.common.people import Detected2D, People3D
 from poselift.common.sizes import Size
 from poselift.common.skeleton import FEET
 
@@ -146,7 +146,7 @@ class Frame(Header):
 
 @_whole
 @dataclass(frozen=True)
-class Pose2D(Passed, People2D, Header):
+class Pose2D(Passed, Detected2D, Header):
     """The people found in one frame; one message per processed frame, also when nobody is there. K people."""
 
 

@@ -65,6 +65,8 @@ class Clip:
     height_px: int
     fps: Optional[float] = None
     """Frames per second, where the file says."""
+    depth_px: Optional[npt.NDArray[np.float32]] = None
+    """float32 [T, 21]: as in `poselift.common.people.Detected2D`; None where nobody tells."""
 
 
 def read_keypoints(path: Path) -> list[Clip]:
@@ -85,7 +87,7 @@ def read_keypoints(path: Path) -> list[Clip]:
     if not isinstance(videos, dict) or not isinstance(sizes, dict) or not videos:
         raise UserError(f"{path}: positions_2d and video_metadata must be dictionaries with a video each")
     counts = _counts(path, content["metadata"])
-    beside = [of if isinstance(of, dict) else {} for of in map(content.get, ("confidence", "feet"))]
+    beside = [of if isinstance(of, dict) else {} for of in map(content.get, ("confidence", "feet", "depth"))]
     return [
         _clip(f"{path}: {name!r}", name, video, sizes.get(name), counts, *(of.get(name) for of in beside)) for name, video in videos.items()
     ]
@@ -118,6 +120,7 @@ def write_keypoints(path: Path, clips: Sequence[Clip], source: str = "") -> dict
             metadata=np.array({**layout, "video_metadata": sizes}, object),
             confidence=np.array({name: keypoints[:, :_BODY, 2] for name, keypoints in whole.items()}, object),
             feet=np.array({name: keypoints[:, _BODY:] for name, keypoints in whole.items()}, object),
+            depth=np.array({clip.name: clip.depth_px for clip in clips if clip.depth_px is not None}, object),
             source=np.array(source),
         )
     return {clip.name: int(_unseen(clip.keypoints).sum()) for clip in clips}
@@ -165,7 +168,7 @@ def _counts(path: Path, metadata: dict[str, Any]) -> list[int]:
     return [len(layout.keypoints) for layout in layouts]
 
 
-def _clip(where: str, name: Any, video: Any, size: Any, counts: list[int], confidence: Any, feet: Any) -> Clip:
+def _clip(where: str, name: Any, video: Any, size: Any, counts: list[int], confidence: Any, feet: Any, depth: Any) -> Clip:
     _check_name(where, name)
     try:
         cameras = video["custom"]
@@ -183,7 +186,8 @@ def _clip(where: str, name: Any, video: Any, size: Any, counts: list[int], confi
     keypoints = with_feet(given)
     if feet is not None:
         keypoints[:, _BODY:] = _beside(f"{where}: its feet are", feet, (len(given), len(FEET), 3))
-    return Clip(name, _completed(where, keypoints, width_px, height_px), width_px, height_px, float(fps) if fps else None)
+    depth_px = None if depth is None else _beside(f"{where}: its depth is", depth, keypoints.shape[:2])
+    return Clip(name, _completed(where, keypoints, width_px, height_px), width_px, height_px, float(fps) if fps else None, depth_px)
 
 
 def _keypoints(where: str, found: Any, counts: list[int]) -> npt.NDArray[np.float32]:

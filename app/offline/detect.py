@@ -18,7 +18,7 @@ from poselift.app.offline.job import Job, Report, Result
 from poselift.app.offline.outputs import claim, make_folder
 from poselift.common.atomic import scratch
 from poselift.common.errors import UserError
-from poselift.common.sizes import fitted
+from poselift.common.sizes import with_depths_fitted
 from poselift.common.skeleton import COCO_KEYPOINTS, KEYPOINTS
 from poselift.workers.sources import file_source
 
@@ -53,15 +53,17 @@ def detect(
         raise UserError(f"{source}: no frame was processed{f': {run.failure}' if run.failure else ''}")
     frames = poses[-1].frame + 1 if run.failure or run.interrupted else run.tally.captured
     keypoints = np.full((frames, len(KEYPOINTS), 3), np.nan, np.float32)
+    depths = np.full(keypoints.shape[:2], np.nan, np.float32)
     first_px = poses[0].width_px, poses[0].height_px
     chosen = most_seen(poses) if settings.detect.people > 1 else None
     seen = 0
     for pose in poses:
-        for person, points in zip(pose.person.tolist(), pose.keypoints):
+        for person, points in zip(pose.person.tolist(), np.concatenate([pose.keypoints, pose.depth_px[..., None]], -1)):
             if chosen in (None, person):
-                keypoints[pose.frame] = fitted(points, pose.size_px, first_px)
+                points = with_depths_fitted(points, pose.size_px, first_px)
+                keypoints[pose.frame], depths[pose.frame] = points[:, :3], points[:, 3]
                 seen += 1
-    write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, *first_px, rate or None)], source)
+    write_keypoints(out, [Clip(clip_name(Path(source)), keypoints, *first_px, rate or None, depths)], source)
     job.result.keypoints, job.result.lifted = out, len(poses)
     others_px = {(pose.width_px, pose.height_px) for pose in poses} - {first_px}
     if others_px:

@@ -159,9 +159,18 @@ def _content(poses: list[Pose3D], rate: float, job: Job) -> Content:
 
 def _messages(clip: Clip, fps: float) -> Iterator[Pose2D]:
     nobody = np.zeros(0, np.int64)
+    depth_px = np.full(clip.keypoints.shape[:2], np.nan, np.float32) if clip.depth_px is None else clip.depth_px
     for frame, keypoints in enumerate(clip.keypoints):
         person = nobody if np.isnan(keypoints[:, :2]).all() else np.zeros(1, np.int64)
-        yield Pose2D(frame, round(frame * 1e9 / fps), clip.width_px, clip.height_px, person, keypoints[None][: len(person)])
+        yield Pose2D(
+            frame,
+            round(frame * 1e9 / fps),
+            clip.width_px,
+            clip.height_px,
+            person,
+            keypoints[None][: len(person)],
+            depth_px[None, frame][: len(person)],
+        )
 
 
 def _pictures(job: Job, log: Recording) -> Iterator[TimedPicture]:

@@ -11,7 +11,7 @@ import numpy as np
 from bench.part import require
 from poselift.common.arrays import Floats
 from poselift.models.training.cameras import camera_rotation
-from poselift.models.training.motion import HELD_OUT, subject
+from poselift.models.training.recordings import HELD_OUT, subject
 from poselift.models.training.rendered.body import Body, load_body
 from poselift.models.training.rendered.looks import LOOKS, dress
 from poselift.models.training.rendered.pose import Motion, coco_truth, pose, skin

@@ -84,4 +84,6 @@ class BlazePose:
 def _one(sight: Sight, t_ns: int, before: Optional[Following]) -> tuple[Following, Detections]:
     """The person, and how they are followed into the next picture. `before`: as they were followed into this one."""
     person = followed(sight, before and before.person, (t_ns - before.t_ns) / 1e9 if before else 0.0)
-    return Following(t_ns, person), Detections(person.box[np.newaxis], sight.keypoints[np.newaxis], (0 if before else -1,))
+    return Following(t_ns, person), Detections(
+        person.box[np.newaxis], sight.keypoints[np.newaxis], (0 if before else -1,), sight.depth_px[np.newaxis]
+    )

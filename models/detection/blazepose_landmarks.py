@@ -39,8 +39,10 @@ def somebody(answer: Mapping[str, Array], min_presence: float) -> bool:
     return bool(min_presence <= answer["flag"][0, 0] < np.inf and (np.abs(rows) <= FARTHEST).all())
 
 
-def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
-    """The points [23, 2] (21 keypoints, mid-hip, circle; pixels of the input) and the keypoints' confidence [21], 0..1.
+def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats, Floats]:
+    """The points [23, 2] (21 keypoints, mid-hip, circle; pixels of the input) the keypoints' confidence [21], 0..1, and depth [21].
+
+    The depth is how far behind the middle of the hips a keypoint is, in pixels of the input.
 
     `landmarks` [1, 195] of the network's answer: 39 rows of x, y, z (pixels), visibility and presence (before the sigmoid).
     `heatmap` [1, 39, 64, 64], one map a landmark, makes the points finer.
@@ -48,7 +50,8 @@ def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats]:
     rows = answer["landmarks"].reshape(-1, 5)[USED]
     points = refine(rows[:, :2], answer["heatmap"][0], USED)
     # Visible means in the picture and not hidden, present means in the picture: the smaller estimate is the safe one for both.
-    return points, sigmoid(rows[: len(KEYPOINT_LANDMARKS), 3:].min(axis=1))
+    of_keypoints = rows[: len(KEYPOINT_LANDMARKS)]
+    return points, sigmoid(of_keypoints[:, 3:].min(axis=1)), of_keypoints[:, 2]
 
 
 def refine(points: Floats, heatmap: Floats, numbers: npt.NDArray[np.intp]) -> Floats:

@@ -36,7 +36,7 @@ class BlazePosePerson:
 
 
 def _seen(sight: Sight, before: Optional[Followed], elapsed_s: float) -> Seen[Followed]:
-    return Seen(followed(sight, before, elapsed_s), sight.keypoints, box_around(sight.keypoints[: len(COCO_KEYPOINTS), :2]))
+    return Seen(followed(sight, before, elapsed_s), sight.keypoints, sight.depth_px, box_around(sight.keypoints[: len(COCO_KEYPOINTS), :2]))
 
 
 class BlazePosePeople(TopDown[Followed]):

@@ -19,9 +19,13 @@ SMOOTHER = OneEuro(min_cutoff_hz=0.01, beta=10.0, speed_cutoff_hz=1.0)
 
 
 class Sight(NamedTuple):
-    """A person as the landmark network saw it: `keypoints` float32[21, 3], `alignment` float64[2, 2] in the picture's pixels."""
+    """A person as the landmark network saw it: `keypoints` float32[21, 3], `depth_px` float32[21], `alignment` float64[2, 2].
+
+    In the picture's pixels. The depths are as in `poselift.common.people.Detected2D`.
+    """
 
     keypoints: Floats
+    depth_px: Floats
     alignment: Doubles
 
 
@@ -38,12 +42,13 @@ class Landmarks:
         answer = self._network.run({"picture": cut_out(picture, matrix, pose.INPUT_SIZE, cv2.BORDER_REPLICATE)})
         if not pose.somebody(answer, self._min_presence):
             return None
-        points, confidence = pose.decode(answer)
+        points, confidence, depth = pose.decode(answer)
         points_px = transform(points, matrix)
         keypoints_px, alignment = points_px[: len(confidence)], points_px[len(confidence) :]
         if (alignment[0] == alignment[1]).all():  # a circle without a size tells no region to look at next
             return None
-        return Sight(np.column_stack([keypoints_px, confidence]).astype(np.float32), alignment)
+        depth_px = np.float32(region.side_px / pose.INPUT_SIZE) * depth
+        return Sight(np.column_stack([keypoints_px, confidence]).astype(np.float32), depth_px, alignment)
 
 
 class Followed(NamedTuple):

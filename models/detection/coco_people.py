@@ -108,7 +108,7 @@ class CocoPerson:
         inside = np.clip(np.concatenate([sure, _feet(body)]), 0, np.array(picture.shape[1::-1], np.float32))
         if not len(sure) or np.ptp(inside, axis=0).max() < 1:  # nowhere to look in the next picture
             return None
-        return Seen(self._around(box_around(inside), AROUND_KEYPOINTS), with_feet(keypoints), box_around(sure))
+        return Seen(self._around(box_around(inside), AROUND_KEYPOINTS), with_feet(keypoints), None, box_around(sure))
 
     def _around(self, box: Doubles, margin: float) -> Upright:
         """The region around a box that is to be so many times as large, in the form of the network's picture."""

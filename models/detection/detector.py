@@ -20,6 +20,8 @@ class Detections(NamedTuple):
     """float32[K, 21, 3]: as in `poselift.common.people.People2D`."""
     followed: tuple[int, ...]
     """K numbers: which of the Detections of the picture before this is, where the detector has followed the person from there; else -1."""
+    depth_px: Optional[Floats] = None
+    """float32[K, 21]: as in `poselift.common.people.Detected2D`; None of a detector that does not tell."""
     left_out: int = 0
     """So many more people were seen lately than the detector follows."""
 

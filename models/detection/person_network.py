@@ -30,6 +30,8 @@ class Seen(Generic[Known]):
     """With it they are followed into the next picture."""
     keypoints: Floats
     """float32[21, 3]: as in `poselift.models.detection.detector.Detections`."""
+    depth_px: Optional[Floats]
+    """float32[21]: as in `poselift.models.detection.detector.Detections`; None of a network that does not tell."""
     body: Doubles
     """float64[4]: the box around their body: centre x, centre y, width, height; px."""
 

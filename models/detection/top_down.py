@@ -109,6 +109,7 @@ class TopDown(Generic[Known]):
         elapsed_s = max((t_ns - state.t_ns) / 1e9, 1e-3)
         people: list[Person[Known]] = []
         keypoints: list[Floats] = []
+        depths: list[Floats] = []
         before: list[int] = []
         lost: list[Doubles] = []
         for person in state.people:
@@ -116,6 +117,7 @@ class TopDown(Generic[Known]):
             if seen is not None:
                 people.append(replace(person, known=seen.known, body=seen.body, place=len(people)))
                 keypoints.append(seen.keypoints)
+                depths.extend([] if seen.depth_px is None else [seen.depth_px])
                 before.append(person.place)
             else:
                 lost.append(person.body)
@@ -123,7 +125,8 @@ class TopDown(Generic[Known]):
         full = len(people) >= self._most
         left_out = state.left_out if full else 0
         watch = state.watch.lost(lost, (picture.shape[1], picture.shape[0]), t_ns) if lost else state.watch
-        found = Detections(boxes, np.array(keypoints, np.float32).reshape(-1, len(KEYPOINTS), 3), tuple(before), left_out)
+        of_all = np.array(keypoints, np.float32).reshape(-1, len(KEYPOINTS), 3)
+        found = Detections(boxes, of_all, tuple(before), np.array(depths, np.float32) if depths else None, left_out)
         return People(t_ns, tuple(people), watch, left_out, full and state.claimed), found
 
     def keep(self, state: Optional[People[Known]], places: Sequence[int]) -> Optional[People[Known]]:

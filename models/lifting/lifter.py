@@ -11,20 +11,20 @@ import numpy as np
 
 from poselift.common.arrays import Bools, Floats
 from poselift.common.errors import ModelError
-from poselift.common.people import People2D, People3D, with_feet
-from poselift.common.sizes import Size, fitted, same_shape
+from poselift.common.people import Detected2D, People2D, People3D, with_feet
+from poselift.common.sizes import Size, fitted, same_shape, with_depths_fitted
 from poselift.common.skeleton import BODY_HEIGHT_M, FEET, JOINTS, KEYPOINTS
 from poselift.models.backends.backend import Model, Tensor
 from poselift.models.lifting.lifter_metadata import LifterMetadata
-from poselift.models.lifting.mirror import mirrored_contact, mirrored_joints, mirrored_keypoints, mirrored_sigma
+from poselift.models.lifting.mirror import mirrored_contact, mirrored_depths, mirrored_joints, mirrored_keypoints, mirrored_sigma
 from poselift.models.lifting.root import locate_roots
 from poselift.models.lifting.slots import Slots, plausible
 from poselift.models.lifting.stateful import StatefulNetwork, plausible_rows
 from poselift.models.lifting.temporal import Outputs
 from poselift.models.lifting.ticks import NS_PER_S, TickGrid
 
-BUILD_SPREAD = 0.015
-"""How far people's body scale lies from what their height says, in parts of it (standard deviation): that of the 16 skeletons of the
+BUILD_SPREAD = 0.016
+"""How far people's body scale lies from what their height says, in parts of it (standard deviation): that of the 21 skeletons of the
 motion capture that the lifter learnt from."""
 
 JOINT_SOURCES: Mapping[str, Sequence[str]] = {
@@ -106,13 +106,13 @@ class Lifter:
         more ids or fewer than people.
         """
         ids: list[int] = np.asarray(people.person, np.int64).tolist()
-        points = plausible(people.keypoints, *size_px)
+        points = plausible(people.keypoints, people.depth_px if isinstance(people, Detected2D) else None, *size_px)
         if len(ids) != len(points):
             raise ValueError(f"{len(ids)} ids for the keypoints of {len(points)} people")
         if not same_shape(self._size_px, size_px):  # another view: nothing to interpolate from
             self._size_px = size_px
             self._grid.restart()
-        points = fitted(points, size_px, self._size_px)
+        points = with_depths_fitted(points, size_px, self._size_px)
         advance = self._grid.advance(int(t_ns))
         if advance.restart:
             self._slots.clear()
@@ -160,11 +160,13 @@ class Lifter:
             return {}
         rows = np.array([known.slot for known in people.values()])
         starts = np.array([known.columns == 0 for known in people.values()])
-        keypoints = np.stack([known.at(part)[: self._facts.keypoints] for known in people.values()])
+        points = np.stack([known.at(part)[: self._facts.keypoints] for known in people.values()])
+        keypoints, depth_px = points[..., :3], points[..., 3]
         if self._facts.flip:  # who is mirrored has the slot beyond those of all people
             keypoints = np.concatenate([keypoints, mirrored_keypoints(keypoints, self._size_px[0])])
+            depth_px = np.concatenate([depth_px, mirrored_depths(depth_px)])
             rows, starts = np.concatenate([rows, rows + self._slots.count]), np.concatenate([starts, starts])
-        observed, views = self._facts.normalisation.observe(keypoints, *self._size_px, self._focal_px)
+        observed, views = self._facts.normalisation.observe(keypoints, *self._size_px, self._focal_px, depth_px)
         features = np.zeros((self._rows, *observed.shape[1:]), np.float32)
         features[rows] = observed
         reset = np.zeros(self._rows, np.bool_)

@@ -15,11 +15,13 @@ from poselift.models.lifting import person_camera, screen_coordinates
 class Normalisation(Protocol):
     """What stands between pixels and a network, and between a network and the camera's axes."""
 
-    def observe(self, keypoints: Floats, width_px: float, height_px: float, focal_px: float | None) -> tuple[Floats, Floats]:
+    def observe(
+        self, keypoints: Floats, width_px: float, height_px: float, focal_px: float | None, depth_px: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Features [K, ...] of the keypoints [K, 17 or 21, 3] that the network takes, and each person's view, for `to_camera`.
 
         A keypoint is x px, y px, confidence; all are finite, and at confidence 0 it is missing. A view is empty where poses do not depend
-        on it. `focal_px` is None where nobody knows it.
+        on it. `focal_px` is None where nobody knows it. `depth_px` [K, 17 or 21] is as in `poselift.common.people.Detected2D`.
         """
 
     def to_camera(self, pose: Floats, view: Floats) -> Floats:

@@ -17,6 +17,11 @@ def mirrored_keypoints(keypoints: Floats, width_px: float) -> Floats:
     return np.asarray(keypoints[..., other_side, :] * _TO_THE_OTHER_SIDE + np.array([width_px, 0, 0], np.float32), np.float32)
 
 
+def mirrored_depths(depths: Floats) -> Floats:
+    """Depths [..., 17 or 21] of keypoints as they would be in the mirrored picture."""
+    return depths[..., KEYPOINT_MIRROR[: depths.shape[-1]]]
+
+
 def mirrored_joints(joints: Floats) -> Floats:
     """Joints [..., 17 or 21, 3] (x to the right) of the mirrored person."""
     return np.asarray(joints[..., JOINT_MIRROR[: joints.shape[-2]], :] * _TO_THE_OTHER_SIDE, np.float32)

@@ -26,8 +26,11 @@ FOOT_BONES = tuple(bone for bone in KEYPOINT_BONES if max(bone) >= len(COCO_KEYP
 BONES = {len(COCO_KEYPOINTS): BODY_BONES, len(COCO_KEYPOINTS) + len(FEET): BODY_BONES + FOOT_BONES}
 """By the number of keypoints, the pairs whose distances are features: arms, legs, shoulders, hips, the trunk's sides; then the feet."""
 
-FEATURES = {count: 3 * count + 3 + 1 + len(bones) for count, bones in BONES.items()}
-"""Features of one frame: (x, y, confidence) of each keypoint, ray of the box centre, size of the box, bone lengths."""
+DEPTHS = {len(COCO_KEYPOINTS): 0, len(COCO_KEYPOINTS) + len(FEET): len(COCO_KEYPOINTS) + len(FEET)}
+"""By the number of keypoints, how many of their depths are features."""
+
+FEATURES = {count: 3 * count + 3 + 1 + len(bones) + DEPTHS[count] for count, bones in BONES.items()}
+"""Features of one frame: (x, y, confidence) of each keypoint, ray of the box centre, size of the box, bone lengths, depths."""
 
 BODY_SCALE_OF_HEIGHT = 0.779
 """Thigh + shank + trunk (hip to shoulder line) of a standing height: 0.245 + 0.246 + 0.288, from the segment lengths of Drillis
@@ -37,16 +40,25 @@ learns from gives about 0.776 (median 1.30 m, beside heads 1.61 m above the ankl
 SIZE_UNIT = 4.0  # brings the usual sizes, 0.05 to 0.5 of the viewing distance, to about 1
 MIN_SIZE = 0.01  # of the viewing distance: a person at 90 m; smaller boxes are those of a single keypoint
 MAX_TANGENT = 10.0  # 84 degrees off the axis; a keypoint farther out is a wild one
+MAX_DEPTH = 4.0  # of the box's half size: nobody reaches farther
 MIN_DEPTH = 0.05  # of a ray's length, in the virtual camera: likewise
 
 
-def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:
+def observe(
+    keypoints: npt.ArrayLike,
+    width_px: float,
+    height_px: float,
+    focal_px: Optional[float] = None,
+    depth_px: Optional[npt.ArrayLike] = None,
+) -> tuple[Floats, Floats]:
     """Features [..., FEATURES[J]] and view [..., 3, 3] of keypoints [..., J, 3] (x px, y px, confidence 0 to 1).
 
     J is 17 (COCO's) or 21 (with the feet); the box around the person is that of COCO's 17 either way.
 
     `focal_px` is the picture's focal length in pixels, one that is assumed where it is None (`poselift.common.camera`); the
-    principal point is the picture's centre. The rows of a view are the axes of the virtual camera in the real one's axes.
+    principal point is the picture's centre. `depth_px` [..., J] is how far behind the middle of the hips a detector believes
+    each keypoint, on the scale of x and y; NaN, or no array, where it does not tell. The rows of a view are the axes of the
+    virtual camera in the real one's axes.
 
     A keypoint of confidence 0, or with anything not finite, is missing: its features are 0 and it takes no part in the box.
     Where all are missing, the box is that of the finite ones (a person who is held where they were seen last); where
@@ -76,7 +88,11 @@ def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_p
     across = plane[..., starts, :] - plane[..., ends, :]
     bones = np.where(boned, np.hypot(across[..., 0], across[..., 1]), np.float32(0))
     columns = np.concatenate([plane, confidence], -1).reshape(*plane.shape[:-2], 3 * plane.shape[-2])
-    return np.concatenate([columns, view[..., 2, :], SIZE_UNIT * size, bones], -1, dtype=np.float32), view
+    depths = np.zeros((*plane.shape[:-2], DEPTHS[points.shape[-2]]), np.float32)
+    if depth_px is not None and depths.shape[-1]:
+        told = np.asarray(depth_px, np.float32) / (np.float32(focal_px) * size)
+        depths = np.where(seen[..., 0] & np.isfinite(told), np.clip(told, -MAX_DEPTH, MAX_DEPTH), depths)
+    return np.concatenate([columns, view[..., 2, :], SIZE_UNIT * size, bones, depths], -1, dtype=np.float32), view
 
 
 def to_camera(pose: npt.ArrayLike, view: npt.ArrayLike) -> Floats:

@@ -15,11 +15,17 @@ import numpy.typing as npt
 from poselift.common.arrays import Floats
 
 
-def observe(keypoints: npt.ArrayLike, width_px: float, height_px: float, focal_px: Optional[float] = None) -> tuple[Floats, Floats]:
+def observe(
+    keypoints: npt.ArrayLike,
+    width_px: float,
+    height_px: float,
+    focal_px: Optional[float] = None,
+    depth_px: Optional[npt.ArrayLike] = None,
+) -> tuple[Floats, Floats]:
     """Points [..., N, 2] and an empty view [..., 0] of keypoints [..., N, 3] (x px, y px, confidence).
 
-    x becomes 2 x / width - 1 and y becomes 2 y / width - height / width. The network has no input for
-    confidence: a missing keypoint is where its x and y say, or in the middle of the picture if they are not finite. `focal_px` is ignored.
+    x becomes 2 x / width - 1 and y becomes 2 y / width - height / width. The network has no input for confidence: a missing keypoint is
+    where its x and y say, or in the middle of the picture if they are not finite. `focal_px` and `depth_px` are ignored.
     """
     pixels = np.asarray(keypoints, np.float32)[..., :2]
     points = pixels * np.float32(2 / width_px) - np.array([1, height_px / width_px], np.float32)

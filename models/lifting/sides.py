@@ -133,7 +133,7 @@ class Sides:
         """
         elapsed_s = 0.0 if self._t_ns is None else (t_ns - self._t_ns) / 1e9
         self._t_ns = t_ns
-        body, feet = keypoints[: len(COCO_KEYPOINTS)], keypoints[len(COCO_KEYPOINTS) :]
+        body = keypoints[: len(COCO_KEYPOINTS)]
         self._measure(body, elapsed_s)
         pairs = body[1:].reshape(PAIRS, 2, 3)
         measured = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs) if self._holds else pairs
@@ -164,10 +164,16 @@ class Sides:
             self._give_up()
         if not self._holds:
             return keypoints
-        righted = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs)
+        return self.righted(keypoints)
+
+    def righted(self, values: Floats) -> Floats:
+        """Something of each keypoint [17 or 21, ...], each under the name that `undo` gave the keypoint last."""
+        body, feet = values[: len(COCO_KEYPOINTS)], values[len(COCO_KEYPOINTS) :]
+        pairs = body[1:].reshape(PAIRS, 2, -1)
+        sided = np.where(self.exchanged[:, None, None], pairs[:, ::-1], pairs)
         if self.exchanged[ANKLES]:
-            feet = feet.reshape(2, -1, 3)[::-1].reshape(-1, 3)
-        return np.concatenate([body[:1], righted.reshape(-1, 3), feet])
+            feet = np.concatenate(np.split(feet, 2)[::-1])
+        return np.concatenate([body[:1], sided.reshape(-1, *values.shape[1:]), feet])
 
     def _measure(self, keypoints: Floats, elapsed_s: float) -> None:
         """The body's size: its box's longer side, followed slowly, since a crouch makes nobody small and a wild keypoint nobody large."""

@@ -23,28 +23,29 @@ PLAUSIBLE_PICTURES = 10
 class Person:
     """A person with a slot: two measurements of them, the newest and the one before it."""
 
-    def __init__(self, slot: int, t_ns: int, keypoints: Floats) -> None:
+    def __init__(self, slot: int, t_ns: int, points: Floats) -> None:
         self.slot = slot
         self.filters = new_filters()
         self.columns = 0
         """How many columns of theirs the network's state holds; at 0 the slot's past is someone else's."""
         self._sides = Sides()
         self._occlusion = OcclusionFiller()
-        self._known_px = np.full((len(keypoints), 2), np.nan, np.float32)
-        self.keypoints = keypoints
+        self._known_px = np.full((len(points), 2), np.nan, np.float32)
+        self.keypoints = points[:, :3]
         """[21, 3]: as they were seen last, sides put right; at confidence 0 where a keypoint probably is that was not seen. Those of feet
         that were never seen are (0, 0, 0)."""
-        self._observed = keypoints
-        self.see(t_ns, keypoints)
+        self._observed = points
+        self.see(t_ns, points)
 
-    def see(self, t_ns: int, keypoints: Floats) -> None:
-        """A new measurement [21, 3] (x px, y px, confidence; 0: missing).
+    def see(self, t_ns: int, points: Floats) -> None:
+        """A new measurement [21, 4] (x px, y px, confidence; 0: missing; depth px; NaN: unknown).
 
         Sides that the detector exchanged are undone (`sides.py`), what is missing is guessed for a while (`occlusion.py`) and then
         stays where it was known last. A keypoint that was never known stands in the middle of the others but the feet, and one of these
         at least has to be there.
         """
-        seen = self._sides.undo(t_ns, keypoints)
+        seen = self._sides.undo(t_ns, points[:, :3])
+        depth_px = np.where(seen[:, 2:] > 0, self._sides.righted(points[:, 3:]), np.float32(np.nan))
         guessed = self._occlusion.fill(t_ns, seen)
         present = guessed[:, 2:] > 0
         self._known_px = np.where(present, guessed[:, :2], self._known_px)
@@ -53,23 +54,24 @@ class Person:
         filled_px = np.where(np.isnan(self._known_px), middle_px, self._known_px)
         self.keypoints = np.concatenate([filled_px, seen[:, 2:]], 1)
         self.keypoints[_BODY:][np.isnan(self._known_px[_BODY:]).any(1)] = 0
-        self._move_on(np.concatenate([filled_px, guessed[:, 2:]], 1))
+        self._move_on(np.concatenate([filled_px, guessed[:, 2:], depth_px], 1))
         self.seen_ns = t_ns
         self.held = False
 
     def miss(self) -> None:
-        """A measurement without them: all stays where it was, at confidence 0."""
-        unsure = np.array([1, 1, 0], np.float32)
-        self.keypoints = self.keypoints * unsure
+        """A measurement without them: all stays where it was, at confidence 0, and nobody tells a depth."""
+        unsure = np.array([1, 1, 0, np.nan], np.float32)
+        self.keypoints = self.keypoints * unsure[:3]
         self._move_on(self._observed * unsure)
         self.held = True
 
     def at(self, part: float) -> Floats:
-        """What the network is to see [21, 3], that part of the way from the last measurement but one (0) to the last (1), linearly.
+        """What the network is to see [21, 4], that part of the way from the last measurement but one (0) to the last (1), linearly.
 
-        A keypoint that was missing and is there again has been where it is; its confidence alone goes up.
+        A keypoint that was missing and is there again has been where it is; its confidence alone goes up. So it is with a depth.
         """
         start = self._previous.copy()
+        start[:, 3] = np.where(np.isnan(start[:, 3]), self._observed[:, 3], start[:, 3])
         found = (start[:, 2] == 0) & (self._observed[:, 2] > 0)
         start[found, :2] = self._observed[found, :2]
         between: Floats = (1 - part) * start + part * self._observed
@@ -97,18 +99,18 @@ class Slots:
         """All slots become vacant."""
         self.people.clear()
 
-    def update(self, t_ns: int, persons: Sequence[int], keypoints: Floats) -> dict[int, Floats]:
+    def update(self, t_ns: int, persons: Sequence[int], points: Floats) -> dict[int, Floats]:
         """Tell who has a slot what was seen of them, free the slots of who is gone; return the people without a slot.
 
-        `keypoints` [K, 21, 3] hold no NaN and confidence 0 for what is missing (`plausible`). A person of whom all is
+        `points` [K, 21, 4] hold confidence 0 for what is missing, and no NaN but in depths (`plausible`). A person of whom all is
         missing, or all but the feet, is not seen.
         """
         seen: dict[int, Floats] = {}
-        for person, points in zip(persons, keypoints):
+        for person, of_person in zip(persons, points):
             if person in seen:
                 self.left_out["the same id twice"] += 1
-            elif points[:_BODY, 2].any():
-                seen[person] = points
+            elif of_person[:_BODY, 2].any():
+                seen[person] = of_person
             elif person not in self.people:
                 self.left_out["no keypoints"] += 1
         for person, known in list(self.people.items()):
@@ -137,14 +139,17 @@ class Slots:
         return self.people.pop(min(away, key=lambda person: self.people[person].seen_ns)).slot if away else None
 
 
-def plausible(keypoints: npt.ArrayLike, width_px: float, height_px: float) -> Floats:
-    """The keypoints [K, 21, 3] with confidence clipped to 0..1, and all that is not finite or far outside made missing (0, 0, 0).
+def plausible(keypoints: npt.ArrayLike, depth_px: npt.ArrayLike | None, width_px: float, height_px: float) -> Floats:
+    """Keypoints and depths, [K, 21, 4], with confidence clipped to 0..1; what is not finite or far outside is missing: (0, 0, 0, NaN).
 
-    They may come without feet, [K, 17, 3].
+    The keypoints may come without feet, [K, 17, 3], and without depths, which are [K, 21].
     """
     points = np.array(keypoints, np.float32)
     points = with_feet(points) if len(points) else np.empty((0, len(KEYPOINTS), 3), np.float32)
     limit_px = PLAUSIBLE_PICTURES * max(width_px, height_px)
     missing = ~((np.abs(points[..., :2]) <= limit_px).all(-1) & (points[..., 2] > 0) & np.isfinite(points[..., 2]))
     points[missing] = 0
-    return np.minimum(points, np.array([np.inf, np.inf, 1], np.float32))
+    points = np.minimum(points, np.array([np.inf, np.inf, 1], np.float32))
+    depths = np.full(missing.shape, np.nan) if depth_px is None else np.array(depth_px, np.float32).reshape(missing.shape)
+    depths[missing | ~(np.abs(depths) <= limit_px)] = np.nan
+    return np.concatenate([points, depths[..., None]], -1, dtype=np.float32)

@@ -9,7 +9,7 @@ from typing import Generic, Optional
 import numpy as np
 
 from poselift.common.arrays import Pixels
-from poselift.common.people import People2D
+from poselift.common.people import Detected2D
 from poselift.common.sizes import Size, same_shape
 from poselift.models.detection.cuts import Scene, same_scene, scene_of
 from poselift.models.detection.detector import PoseDetector2D, State
@@ -54,7 +54,7 @@ class PoseTracker(Generic[State]):
     def __init__(self, detector: PoseDetector2D[State]) -> None:
         self._detector = detector
 
-    def step(self, state: Tracked[State], picture: Pixels, t_ns: int) -> tuple[Tracked[State], People2D]:
+    def step(self, state: Tracked[State], picture: Pixels, t_ns: int) -> tuple[Tracked[State], Detected2D]:
         """The people in `picture` (uint8[H, W, 3], BGR), taken at `t_ns` of the stream, and the state for the next one.
 
         `state` is that of the picture before, or at first `Tracked(Tracks(next_person=...))`. It stays as it is. Live, some pictures are
@@ -71,14 +71,16 @@ class PoseTracker(Generic[State]):
         if len(kept) < len(found.boxes):
             known = self._detector.keep(known, kept)
         persons = np.array([track.person for track in tracks.tracks[: len(kept)]], np.int64)
-        people = People2D(persons, found.keypoints[list(kept)])
+        people = Detected2D(persons, found.keypoints[list(kept)])
+        if found.depth_px is not None:
+            people = replace(people, depth_px=found.depth_px[list(kept)])
         return replace(state, tracks=tracks, t_ns=t_ns, detector=known, left_out=found.left_out), people
 
     def look_around(self, state: Tracked[State], picture: Pixels) -> Tracked[State]:
         """Look for more people in the picture that `step` has answered; the state for the next one."""
         return replace(state, detector=self._detector.look_around(state.detector, picture))
 
-    def follow(self, stream: Iterable[tuple[Pixels, int]]) -> Iterator[People2D]:
+    def follow(self, stream: Iterable[tuple[Pixels, int]]) -> Iterator[Detected2D]:
         """The people in each picture of a whole stream of pictures and times."""
         state: Tracked[State] = Tracked()
         for picture, t_ns in stream:

@@ -11,11 +11,10 @@ from threading import Thread
 from types import TracebackType
 from typing import Callable, Optional
 
-from poselift.models.training.batches import Batch
-from poselift.models.training.motion import Motion
+from poselift.models.training.batches import Batch, Sources
 
-Draw = Callable[[Motion, int], Batch]
-"""The batch of a step, from the motion and the step's number alone."""
+Draw = Callable[[Sources, int], Batch]
+"""The batch of a step, from the sources and the step's number alone."""
 
 AHEAD = 4
 
@@ -23,9 +22,9 @@ AHEAD = 4
 class BatchesAhead:
     """The batches of consecutive steps, the same as `draw` would give here; a context manager that ends the process."""
 
-    def __init__(self, draw: Draw, motion: Motion, first: int) -> None:
+    def __init__(self, draw: Draw, sources: Sources, first: int) -> None:
         """To be asked for step `first`, then for the next one, and so on. `draw` must be picklable."""
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_start, initargs=(draw, motion))
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_start, initargs=(draw, sources))
         self._steps = first
         self._coming: deque[Future[Batch]] = deque()
 
@@ -48,11 +47,11 @@ class BatchesAhead:
 _draw: Callable[[int], Batch]
 
 
-def _start(draw: Draw, motion: Motion) -> None:
+def _start(draw: Draw, sources: Sources) -> None:
     global _draw
     os.nice(5)
     Thread(target=_leave_with_parent, daemon=True).start()
-    _draw = partial(draw, motion)
+    _draw = partial(draw, sources)
 
 
 def _leave_with_parent() -> None:

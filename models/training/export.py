@@ -9,17 +9,18 @@ from pathlib import Path
 
 import onnx
 
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import FEET, JOINTS, KEYPOINTS
 from poselift.models.convert.lifter import build
 from poselift.models.lifting.person_camera import BODY_SCALE_OF_HEIGHT
-from poselift.models.training.motion import HELD_OUT, RATE_HZ, VALIDATION
+from poselift.models.training.motion import RATE_HZ
 from poselift.models.training.network import RECEPTIVE_FIELD, to_weights
+from poselift.models.training.recordings import HELD_OUT, VALIDATION
 from poselift.models.training.train import Trainer
 
 NAME = "poselift-lifter"
-VERSION = "2"
+VERSION = "3"
 LICENCE = "Apache-2.0"
-DATA = "CMU Graphics Lab Motion Capture Database, 2D keypoints made from it"
+DATA = "CMU Graphics Lab Motion Capture Database, 2D keypoints made from it, MakeHuman's bodies as BlazePose sees them"
 ACKNOWLEDGEMENT = (
     "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
 )
@@ -39,12 +40,13 @@ def describe(trainer: Trainer, scores: Mapping[str, float]) -> dict[str, str]:
         "licence": LICENCE,
         "receptive_field": str(RECEPTIVE_FIELD),
         "rate_hz": f"{RATE_HZ:g}",
-        "keypoints": " ".join(COCO_KEYPOINTS),
-        "joints": " ".join(H36M_JOINTS),
+        "keypoints": " ".join(KEYPOINTS),
+        "joints": " ".join(JOINTS),
         "normalisation": "person_camera",
         "flip": "yes",
         "output": "root-relative, in the virtual camera's axes, in body scales",
         "sigma": "standard deviation of each output, in the same axes and unit; widened until it was right for the validation subjects",
+        "contact": f"logits that {', '.join(FEET)} touch the floor",
         "body_scale": f"thigh + shank + trunk: {BODY_SCALE_OF_HEIGHT} of the body height",
         "data": DATA,
         "acknowledgement": ACKNOWLEDGEMENT,

@@ -1,6 +1,7 @@
 """Limbs that move otherwise than was recorded: there is little motion to learn from, and much that people do.
 
-Joints are [N, L, 17, 3] throughout, as in `bodies`; the limbs are the right leg, the left leg, the left arm and the right arm.
+Joints are [N, L, 21, 3] throughout, as in `bodies`; the limbs are the right leg, the left leg, the left arm and the right arm. A foot goes
+along with its shank.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from poselift.models.training.bodies import pelvis_axes, trunk_axes
 
 ROOTS, MIDDLES, ENDS = np.array([1, 4, 11, 14]), np.array([2, 5, 12, 15]), np.array([3, 6, 13, 16])
 """Hip, knee and ankle; shoulder, elbow and wrist."""
+FEET = np.array([(19, 20), (17, 18)])
+"""Heel and toe of each leg."""
+LEGS, ARMS = slice(0, 2), slice(2, 4)
 
 
 def exchange(joints_m: Floats, others_m: Floats, exchanged: npt.NDArray[np.bool_]) -> Floats:
     """The others' limbs where `exchanged` [N, 4] says so: legs as they stand out from their pelvis, arms as they hang from their trunks."""
     own, others = _segments(joints_m), _segments(others_m)
-    for axes, limbs in ((pelvis_axes, slice(0, 2)), (trunk_axes, slice(2, 4))):
+    for axes, limbs in ((pelvis_axes, LEGS), (trunk_axes, ARMS)):
         into = np.matmul(np.swapaxes(axes(others_m), -1, -2), axes(joints_m))
-        for segment in others:
-            segment[:, :, limbs] = np.matmul(segment[:, :, limbs], into)
-    chosen = exchanged[:, None, :, None]
-    return _hang(joints_m, *(np.where(chosen, other, mine) for mine, other in zip(own, others)))
+        others[:, :, limbs] = np.matmul(others[:, :, limbs], into[:, :, None])
+    return _hang(joints_m, np.where(exchanged[:, None, :, None, None], others, own))
 
 
 def bend(joints_m: Floats, upper_turn: Floats, lower_turn: Floats) -> Floats:
     """Each limb turned at its root, and beyond its middle joint once more, by rotation vectors [N, 4, 3] in radians and world axes."""
-    upper, lower = _segments(joints_m)
-    upper_rotation, lower_rotation = rotation_matrix(upper_turn), rotation_matrix(lower_turn)
-    turned = np.einsum("nkij,nlkj->nlki", upper_rotation, upper)
-    return _hang(joints_m, turned, np.einsum("nkij,nlkj->nlki", upper_rotation @ lower_rotation, lower))
+    upper = rotation_matrix(upper_turn)
+    rotation = np.stack([upper, *3 * [upper @ rotation_matrix(lower_turn)]], 2)
+    return _hang(joints_m, np.einsum("nksij,nlksj->nlksi", rotation, _segments(joints_m)))
 
 
 def rotation_matrix(vectors: npt.ArrayLike) -> Floats:
@@ -44,14 +45,18 @@ def rotation_matrix(vectors: npt.ArrayLike) -> Floats:
     return np.asarray(np.eye(3, dtype=np.float32) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross, np.float32)
 
 
-def _segments(joints_m: Floats) -> tuple[Floats, Floats]:
-    """The upper and the lower bone of each limb, [N, L, 4, 3]."""
-    middles = joints_m[:, :, MIDDLES]
-    return middles - joints_m[:, :, ROOTS], joints_m[:, :, ENDS] - middles
+def _segments(joints_m: Floats) -> Floats:
+    """[N, L, 4, 4, 3]: of each limb the upper bone, the lower bone, and from its end heel and toe; arms have none."""
+    middles, ends = joints_m[:, :, MIDDLES], joints_m[:, :, ENDS]
+    segments = np.zeros((*ends.shape[:3], 4, 3), np.float32)
+    segments[..., 0, :], segments[..., 1, :] = middles - joints_m[:, :, ROOTS], ends - middles
+    segments[:, :, LEGS, 2:] = joints_m[:, :, FEET] - ends[:, :, LEGS, None]
+    return segments
 
 
-def _hang(joints_m: Floats, upper: Floats, lower: Floats) -> Floats:
+def _hang(joints_m: Floats, segments: Floats) -> Floats:
     hung: Floats = joints_m.copy()
-    hung[:, :, MIDDLES] = joints_m[:, :, ROOTS] + upper
-    hung[:, :, ENDS] = hung[:, :, MIDDLES] + lower
+    hung[:, :, MIDDLES] = joints_m[:, :, ROOTS] + segments[..., 0, :]
+    hung[:, :, ENDS] = hung[:, :, MIDDLES] + segments[..., 1, :]
+    hung[:, :, FEET] = hung[:, :, ENDS[LEGS], None] + segments[:, :, LEGS, 2:]
     return hung

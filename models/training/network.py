@@ -15,18 +15,18 @@ import numpy as np
 import torch
 
 from poselift.common.arrays import Floats
-from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
+from poselift.common.skeleton import FEET, JOINTS, KEYPOINTS
 from poselift.models.lifting import person_camera
 from poselift.models.lifting.temporal import Block, TemporalWeights
 
 WIDTH = 3
-BLOCK_WIDTHS = (3, 3, 1, 1, 1)
+BLOCK_WIDTHS = (3, 3, 1, 1, 1, 1)
 """Taps of each residual block. Those of one tap see no more of the past; they come last, where a sequence has the fewest columns, so
 depth costs least there: the same training time went further with them than without."""
 DILATIONS = tuple(accumulate((WIDTH, *BLOCK_WIDTHS[:-1]), mul))
 RECEPTIVE_FIELD = WIDTH * math.prod(BLOCK_WIDTHS)
-OUTPUTS = 3 * len(H36M_JOINTS)
-FEATURES = person_camera.FEATURES[len(COCO_KEYPOINTS)]
+OUTPUTS = 3 * len(JOINTS)
+FEATURES = person_camera.FEATURES[len(KEYPOINTS)]
 
 FIRST_SPREAD = 0.07
 """Standard deviation that an untrained network states, in body scales."""
@@ -38,9 +38,11 @@ class Prediction(NamedTuple):
     """What the network says of N sequences of T columns."""
 
     poses: torch.Tensor
-    """[N, T, 17, 3]: the root stays at 0."""
+    """[N, T, 21, 3]: the root stays at 0."""
     log_spread: torch.Tensor
-    """[N, T, 17, 3]: natural logarithm of each coordinate's standard deviation; of no meaning at the root."""
+    """[N, T, 21, 3]: natural logarithm of each coordinate's standard deviation; of no meaning at the root."""
+    contact: torch.Tensor
+    """[N, T, 4]: logits that heels and toes (FEET) touch the floor."""
 
 
 class Network:
@@ -59,6 +61,7 @@ class Network:
             self.weights[f"mix{i}"] = weight(channels, 0.5)
         self.weights["shrink"] = torch.zeros(channels, OUTPUTS)
         self.weights["spread"] = torch.zeros(channels, OUTPUTS)
+        self.weights["contact"] = torch.zeros(channels, len(FEET))
         self.weights["linear"] = torch.zeros(WIDTH * FEATURES, OUTPUTS)
         self.biases = {name: torch.zeros(weight.shape[1]) for name, weight in self.weights.items() if name != "linear"}
         self.biases["spread"] += math.log(FIRST_SPREAD)
@@ -80,10 +83,11 @@ class Network:
         outputs = hidden @ self.weights["shrink"] + self.biases["shrink"] + linear
         log_spread = hidden @ self.weights["spread"] + self.biases["spread"]
         poses = torch.nn.functional.pad(_joints(outputs)[:, :, 1:], (0, 0, 1, 0))
-        return Prediction(poses, _joints(log_spread).clamp(*SPREADS))
+        contact = (hidden @ self.weights["contact"] + self.biases["contact"]).float()
+        return Prediction(poses, _joints(log_spread).clamp(*SPREADS), contact)
 
     def start_linear(self, features: Floats, poses: Floats, penalty: float = 1.0) -> None:
-        """Set the linear path, and the output's bias, to the ridge regression of poses [N, T, 17, 3] on the newest three columns."""
+        """Set the linear path, and the output's bias, to the ridge regression of poses [N, T, 21, 3] on the newest three columns."""
         taps = _taps(torch.from_numpy(features), WIDTH, 1)[:, -poses.shape[1] :].flatten(0, 1).double().numpy()
         columns = np.concatenate([taps, np.ones((len(taps), 1))], 1)
         squares = columns.T @ columns + penalty * np.eye(columns.shape[1])
@@ -120,6 +124,8 @@ def to_weights(network: Network) -> TemporalWeights:
         linear_weight=_split(weights["linear"], WIDTH),
         spread_weight=weights["spread"],
         spread_bias=biases["spread"],
+        contact_weight=weights["contact"],
+        contact_bias=biases["contact"],
     )
 
 
@@ -131,7 +137,7 @@ def _taps(columns: torch.Tensor, width: int, dilation: int) -> torch.Tensor:
 
 
 def _joints(outputs: torch.Tensor) -> torch.Tensor:
-    return outputs.float().unflatten(-1, (len(H36M_JOINTS), 3))
+    return outputs.float().unflatten(-1, (len(JOINTS), 3))
 
 
 def _split(stacked: Floats, width: int) -> Floats:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -16,15 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from poselift.common.arrays import Floats
 from poselift.common.errors import ModelError
-from poselift.common.skeleton import H36M_PARENTS
+from poselift.common.skeleton import H36M_JOINTS, PARENTS
 from poselift.models import score
 from poselift.models.training.ahead import BatchesAhead
-from poselift.models.training.batches import Batch, make_batch
-from poselift.models.training.motion import Motion
+from poselift.models.training.batches import Batch, Sources, make_batch
 from poselift.models.training.network import RECEPTIVE_FIELD, Network, Prediction
+from poselift.models.training.start import start_from
 
 HISTORY = RECEPTIVE_FIELD - 1
-REPORT_EVERY = 250
+REPORT_EVERY = 500
 VALIDATION_SEED = 1_000_003
 RIDGE_BATCHES = 40
 BODY_SCALE_M = 1.3
@@ -36,33 +36,36 @@ class Settings:
     """What decides the result; kept in the checkpoint."""
 
     steps: int
-    refining_steps: int = 0
-    """Steps after these, from a lower rate down to nothing once more."""
+    """Steps at the full rate."""
+    decay_steps: int = 0
+    """Steps after these, in which the rate goes down to nothing."""
     seed: int = 0
     channels: int = 512
     sequences: int = 128
     outputs: int = 8
-    learning_rate: float = 2e-3
-    refining_rate: float = 5e-4
+    watched: float = 0.25
+    """Share of the sequences that are of rendered people, where there are any."""
+    learning_rate: float = 1e-3
     warm_up: int = 300
     weight_decay: float = 0.01
-    velocity_weight: float = 1.0
+    velocity_weight: float = 1.5
     bone_weight: float = 0.3
     spread_weight: float = 0.03
+    contact_weight: float = 0.03
     bfloat16: bool = True
 
     @property
     def all_steps(self) -> int:
-        """The refining ones included."""
-        return self.steps + self.refining_steps
+        """The decay's included."""
+        return self.steps + self.decay_steps
 
 
 class Trainer:
     """A network on its way: `step` improves it, `save` and `load` keep it."""
 
-    def __init__(self, settings: Settings, motion: Motion) -> None:
+    def __init__(self, settings: Settings, sources: Sources) -> None:
         self.settings, self.done = settings, 0
-        self.draw: Callable[[int], Batch] = partial(draw, settings, motion)
+        self.draw: Callable[[int], Batch] = partial(draw, settings, sources)
         """The batch of a step."""
         self.network = Network(settings.channels, settings.seed)
         rest = [tensor for name, tensor in self.network.weights.items() if name != "linear"]
@@ -85,7 +88,7 @@ class Trainer:
             group["lr"] = group["share"] * learning_rate(self.settings, self.done)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
             predicted = self.network(torch.from_numpy(batch.features))
-        value = loss(self.settings, torch.from_numpy(batch.poses), predicted)
+        value = loss(self.settings, torch.from_numpy(batch.poses), torch.from_numpy(batch.contact), predicted)
         self.optimiser.zero_grad()
         value.backward()
         self.optimiser.step()
@@ -104,12 +107,12 @@ class Trainer:
         path.with_suffix(".part").replace(path)
 
     @classmethod
-    def load(cls, path: Path, motion: Motion) -> Trainer:
-        """Go on from a checkpoint. Raises ModelError where there is none."""
+    def load(cls, path: Path, sources: Sources, steps: int, decay_steps: int) -> Trainer:
+        """Go on from a checkpoint, to so many steps. Raises ModelError where there is none."""
         if not path.is_file():
             raise ModelError(f"{path}: no checkpoint to go on from; leave out --resume to start afresh")
         state = torch.load(path, weights_only=True)
-        trainer = cls(Settings(**state["settings"]), motion)
+        trainer = cls(replace(Settings(**state["settings"]), steps=steps, decay_steps=decay_steps), sources)
         trainer.done = state["done"]
         with torch.no_grad():
             for tensor, kept in zip(trainer.network.parameters(), state["parameters"]):
@@ -118,98 +121,154 @@ class Trainer:
         return trainer
 
 
-def draw(settings: Settings, motion: Motion, step: int) -> Batch:
+def draw(settings: Settings, sources: Sources, step: int) -> Batch:
     """The batch of a step: a function of the seed and the step. The steps before 0 are those of the ridge regression."""
     rng = np.random.default_rng([settings.seed, step + RIDGE_BATCHES])
-    return make_batch(motion, rng, settings.sequences, settings.outputs, HISTORY)
+    return make_batch(sources, rng, settings.sequences, settings.outputs, HISTORY, settings.watched)
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """A linear rise, then a cosine down to nothing at the last step; and once more, without the rise, for the refining ones."""
-    if step < settings.warm_up:
-        return settings.learning_rate * (step + 1) / settings.warm_up
-    if step < settings.steps or not settings.refining_steps:
-        return settings.learning_rate * _cosine((step - settings.warm_up) / max(1, settings.steps - settings.warm_up))
-    return settings.refining_rate * _cosine((step - settings.steps) / settings.refining_steps)
+    """A linear rise, then the full rate, then a linear decay to nothing after the last step."""
+    rise, left = (step + 1) / settings.warm_up, settings.all_steps - step
+    return settings.learning_rate * min(1, rise, left / settings.decay_steps if settings.decay_steps else 1)
 
 
-def _cosine(part: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * min(1, part)))
+def loss(settings: Settings, truth: torch.Tensor, contact: torch.Tensor, predicted: Prediction) -> torch.Tensor:
+    """Error of the positions, of their change from frame to frame, of the bones' lengths, of the spreads and of the contact.
 
-
-def loss(settings: Settings, truth: torch.Tensor, predicted: Prediction) -> torch.Tensor:
-    """Error of the positions, of their change from frame to frame, of the bones' lengths, and of the spreads; truth [N, T, 17, 3].
-
-    The spreads' is the negative logarithm of the likelihood that normal distributions around the poses give to the truth, but for a
-    constant; it does not pull at the poses.
+    truth [N, T, 21, 3]; contact [N, T, 4], NaN where it is not known. The spreads' is the negative logarithm of the likelihood that normal
+    distributions around the poses give to the truth, but for a constant; it does not pull at the poses. The contact's is the cross-entropy.
     """
     poses = predicted.poses
     position = (truth - poses).norm(dim=-1).mean()
     velocity = (truth.diff(dim=1) - poses.diff(dim=1)).norm(dim=-1).mean()
-    parents = list(H36M_PARENTS[1:])
+    parents = list(PARENTS[1:])
     lengths = [(each[:, :, 1:] - each[:, :, parents]).norm(dim=-1) for each in (truth, poses)]
     bones = (lengths[0] - lengths[1]).abs().mean()
     off = (truth - poses.detach())[:, :, 1:]
     log_spread = predicted.log_spread[:, :, 1:]
     surprise = (log_spread + 0.5 * (off * torch.exp(-log_spread)).square()).mean()
-    return position + settings.velocity_weight * velocity + settings.bone_weight * bones + settings.spread_weight * surprise
+    known = contact.isfinite()
+    touching = torch.nn.functional.binary_cross_entropy_with_logits(predicted.contact[known], contact[known], reduction="sum")
+    return (
+        position
+        + settings.velocity_weight * velocity
+        + settings.bone_weight * bones
+        + settings.spread_weight * surprise
+        + settings.contact_weight * touching / max(1, int(known.sum()))
+    )
 
 
-def validation_batches(held_back: Motion, outputs: int) -> list[Batch]:
-    """The same for every run: people who are not trained on, as they moved, before the same kinds of cameras and detectors."""
+class Validation(NamedTuple):
+    """The same for every run: people who are not trained on, as they moved."""
+
+    recorded: list[Batch]
+    """Before the same kinds of cameras and detectors as in training."""
+    watched: list[Batch]
+    """Rendered, and seen by BlazePose; none where there are no rendered people."""
+
+    @classmethod
+    def of(cls, held_back: Sources, outputs: int) -> Validation:
+        """Of people who are held back."""
+        return cls(_batches(held_back, outputs, 0.0), _batches(held_back, outputs, 1.0) if held_back.watched is not None else [])
+
+
+def _batches(held_back: Sources, outputs: int, watched: float) -> list[Batch]:
     rng = np.random.default_rng(VALIDATION_SEED)
-    return [make_batch(held_back, rng, 64, outputs, HISTORY, invent=False) for _ in range(16)]
+    return [make_batch(held_back, rng, 64, outputs, HISTORY, watched, invent=False) for _ in range(16)]
 
 
-def validate(network: Network, batches: list[Batch]) -> dict[str, float]:
-    """Errors in millimetres, and the shares of coordinates within one and two stated standard deviations, per cent."""
-    truth = np.concatenate([batch.poses for batch in batches])
-    predicted, spread = predict(network, batches)
+def validate(network: Network, validation: Validation) -> dict[str, float]:
+    """Errors in millimetres, and per cent: coordinates within one and two stated standard deviations, F1 of the contact.
+
+    Of the 17 joints, but for `feet`, which is their N-MPJPE with the scale of the 17. `watched_...`: of rendered people.
+    """
+    scores = errors(network, validation.recorded)
+    watched = errors(network, validation.watched) if validation.watched else {}
+    return {**scores, **{f"watched_{name}": watched[name] for name in watched if name != "contact_f1"}}
+
+
+def errors(network: Network, batches: list[Batch]) -> dict[str, float]:
+    """See `validate`."""
+    truth, contact = (np.concatenate(of) for of in list(zip(*batches))[1:])
+    said = predict(network, batches)
+    body, joints = slice(None, len(H36M_JOINTS)), slice(1, None)
     measures = {"mpjpe": score.mpjpe, "n_mpjpe": score.n_mpjpe, "pa_mpjpe": score.pa_mpjpe, "mpjve": score.mpjve}
-    errors = {name: 1000 * BODY_SCALE_M * measure(truth, predicted) for name, measure in measures.items()}
-    surprise = np.abs(truth - predicted)[:, :, 1:] / spread[:, :, 1:]
-    return {**errors, **{f"within_{k}_sigma": 100 * float((surprise < k).mean()) for k in (1, 2)}}
+    off = {name: measure(truth[:, :, body], said.poses[:, :, body]) for name, measure in measures.items()}
+    scale = (truth * said.poses)[:, :, body].sum((-1, -2)) / np.square(said.poses[:, :, body]).sum((-1, -2))
+    off["feet"] = float(np.linalg.norm(truth - scale[..., None, None] * said.poses, axis=-1)[:, :, len(H36M_JOINTS) :].mean())
+    surprise = (np.abs(truth - said.poses) / said.spread)[:, :, joints]
+    touching, true = said.contact > 0, contact > 0.5
+    known = np.isfinite(contact)
+    hits, misses = (touching & true & known).sum(), ((touching != true) & known).sum()
+    return {
+        **{name: 1000 * BODY_SCALE_M * value for name, value in off.items()},
+        **{f"within_{k}_sigma": 100 * float((surprise < k).mean()) for k in (1, 2)},
+        "contact_f1": 100 * float(2 * hits / max(1, 2 * hits + misses)),
+    }
 
 
-def predict(network: Network, batches: list[Batch]) -> tuple[Floats, Floats]:
-    """Poses and standard deviations [N, T, 17, 3] of the batches, one after the other, in body scales."""
+class Said(NamedTuple):
+    """What a network says of batches, one after the other; in body scales."""
+
+    poses: Floats
+    """[N, T, 21, 3]"""
+    spread: Floats
+    """[N, T, 21, 3]: standard deviations"""
+    contact: Floats
+    """[N, T, 4]: logits"""
+
+
+def predict(network: Network, batches: list[Batch]) -> Said:
+    """What the network says of the batches."""
     with torch.no_grad():
         found = [network(torch.from_numpy(batch.features)) for batch in batches]
-    poses, log_spread = (torch.cat(parts).numpy() for parts in zip(*found))
-    return poses, np.exp(log_spread)
+    poses, log_spread, contact = (torch.cat(parts).numpy() for parts in zip(*found))
+    return Said(poses, np.exp(log_spread), contact)
 
 
-def calibrate(network: Network, batches: list[Batch]) -> None:
+def calibrate(network: Network, validation: Validation) -> None:
     """Widen the stated standard deviations until 68.3 % of the coordinates of people whom the network has not seen lie within one.
 
     The errors' tails are heavier than a normal distribution's, so a little less than 95.4 % then lie within two.
     """
-    truth = np.concatenate([batch.poses for batch in batches])
-    poses, spread = predict(network, batches)
-    surprise = (np.abs(truth - poses) / spread)[:, :, 1:]
+    truth = np.concatenate([batch.poses for batch in validation.recorded])
+    said = predict(network, validation.recorded)
+    surprise = (np.abs(truth - said.poses) / said.spread)[:, :, 1:]
     network.widen_spread(float(np.quantile(surprise, 0.6827)))
 
 
 def train(
-    settings: Settings, motion: Motion, held_back: Motion, folder: Path, minutes: Optional[float] = None, resume: bool = False
+    settings: Settings,
+    sources: Sources,
+    validation: Validation,
+    folder: Path,
+    minutes: Optional[float] = None,
+    resume: bool = False,
+    start: Optional[Path] = None,
 ) -> Trainer:
-    """Train to the last step, or for so many minutes; writes `checkpoint.pt` and `losses.csv` in `folder` as it goes."""
+    """Train to the last step, or for so many minutes; writes `checkpoint.pt` and `losses.csv` in `folder` as it goes.
+
+    Begins from the lifter `start`, or without one from the linear path's regression.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, losses = folder / "checkpoint.pt", folder / "losses.csv"
     if resume:
-        trainer = Trainer.load(checkpoint, motion)
+        trainer = Trainer.load(checkpoint, sources, settings.steps, settings.decay_steps)
     else:
-        trainer = Trainer(settings, motion)
-        trainer.start_linear()
+        trainer = Trainer(settings, sources)
+        if start is not None:
+            start_from(start, trainer.network)
+        else:
+            trainer.start_linear()
         losses.write_text("")
     stop_s = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    validation = validation_batches(held_back, settings.outputs)
     columns = [TextColumn("loss {task.fields[loss]:.4f}  validation N-MPJPE {task.fields[n_mpjpe]:.1f} mm"), BarColumn()]
     with Progress(*columns, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         scores = validate(trainer.network, validation)
         task = progress.add_task("", total=trainer.settings.all_steps, completed=trainer.done, loss=math.nan, n_mpjpe=scores["n_mpjpe"])
         recent: list[float] = []
-        with BatchesAhead(partial(draw, trainer.settings), motion, trainer.done) as trainer.draw:
+        with BatchesAhead(partial(draw, trainer.settings), sources, trainer.done) as trainer.draw:
             while trainer.done < trainer.settings.all_steps and time.monotonic() < stop_s:
                 recent.append(trainer.step())
                 progress.update(task, completed=trainer.done, loss=recent[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any, Optional
 
 import numpy as np
@@ -11,12 +11,12 @@ from poselift.common.arrays import Array
 from poselift.common.skeleton import FEET, JOINTS, KEYPOINTS
 
 
-def rows(dtype: Any, *shape: int, feet: Optional[float] = None) -> Any:
+def rows(dtype: Any, *shape: int, feet: Optional[float] = None, default: Any = MISSING) -> Any:
     """A field that is an array: one row of `shape` a person. Its `metadata` tells both, for whoever packs or stacks it.
 
     `feet`: what the last of a row, those of the feet, are in data from before there were feet; None where a row has none.
     """
-    return field(metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape, "feet": feet})
+    return field(default=default, metadata={"dtype": np.dtype(dtype).newbyteorder("<"), "shape": shape, "feet": feet})
 
 
 def with_feet(values: Array, feet: float = 0, axis: int = -2) -> Array:
@@ -37,6 +37,21 @@ class People2D:
 
     person: Array = rows(np.int64)
     keypoints: Array = rows(np.float32, len(KEYPOINTS), 3, feet=0)
+
+
+@dataclass(frozen=True)
+class Detected2D(People2D):
+    """The people of one picture as a detector gives them.
+
+    depth_px: float32 [K, 21]: how far behind the middle of the hips the detector guesses each keypoint, on the scale of its x and y; NaN
+        where it does not tell, as everywhere if None is given.
+    """
+
+    depth_px: Array = rows(np.float32, len(KEYPOINTS), default=None)
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.depth_px) == 0:  # None was given
+            object.__setattr__(self, "depth_px", np.full((len(self.person), len(KEYPOINTS)), np.nan, np.float32))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,19 @@ def fitted(keypoints: npt.NDArray[np.float32], size: Size, into: Size) -> npt.ND
     """
     if size == into:
         return keypoints
-    factor = min(to / of for of, to in zip(size, into))
+    factor = _factor(size, into)
     shift = [(to - factor * of + factor - 1) / 2 for of, to in zip(size, into)]
     found: npt.NDArray[np.float32] = keypoints * np.array([factor, factor, 1], np.float32) + np.array([*shift, 0], np.float32)
     found[~keypoints.any(-1)] = 0
     return found
+
+
+def with_depths_fitted(points: npt.NDArray[np.float32], size: Size, into: Size) -> npt.NDArray[np.float32]:
+    """The same of points [..., 4], whose last number is a depth on the scale of x and y, or NaN."""
+    if size == into:
+        return points
+    return np.concatenate([fitted(points[..., :3], size, into), points[..., 3:] * np.float32(_factor(size, into))], -1)
+
+
+def _factor(size: Size, into: Size) -> float:
+    return min(to / of for of, to in zip(size, into))

@@ -63,7 +63,7 @@ def a_frame(number: int, incarnation: int = 1) -> Frame:
 
 
 def a_pose2d(number: int, incarnation: int = 1, **skipped: int) -> Pose2D:
-    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), skipped, incarnation, (Stamp("capture", 5, 6),))
+    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), None, skipped, incarnation, (Stamp("capture", 5, 6),))
 
 
 def a_pose3d(number: int) -> Pose3D:

@@ -26,7 +26,7 @@ def whole() -> tuple[Any, ...]:
     rows = {item.name: np.ones((1, *item.metadata["shape"]), item.metadata["dtype"]) for item in fields(Pose3D) if "dtype" in item.metadata}
     return (
         Frame(1, 5, 640, 480, 30.0, 1, 1, 1, "ring", b"", 9, TRACE),
-        Pose2D(1, 2, 640, 480, rows["person"], rows["keypoints"], {"newer_frame": 1}, 5, TRACE),
+        Pose2D(1, 2, 640, 480, rows["person"], rows["keypoints"], np.ones((1, 21), np.float32), {"newer_frame": 1}, 5, TRACE),
         Pose3D(1, 2, 640, 480, **rows, trace=TRACE),
         Health("lift", 1, 2, 3, "running", "", 4, 30.0, 1.0, 2.0, {}, 5),
         *(Control("record start"), Control("status"), Answer(True, "yes"), End("serve", 5, "")),

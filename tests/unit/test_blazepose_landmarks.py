@@ -25,14 +25,15 @@ def test_every_keypoint_is_the_landmark_of_its_name():
 def test_decode_takes_points_and_the_smaller_of_visibility_and_presence():
     rows = np.zeros((39, 5), np.float32)
     rows[:, 0], rows[:, 1] = np.arange(39), 100 + np.arange(39)
-    rows[:, 3], rows[:, 4] = 2, 1
+    rows[:, 2], rows[:, 3], rows[:, 4] = -np.arange(39), 2, 1
     rows[16, 3:] = -1000, 3  # right wrist
-    points, confidence = pose.decode({"landmarks": rows.reshape(1, 195), "heatmap": np.full((1, 39, 64, 64), -9, np.float32)})
+    points, confidence, depth = pose.decode({"landmarks": rows.reshape(1, 195), "heatmap": np.full((1, 39, 64, 64), -9, np.float32)})
     used = [*pose.KEYPOINT_LANDMARKS, 33, 34]
     np.testing.assert_array_equal(points, np.stack([used, 100 + np.array(used)], axis=1))
     expected = np.full(21, 1 / (1 + math.exp(-1)))
     expected[KEYPOINTS.index("right_wrist")] = 0
     np.testing.assert_allclose(confidence, expected, atol=1e-7)
+    np.testing.assert_array_equal(depth, -np.array(pose.KEYPOINT_LANDMARKS))
 
 
 def refine_naively(point, heat):

@@ -11,8 +11,8 @@ from bench.identity.actors import AWAY_M, FOCAL_PX, HEIGHT_PX, HELD_OUT, OTHERS,
 from bench.identity.scenes import CLIPS, KINDS, PLACES, WALK_M_S, Scene, scenes_of
 from bench.identity.stage import Truth, composed
 from poselift.common.errors import UserError
-from poselift.models.training.motion import HELD_OUT as JUDGES
-from poselift.models.training.motion import subject
+from poselift.models.training.recordings import HELD_OUT as JUDGES
+from poselift.models.training.recordings import subject
 
 SIZE = (360, 200)
 """Height and width, px, of somebody at AWAY_M."""

@@ -9,14 +9,14 @@ from random_lifter import WITH_FEET, random_lifter, weights_for_judge
 from temporal_judge import judge
 
 from poselift.common.errors import ModelError
-from poselift.common.people import People2D, with_feet
+from poselift.common.people import People2D
 from poselift.common.skeleton import COCO_KEYPOINTS, JOINTS, KEYPOINTS
 from poselift.models.backends.backend import open_model
 from poselift.models.convert.lifter import build
 from poselift.models.lifting import lifter_metadata
 from poselift.models.lifting.lifter import Lifter
 from poselift.models.lifting.occlusion import OcclusionFiller
-from poselift.models.lifting.slots import Person
+from poselift.models.lifting.slots import Person, plausible
 
 WIDTH, HEIGHT = 640, 480
 PERIOD_NS = Fraction(10**9, 30)
@@ -27,7 +27,7 @@ PLAIN = {"rate_hz": "30", "normalisation": "plain", **WITH_FEET}
 class Plain:
     """A simple normalisation: coordinates in picture widths, and poses as many times larger as the nose is to the right."""
 
-    def observe(self, keypoints, width_px, height_px, focal_px):
+    def observe(self, keypoints, width_px, height_px, focal_px, depth_px=None):
         scaled = keypoints * np.array([1 / width_px, 1 / width_px, 1], np.float32)
         return scaled.reshape(len(keypoints), -1), scaled[:, :1, :1]
 
@@ -257,9 +257,10 @@ def test_a_keypoint_never_known_stands_in_the_middle_of_the_body(open_lifter):
 def test_a_foot_never_known_is_nowhere_and_stays_where_it_was_known_last():
     seen = walk(1)[0]
     seen[18] = 0
-    person = Person(0, 0, with_feet(seen[:17]))
+    points, without_feet = (plausible(of[None], None, WIDTH, HEIGHT)[0] for of in (seen, seen[:17]))
+    person = Person(0, 0, without_feet)
     assert (person.keypoints[17:] == 0).all()
-    person.see(1, seen)
+    person.see(1, points)
     np.testing.assert_array_equal(person.keypoints, seen)
     person.miss()
     np.testing.assert_array_equal(person.keypoints, seen * (1, 1, 0))

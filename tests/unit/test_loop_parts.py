@@ -22,7 +22,7 @@ def a_frame(number: int) -> Frame:
 
 
 def a_pose(number: int, **skipped: int) -> Pose2D:
-    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), skipped, 1, (Stamp("capture", 5, 6),))
+    return Pose2D(number, 1000 + number, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), None, skipped, 1, (Stamp("capture", 5, 6),))
 
 
 @pytest.mark.parametrize(("taker", "reason"), [("detect", NEWER_FRAME), ("record", QUEUE_FULL)])

@@ -40,7 +40,7 @@ SKIPPED = {"newer_frame": 3, "overwritten": 1}
 def a_pose2d(people: int) -> Pose2D:
     rng = np.random.default_rng(people)
     keypoints = rng.normal(size=(people, 21, 3)).astype(np.float32)
-    return Pose2D(7, -(2**62), 640, 480, np.arange(people) + 2**40, keypoints, SKIPPED, 2**60, TRACE)
+    return Pose2D(7, -(2**62), 640, 480, np.arange(people) + 2**40, keypoints, None, SKIPPED, 2**60, TRACE)
 
 
 def a_pose3d(people: int) -> Pose3D:

@@ -86,7 +86,7 @@ def test_how_a_worker_is() -> None:
 def test_people_now_and_ids_given() -> None:
     def a_seen(frame: int, *persons: int, left_out: int = 0) -> Pose2D:
         trace = (Stamp("capture", 0, MS), Stamp("detect", 3 * MS, 10 * MS))
-        return Pose2D(frame, frame, 64, 48, np.array(persons), np.zeros((len(persons), 21, 3)), {}, 1, trace, left_out)
+        return Pose2D(frame, frame, 64, 48, np.array(persons), np.zeros((len(persons), 21, 3)), None, {}, 1, trace, left_out)
 
     seen = [a_seen(0), a_seen(1, 5), a_seen(2, 5, 6), a_seen(3, 6, left_out=2), a_seen(5, 9, 6)]
     for count, (people, ids, left_out) in enumerate([(0, 0, 0), (1, 1, 0), (2, 2, 0), (1, 2, 2), (2, 5, 0)], start=1):
@@ -126,7 +126,7 @@ def test_how_many_look_on_from_elsewhere() -> None:
 
 def test_ages_and_work_by_stage() -> None:
     trace = (Stamp("capture", 0, 1 * MS), Stamp("detect", 3 * MS, 12 * MS))
-    seen = Pose2D(0, 0, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), {}, 1, trace)
+    seen = Pose2D(0, 0, 64, 48, np.zeros(0), np.zeros((0, 21, 3)), None, {}, 1, trace)
     said = shown(seen, a_pose(0), a_pose(1))
     assert said[("poselift_age_seconds_count", "capture")] == said[("poselift_age_seconds_count", "detect")] == 1
     assert said[("poselift_age_seconds_sum", "detect")] == pytest.approx(0.012)

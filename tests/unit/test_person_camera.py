@@ -188,7 +188,7 @@ def test_feet_are_seen_in_the_box_of_the_body_and_change_nothing_else() -> None:
     feet = pixels(np.array([(0.2, 1.4, 4), (0.25, 1.5, 3.8), (0.5, 1.4, 4), (0.55, 1.5, 3.8)]))
     features, view = observe(np.concatenate([body, feet]), WIDTH, HEIGHT, FOCAL)
     alone, view_alone = observe(body, WIDTH, HEIGHT, FOCAL)
-    assert features.shape == (FEATURES[21],) == (63 + 4 + 18,)
+    assert features.shape == (FEATURES[21],) == (63 + 4 + 18 + 21,)
     np.testing.assert_array_equal(view, view_alone)
     np.testing.assert_array_equal(features[:51], alone[:51])
     np.testing.assert_array_equal(features[63 : 63 + 16], alone[51:])
@@ -196,10 +196,26 @@ def test_feet_are_seen_in_the_box_of_the_body_and_change_nothing_else() -> None:
     expected = rays[:, :2] / rays[:, 2:] / (alone[54] / 4)
     np.testing.assert_allclose(features[51:63].reshape(4, 3)[:, :2], expected, atol=1e-5)
     lengths = [math.hypot(*(expected[a] - expected[b])) for a, b in ((0, 1), (2, 3))]  # heels to toes, one unit apart
-    np.testing.assert_allclose(features[[-5, -2]], lengths, atol=1e-5)
+    np.testing.assert_allclose(features[[-21 - 5, -21 - 2]], lengths, atol=1e-5)
 
 
 def test_feet_that_are_missing_are_zeros() -> None:
     body = pixels(person((0.3, -0.2, 4)))
     features, _ = observe(np.concatenate([body, np.zeros((4, 3))]), WIDTH, HEIGHT, FOCAL)
-    assert not features[51:63].any() and not features[-6:].any()
+    assert not features[51:63].any() and not features[-21 - 6 :].any()
+
+
+def test_depths_are_on_the_scale_of_the_box_and_unknown_ones_are_zeros() -> None:
+    """As for x and y: half the box is 1. What nobody tells, or of what is missing, is 0; what is absurd is limited."""
+    points = np.concatenate([pixels(person((0.3, -0.2, 4))), np.zeros((4, 3))])
+    depth_px = np.arange(21.0)
+    depth_px[[2, 3]] = np.nan, 1e9
+    features, _ = observe(points, WIDTH, HEIGHT, FOCAL, depth_px)
+    half_box_px = FOCAL * features[66] / 4
+    expected = np.where(np.arange(21) < 17, np.arange(21) / half_box_px, 0)
+    expected[[2, 3]] = 0, 4
+    np.testing.assert_allclose(features[-21:], expected, rtol=1e-5)
+    np.testing.assert_array_equal(observe(points, WIDTH, HEIGHT, FOCAL)[0][:-21], features[:-21])
+    np.testing.assert_array_equal(
+        observe(points[:17], WIDTH, HEIGHT, FOCAL, depth_px[:17])[0], observe(points[:17], WIDTH, HEIGHT, FOCAL)[0]
+    )

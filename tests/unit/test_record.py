@@ -200,7 +200,9 @@ def refusing(error: Exception) -> Any:
 
 def a_seen_pose(number: int) -> Pose2D:
     pose = a_pose2d(number)
-    return Pose2D(number, pose.t_ns, 64, 48, pose.person, pose.keypoints, {}, 1, (Stamp("capture", 1, 2), Stamp("detect", 3, 4)))
+    return Pose2D(
+        number, pose.t_ns, 64, 48, pose.person, pose.keypoints, pose.depth_px, {}, 1, (Stamp("capture", 1, 2), Stamp("detect", 3, 4))
+    )
 
 
 class Driven(MemoryBus):

@@ -34,7 +34,7 @@ def a_frame(number: int, width_px: int = 64, height_px: int = 48) -> Frame:
 
 def a_pose2d(number: int, people: int = 1) -> Pose2D:
     keypoints = np.full((people, 21, 3), number, np.float32)
-    return Pose2D(number, 1000 + number, 64, 48, np.arange(people), keypoints, {"late": number})
+    return Pose2D(number, 1000 + number, 64, 48, np.arange(people), keypoints, None, {"late": number})
 
 
 def a_pose3d(number: int, people: int = 1) -> Pose3D:

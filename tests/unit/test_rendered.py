@@ -18,7 +18,7 @@ from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
 from bench.rendered.errors import feet_error, n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.common.errors import ModelError, UserError
 from poselift.common.skeleton import COCO_KEYPOINTS, H36M_JOINTS
-from poselift.models.training.motion import HELD_OUT, VALIDATION, subject
+from poselift.models.training.recordings import HELD_OUT, VALIDATION, subject
 from poselift.models.training.rendered.body import BONES, INSIDE, PARENTS, SURFACES, fetched, load_body
 from poselift.models.training.rendered.pose import LIMBS, coco_truth, pose, skin
 from poselift.models.training.rendered.raster import rasterise

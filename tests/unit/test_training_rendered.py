@@ -16,12 +16,13 @@ from poselift.common.skeleton import H36M_JOINTS
 from poselift.models.backends.backend import Tensor
 from poselift.models.detection import blazepose_detections
 from poselift.models.detection.blazepose import BlazePose
-from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.models.detection.blazepose_landmarks import KEYPOINT_LANDMARKS
 from poselift.models.training.limbs import rotation_matrix
+from poselift.models.training.recordings import Clip, load_clips
 from poselift.models.training.rendered import __main__ as command
 from poselift.models.training.rendered.builds import RACES, Build, random_build, shapes
 from poselift.models.training.rendered.clip import Scene, watched
-from poselift.models.training.rendered.motions import Clip, load_clips, random_piece, varied
+from poselift.models.training.rendered.motions import random_piece, varied
 from poselift.models.training.rendered.picture import HIDDEN, OUTSIDE, VISIBLE
 from poselift.models.training.rendered.pose import pose, rest_heads, skin, sole
 from poselift.models.training.rendered.shots import NEAREST_M, SMALLEST, random_camera
@@ -162,7 +163,7 @@ def motion_files(folder: Path, names: list[str]) -> Path:
         frames = np.concatenate([standing() for _ in clips])
         start = np.arange(len(clips)) * 40
         about = {"clip_name": clips, "clip_start": start, "clip_length": np.full(len(clips), 40), "fps": np.full(len(clips), 30.0)}
-        feet_m = {"feet_m": frames[:, 17:].astype(np.float16)}
+        feet_m = {"feet_m": frames[:, 17:].astype(np.float16), "floor_m": np.zeros(len(clips))}
         np.savez(folder / file, joints_m=frames[:, :17].astype(np.float16), **about, **(feet_m if file == "cmu_more.npz" else {}))
         if file != "cmu_more.npz":
             np.savez(folder / "cmu_feet.npz", **feet_m)
@@ -247,9 +248,10 @@ def test_all_that_blazepose_says_is_kept_in_the_pictures_axes():
     state = None
     for t in range(3):
         state, found = detector.step(state, picture, round(t * 1e9 / 30))
-        np.testing.assert_allclose(said.px[t][list(COCO_LANDMARKS)], found.keypoints[0, :, :2], rtol=1e-5)
-        sure = np.minimum(said.visibility, said.presence)[t][list(COCO_LANDMARKS)]
+        np.testing.assert_allclose(said.px[t][list(KEYPOINT_LANDMARKS)], found.keypoints[0, :, :2], rtol=1e-5)
+        sure = np.minimum(said.visibility, said.presence)[t][list(KEYPOINT_LANDMARKS)]
         np.testing.assert_allclose(sure, found.keypoints[0, :, 2], rtol=1e-5)
+        np.testing.assert_allclose(said.depth_px[t][list(KEYPOINT_LANDMARKS)], found.depth_px[0], rtol=1e-5)
     rows, world = (networks()[1].run({"picture": picture})[name].reshape(39, -1)[:33] for name in ("landmarks", "world"))
     np.testing.assert_allclose(said.world_m[0], np.stack([-world[:, 1], world[:, 0], world[:, 2]], -1), atol=1e-5)  # up is to the right
     step = np.linalg.norm(said.px[0, 1] - said.px[0, 2]) / np.linalg.norm(rows[1, :2] - rows[2, :2])

@@ -13,12 +13,12 @@ from poselift.models import score
 from poselift.models.backends.backend import Model, open_model
 from poselift.models.lifting.lifter_metadata import LifterMetadata
 from poselift.models.lifting.person_camera import body_scale_m, observe, to_camera
-from poselift.models.training.batches import make_batch
+from poselift.models.training.batches import Sources, make_batch
 from poselift.models.training.motion import load_motion
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "lifter.onnx"
 SHARED = Path(os.environ.get("POSELIFT_SHARED", Path(__file__).parents[3] / "shared"))
-CMU = SHARED / "data" / "mocap" / "cmu_h36m17.npz"
+CMU = SHARED / "data" / "mocap"
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,9 @@ def test_a_standing_person_is_lifted_as_they_stand(lifter: Model, right_m: float
     assert score.mpjpe(truth_m, lifted_m) < 0.1
 
 
-@pytest.mark.skipif(not CMU.is_file(), reason=f"the motion capture is not here: {CMU}")
+@pytest.mark.skipif(not CMU.is_dir(), reason=f"the motion capture is not here: {CMU}")
 def test_people_who_were_not_trained_on_are_lifted(lifter: Model) -> None:
-    """As they moved, with cameras and detector errors drawn anew: 63 mm when they were made."""
-    batch = make_batch(load_motion(CMU, "validation"), np.random.default_rng(77), 128, 8, 26, invent=False)
-    poses = run_columns(lifter, batch.features)[:, 26:]
-    assert 1300 * score.n_mpjpe(batch.poses, poses) < 68
+    """As they moved, with cameras and detector errors drawn anew: 70 mm when they were measured. The lifter knows the 17 alone."""
+    batch = make_batch(Sources(load_motion(CMU, "validation")), np.random.default_rng(77), 128, 8, 26, invent=False)
+    poses = run_columns(lifter, batch.features[..., np.r_[:51, 63:79]])[:, 26:]
+    assert 1300 * score.n_mpjpe(batch.poses[:, :, :17], poses) < 74

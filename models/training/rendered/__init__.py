@@ -1,6 +1,6 @@
 """Rendered people, watched by BlazePose: `python -m poselift.models.training.rendered OUT_DIR --motion FOLDER`.
 
-For a detector's real errors, its confidence and its depth beside the truth. Nothing reads these clips yet: training simulates a detector.
+For a detector's real errors, its confidence and its depth beside the truth: training reads them (`models/training/watched_clips.py`).
 
     body.py       MakeHuman's mesh, skeleton and shapes
     builds.py     people of all ages and builds, and their clothes

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from poselift.common.arrays import Pixels
-from poselift.models.training.motion import RATE_HZ, Split
+from poselift.models.training.motion import RATE_HZ
+from poselift.models.training.recordings import Clip, Split, load_clips
 from poselift.models.training.rendered.body import MakeHuman, fetched
 from poselift.models.training.rendered.builds import random_build, random_look
 from poselift.models.training.rendered.looks import dress
-from poselift.models.training.rendered.motions import Clip, load_clips, random_piece
+from poselift.models.training.rendered.motions import random_piece
 from poselift.models.training.rendered.picture import Actor, Stage
 from poselift.models.training.rendered.pose import pose, skin
 from poselift.models.training.rendered.shots import random_camera
