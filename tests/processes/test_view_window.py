@@ -23,7 +23,7 @@ from poselift.app.config import Config, load
 from poselift.app.dataflow.messages import Frame
 from poselift.app.recording.writer import RecordingWriter
 from poselift.app.view.colours import BACKGROUND, PEOPLE
-from poselift.common.skeleton import H36M_PARENTS
+from poselift.common.skeleton import PARENTS
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(1280, 720), (3840, 2160)]
@@ -57,7 +57,7 @@ def people_hues() -> Any:
 def along_bones(joints: Any) -> Any:
     """Points along everybody's limbs, [K, N, 3]."""
     shares = np.linspace(0, 1, 11)[:, None, None]
-    start, end = joints[:, [0, *H36M_PARENTS[1:]]], joints
+    start, end = joints[:, [0, *PARENTS[1:]]], joints
     return np.concatenate([start + share * (end - start) for share in shares], 1)
 
 
@@ -75,10 +75,10 @@ def test_joints_are_drawn_in_their_persons_colour_where_the_camera_of_the_scene_
     found = shown(display, tmp_path, size, "4")
     picture, joints, unit = found["picture"], found["joints"], float(found["unit"])
     assert picture.shape == (size[1], size[0], 3)
-    checked = 0
+    checked = on_floor = 0
     for person in range(4):
         others = along_bones(np.delete(joints, person, 0))
-        for x, y, away in joints[person]:
+        for (x, y, away), contact in zip(joints[person], found["contact"][person]):
             near = np.linalg.norm(others[..., :2] - (x, y), axis=-1) < 45 * unit
             if (near & (others[..., 2] < away + 0.3)).any():
                 continue  # somebody else is, or may be, before it
@@ -87,7 +87,9 @@ def test_joints_are_drawn_in_their_persons_colour_where_the_camera_of_the_scene_
             hue = np.median(hues[(saturations > 60) & (pixels.max(-1) > 90)])
             assert abs(hue - people_hues()[person]) <= 12, (person, x, y)
             checked += 1
+            on_floor += contact and pixels.min(-1).max() > 220
     assert checked > 30
+    assert on_floor > 0.6 * found["contact"].sum(), "a foot on the floor is a white ball, where no leg is before it"
     left, top, wide, high = found["scene"]
     corner = picture[int(top + 0.05 * high), int(left + 0.6 * wide)]
     assert np.abs(corner - 255 * np.array(BACKGROUND[::-1])).max() < 6, "above them there is nothing"

@@ -22,6 +22,7 @@ from poselift.app.view.orbit_camera import project
 from poselift.app.view.overlay import in_panel
 from poselift.app.view.sources import LiveSource, Status
 from poselift.app.view.window import Window
+from poselift.common.skeleton import FEET, JOINTS
 
 FRAME = 41
 DOT = "left_wrist"
@@ -53,6 +54,7 @@ def main(out: Path, width_px: int, height_px: int, keys: str, dotted: bool) -> N
         picture=shown,
         joints=project(controller.rig.camera, layout.scene, controller.joints),
         keypoints=in_panel(pose.keypoints[..., :2], WIDTH_PX, HEIGHT_PX, layout.picture),
+        contact=np.pad(pose.contact, ((0, 0), (len(JOINTS) - len(FEET), 0))),
         panel=np.array(layout.picture),
         scene=np.array(layout.scene),
         unit=layout.unit,
