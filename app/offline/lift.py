@@ -51,9 +51,9 @@ def lift(
     """Lift a video to 3D poses, as fast as it goes; every frame is processed. Or 2D keypoints. What `poselift lift` does.
 
     A video (or folder of pictures, or recording) goes through the whole pipeline, in processes of its own, and gives `out`/poses.npz and
-    `out`/poses.mcap. Keypoints (.npz, a custom dataset in VideoPose3D's format) are lifted in this process; each video of the file gives
-    `out`/NAME/poses.npz. With `render`, poses.mp4 is drawn beside it. Results of the same source are replaced, those of another are kept
-    under another name, unless `overwrite`.
+    `out`/poses.mcap. Keypoints (.npz, a custom dataset in VideoPose3D's format, of 17 or 21) are lifted in this process; each video of the
+    file gives `out`/NAME/poses.npz. With `render`, poses.mp4 is drawn beside it. Results of the same source are replaced, those of another
+    are kept under another name, unless `overwrite`.
 
     `fps` is the rate, in frames a second, of a source that states none. `lifter` is the .onnx or .om file to lift with, instead of the
     config's; with `flip`, a symmetric one lifts the mirror image, too, and the mean of both is taken. `config` is a file like config.yaml.
