@@ -113,4 +113,5 @@ def _message(pose: Pose2D, rows: list[_Row]) -> Pose3D:
     people = {name: np.array([getattr(row, name) for row in rows], of["dtype"]).reshape(-1, *of["shape"]) for name, of in _ROWS.items()}
     confidence, unknown = joint_confidence(people["keypoints"], people["joints_m"]), np.full_like(people["joints_m"], np.nan)
     no_contact = np.zeros((len(rows), len(FEET)), np.bool_)
-    return Pose3D(**{**vars(pose), **people}, sigma_m=unknown, confidence=confidence, contact=no_contact)
+    facts = {item.name: getattr(pose, item.name) for item in fields(Pose3D) if hasattr(pose, item.name)}
+    return Pose3D(**{**facts, **people}, sigma_m=unknown, confidence=confidence, contact=no_contact)
