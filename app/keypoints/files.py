@@ -3,7 +3,8 @@
 A custom dataset holds `positions_2d` = {video: {"custom": [float [T, 17, 2 or 3]]}} (COCO order, px) and `metadata` with the joints' layout
 and `video_metadata` = {video: {"w", "h"}}. Instead of the 17 there may be 21 (KEYPOINTS, layout "coco+feet"), which VideoPose3D's networks
 cannot take. So ours keeps to the 17 and adds what other readers pass over: "fps" in `video_metadata`, `confidence` = {video: float32
-[T, 17]}, `feet` = {video: float32 [T, 4, 3]} (FEET; x px, y px, confidence) and `source`, the file that they were made from.
+[T, 17]}, `feet` = {video: float32 [T, 4, 3]} (FEET; x px, y px, confidence), `depth` = {video: float32 [T, 21]} (`Clip.depth_px`) and
+`source`, the file that they were made from.
 """
 
 from __future__ import annotations

@@ -250,6 +250,16 @@ def test_feet_are_written_beside_the_17(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.keypoints[[1, 3, 4], 17:], feet[[1, 3, 4]])
 
 
+def test_depths_are_kept_where_somebody_told_them(tmp_path: Path) -> None:
+    depth_px = np.random.default_rng(0).normal(size=(2, 21)).astype(np.float32)
+    depth_px[1, 3] = np.nan
+    clips = [Clip("walk", some_keypoints(2, 3, 21), 640, 480, depth_px=depth_px), Clip("run", some_keypoints(2, 3, 21), 640, 480)]
+    write_keypoints(tmp_path / "k.npz", clips)
+    walk, run = read_keypoints(tmp_path / "k.npz")
+    np.testing.assert_array_equal(walk.depth_px, depth_px)
+    assert run.depth_px is None
+
+
 def test_nobody_at_all_cannot_be_written(tmp_path: Path) -> None:
     nobody = Clip("empty", np.full((3, 21, 3), np.nan, np.float32), 640, 480)
     with pytest.raises(UserError, match="nobody was seen in any of the 3 frames of empty"):
@@ -319,6 +329,10 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "feet of other frames": (
         lambda path: dataset(path, feet=np.array({"walk.mp4": np.zeros((4, 4, 3))}, object)),
         r"its feet are \(4, 4, 3\), not \(5, 4, 3\)",
+    ),
+    "depths of the 17 alone": (
+        lambda path: dataset(path, depth=np.array({"walk.mp4": np.zeros((5, 17))}, object)),
+        r"its depth is \(5, 17\), not \(5, 21\)",
     ),
     "feet that are words": (
         lambda path: dataset(path, feet=np.array({"walk.mp4": "left"}, object)),
