@@ -27,10 +27,15 @@ def pulled() -> None:
 
 @pytest.fixture
 def configure(runtime_folder: Path, tmp_path: Path, pulled: None) -> Any:
-    """A function that makes a config file with a runtime folder of this test's own: its path, and what it says."""
+    """A function that makes a config file with a runtime folder of this test's own: its path, and what it says.
+
+    One person is followed unless a test says otherwise (`detect={}`: as many as by default): the finder of more is a fifth of what a
+    pipeline costs.
+    """
 
     def make(**sections: Any) -> tuple[Path, Config]:
-        path = write_config(tmp_path / "config.yaml", {"runtime_folder": str(runtime_folder / "run"), **sections})
+        settings = {"runtime_folder": str(runtime_folder / "run"), "detect": {"people": 1}, **sections}
+        path = write_config(tmp_path / "config.yaml", settings)
         return path, load(path)
 
     return make

@@ -118,7 +118,7 @@ def _sent(counters: str) -> list[str]:
 
 def test_nothing_leaves_the_machine(isolated: Any, configure: Any, clip_pictures: Path, tmp_path: Path) -> None:
     room = {"capture": {"ring_slots": 64}, "bus": {"queue": 100}}  # for all pictures: a busy machine's recorder must not miss any
-    path, config = configure(record={"pictures": "none", "min_free_mb": 0}, **room)
+    path, config = configure(detect={}, record={"pictures": "none", "min_free_mb": 0}, **room)
     up = (sys.executable, "-m", "poselift", "up", clip_pictures, "--record", tmp_path / "live")
     ran = isolated("-c", LIVE, path, *up)
     assert ran.done.returncode == 0, ran.done.stderr

@@ -46,7 +46,7 @@ def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: 
         "capture": {"ring_slots": 64, "fps": 15},
         "bus": {"queue": 100},
     }  # for all pictures: a busy machine's recorder must not miss any
-    path, config = configure(record={"pictures": "png", "min_free_mb": 0}, lift={"body_heights_m": HEIGHTS_M}, **room)
+    path, config = configure(detect={}, record={"pictures": "png", "min_free_mb": 0}, lift={"body_heights_m": HEIGHTS_M}, **room)
     live = poselift("up", pictures_of_two, "--record", tmp_path / "live", "--config", path)
     assert live.returncode == 0, live.stderr
     session = tmp_path / "live" / "session.mcap"
@@ -72,7 +72,7 @@ def test_live_file_and_replay_agree(configure, pictures_of_two: Path, tmp_path: 
 
 
 def test_from_a_file_every_frame_is_processed(configure, clip_pictures: Path, tmp_path: Path) -> None:
-    path, config = configure()
+    path, config = configure(detect={})
     done = poselift("lift", clip_pictures, "-o", tmp_path / "file", "--no-render", "--config", path)
     assert done.returncode == 0, done.stderr
     times_ns = [frame.t_ns for frame in read(tmp_path / "file" / "poses.mcap", [Frame])]

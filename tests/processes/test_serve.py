@@ -44,7 +44,7 @@ def healths(messages: list[Any], worker: str = "serve") -> list[Health]:
 
 
 def test_a_viewer_sees_what_there_is(serving: Any) -> None:
-    pipeline, address = serving("test:1920x1080@30")
+    pipeline, address = serving("test:1920x1080@30", detect={})
     with looking(address) as watcher:
         watcher.until(lambda messages: any(isinstance(it, Welcome) and it.camera.width_px for it in messages), "the camera's facts")
         watcher.client.request_pictures(100_000, 100, 1000.0)

@@ -32,7 +32,7 @@ def queues(pid: int) -> list[int]:
 
 @pytest.mark.parametrize("victims", [("detect", "lift", "capture"), ("record",)])
 def test_a_killed_worker_comes_back_and_the_others_go_on(configure, tmp_path: Path, victims: tuple[str, ...]) -> None:
-    path, config = configure(record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
+    path, config = configure(detect={}, record={"folder": str(tmp_path / "rec"), "min_free_mb": 0})
     with running(config, path, "test:320x240@15") as pipeline:
         pids = {worker: pipeline.pid(worker) for worker in WORKERS}
         pipeline.until(lambda messages: sum(isinstance(message, Pose3D) for message in messages) > 30, "poses, of which some are recorded")
