@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import zmq
+from patience import PATIENCE_S
 
 from poselift.app.remote import keys
 from poselift.app.remote.address import Address
@@ -19,7 +20,6 @@ from poselift.app.remote.key_strings import Role
 from poselift.app.remote.keys import ClientKeys, Permission
 from poselift.app.remote.sockets import Received, ServerSocket
 
-PATIENCE_S = 30.0
 HOST = "127.0.0.1"
 
 

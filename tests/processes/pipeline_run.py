@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import yaml
+from patience import PATIENCE_S
 
 from poselift.app.config import Config
 from poselift.app.dataflow.bus_clients import Subscriber
@@ -21,9 +22,6 @@ from poselift.app.dataflow.messages import Health, Message, Pose3D
 from poselift.app.dataflow.streams import WATCH, links
 from poselift.app.processes.process_states import STARTING
 from poselift.app.recording.reader import read
-
-PATIENCE_S = 60.0
-"""How long an event may take on a machine that is busy with other things."""
 
 
 def write_config(path: Path, tree: dict[str, Any]) -> Path:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 
 
 class Service:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import psutil
 import pytest
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 
 import poselift
 from poselift.models.store import default_folder

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
+from patience import PATIENCE_S
 
 import poselift.app.dataflow.zmq_bus
 from poselift.app.dataflow.bus_clients import Subscriber, order
@@ -28,7 +29,6 @@ from poselift.common.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 WORKERS = tuple(TABLE)
-PATIENCE_S = 30.0
 MANY = 2000
 """More messages than all buffers on the way hold."""
 

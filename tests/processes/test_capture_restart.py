@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import pytest
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 from service_manager import Service
 
 from poselift.app.config import CaptureConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 import pytest
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 from test_same_poses import by_hand, poses
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_run import PATIENCE_S, write_config
+from patience import PATIENCE_S
+from pipeline_run import write_config
 from sim_acl.fixtures import environment, reports
 
 from poselift.app.dataflow.messages import Pose2D, Pose3D

@@ -16,7 +16,8 @@ from typing import Any, Optional
 
 import pytest
 import yaml
-from pipeline_run import PATIENCE_S, running, write_config
+from patience import PATIENCE_S
+from pipeline_run import running, write_config
 from viewers import free_port
 
 import poselift as public

@@ -13,7 +13,8 @@ from typing import Any, Optional
 
 import pytest
 from intruder import introduce, make_keys
-from pipeline_run import PATIENCE_S, poselift, write_config
+from patience import PATIENCE_S
+from pipeline_run import poselift, write_config
 from viewers import free_port
 
 import poselift as public

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.recording.reader import read

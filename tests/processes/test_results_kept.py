@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch_files
 from made_video import numbered, write_video
-from pipeline_run import PATIENCE_S, poselift
+from patience import PATIENCE_S
+from pipeline_run import poselift
 
 from poselift.app.dataflow.messages import Frame, Pose3D
 from poselift.app.keypoints.files import Clip, write_keypoints

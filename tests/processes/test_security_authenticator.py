@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
-from intruder import PATIENCE_S, Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
+from intruder import Keeper, frame, greeting, heard, introduce, keeping, ready, tcp, wires
+from patience import PATIENCE_S
 
 from poselift.app.remote import authenticator, keys, sockets
 from poselift.app.remote.connections import (

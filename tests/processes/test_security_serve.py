@@ -13,7 +13,8 @@ import pytest
 import zmq
 from fuzz import noise
 from intruder import HOST, Wire, free_port, greeting, introduce, make_keys, tcp, wires
-from pipeline_run import PATIENCE_S, Running, poselift, running
+from patience import PATIENCE_S
+from pipeline_run import Running, poselift, running
 from viewers import Watcher, looking
 
 from poselift.app.cli.view import opened

@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 import pytest
 import zmq
+from patience import PATIENCE_S
 from pipeline_run import poselift, running
 from viewers import Process, free_port, looking, pixels
 
@@ -71,7 +72,7 @@ def test_a_viewer_sees_what_there_is(serving: Any) -> None:
         assert len({it.session for it in welcomes}) == 1, "the other's coming and going changed nothing"
         pipeline.process.send_signal(signal.SIGINT)
         watcher.until(lambda messages: isinstance(messages[-1], End), "the end")
-    assert pipeline.process.wait(60) == 0, pipeline.output()
+    assert pipeline.process.wait(PATIENCE_S) == 0, pipeline.output()
 
 
 def test_a_viewer_goes_on_by_itself_when_serve_was_killed(serving: Any) -> None:
@@ -161,7 +162,7 @@ def test_what_is_no_viewer_is_refused_counted_and_told_once(serving: Any) -> Non
         other.connect(f"tcp://{address}")
         newer = {**msgpack.unpackb(encode(Hello("9.0", "of tomorrow", 1))), "schema": SCHEMA + 1, "wish": "more"}
         other.send(msgpack.packb(newer))
-        assert other.poll(60_000)
+        assert other.poll(PATIENCE_S * 1000)
         refused = msgpack.unpackb(other.recv())
         assert (refused["type"], refused["schema"]) == ("Refused", SCHEMA) and "update this side" in refused["why"]
         for number in range(50):

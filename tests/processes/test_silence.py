@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pipeline_run import PATIENCE_S, poselift, running
+from patience import PATIENCE_S
+from pipeline_run import poselift, running
 from viewers import free_port
 
 from poselift.app.config import Config

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from sim_acl.faults import Faults
 from sim_acl.fixtures import environment, reports
 from sim_acl.tiny import ROWS, tiny_om
@@ -62,7 +63,7 @@ def start(board, om):
 
 def said(process):
     """All that it printed."""
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     return text.split()
 
@@ -140,7 +141,7 @@ def test_two_processes_use_one_device_at_the_same_time(start):
     first = start("import acl; from program import device\nwith device(acl): print('ready', flush=True); input()")
     assert first.stdout.readline() == "ready\n"
     assert said(start(RUN)) == ["0", "0"]
-    first.communicate("\n", timeout=60)
+    first.communicate("\n", timeout=PATIENCE_S)
     assert first.returncode == 0
 
 
@@ -168,12 +169,12 @@ def test_a_device_has_one_container(start, apart):
     assert said(start(TRY, before=apart, host_namespace=host)) == ["507033"]
     namespaces = [f"--{kind}=/proc/{first.pid}/ns/{file}" for kind, file in (("user", "user"), ("mount", "mnt"))]
     assert said(start(TRY, before=["nsenter", "--preserve-credentials", *namespaces], host_namespace=host)) == ["0"]
-    first.communicate("\n", timeout=60)
+    first.communicate("\n", timeout=PATIENCE_S)
     assert said(start(TRY, before=apart, host_namespace=host)) == ["0"]
     holder = start(HOLD, before=apart)
     assert holder.stdout.readline() == "ready\n"
     assert said(start(TRY, before=apart)) == ["0"], "there are no containers unless the board is told of them"
-    holder.communicate("\n", timeout=60)
+    holder.communicate("\n", timeout=PATIENCE_S)
 
 
 def test_a_fork_is_told_and_the_child_cannot_use_pyacl(start, board):
@@ -214,7 +215,7 @@ except ModuleNotFoundError:
     assert said(start(program + RUN + known, packages=packages)) == ["none", "0", "0"]
     (site / "onnxruntime.py").write_text("raise SystemExit(77)")
     last = start(RUN, packages=packages)  # the program's own packages come first
-    last.communicate(timeout=60)
+    last.communicate(timeout=PATIENCE_S)
     assert last.returncode == 77
 
 

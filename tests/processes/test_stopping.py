@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_run import PATIENCE_S, running_lift
+from patience import PATIENCE_S
+from pipeline_run import running_lift
 
 from poselift.app.cli.stopping import TWICE_S
 from poselift.app.dataflow.messages import Frame, Pose2D, Pose3D

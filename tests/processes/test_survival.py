@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from pipeline_run import PATIENCE_S, poselift, running, running_lift
+from patience import PATIENCE_S
+from pipeline_run import poselift, running, running_lift
 from viewers import free_port
 
 from poselift.app.dataflow.messages import Frame, Health, Pose3D

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline_run import PATIENCE_S, poselift
+from patience import PATIENCE_S
+from pipeline_run import poselift
 from rtsp_server import RtspServer
 from service_manager import Service
 from test_bus import a_pose2d

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_run import PATIENCE_S, running
+from patience import PATIENCE_S
+from pipeline_run import running
 from test_metrics import values
 
 from poselift.app.dataflow.messages import Answer, Frame, Health

@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pipeline_run import PATIENCE_S
+from patience import PATIENCE_S
 
 from poselift.app.dataflow.messages import Pose3D
 from poselift.app.remote.client import Client, connect

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from patience import PATIENCE_S
+
 
 class Fault:
     """One that was asked for. A context manager that ends it."""
@@ -30,7 +32,7 @@ class Fault:
         """The processes that it struck, once for each time."""
         return [int(mark.read_text() or 0) for mark in self._faults.marks.glob(f"{self.tree['id']}.[0-9]*")]
 
-    def wait(self, timeout_s: float = 30) -> None:
+    def wait(self, timeout_s: float = PATIENCE_S) -> None:
         """Until it has struck. Raises AssertionError if it does not: the mark is a file that another process makes, so it is looked for."""
         deadline = time.monotonic() + timeout_s
         while not self.hits:
