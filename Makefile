@@ -14,9 +14,10 @@ help:                      ## print this
 demo: .venv/ready          ## run the live pipeline on a real video; results in out/demo
 	@$(BIN)/poselift demo --overwrite
 
+# Three at a time keep two cores busy, as many tests wait for what other processes do; the files with few and long tests are not left to the end.
 test: .venv/tested peer board ## fetch the models, run the tests
 	@$(BIN)/poselift models pull
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 unit: .venv/tested         ## the fast tests: no processes, no other environments
 	@$(BIN)/poselift models pull
