@@ -14,7 +14,7 @@ from poselift.models.convert.atc_rules import complaints
 from poselift.models.convert.lifter import build
 
 LIFTERS = {
-    "causal": lambda slots: build(random_lifter((3, 3, 3, 1), 32, 20, spread=True), {}, slots),
+    "causal": lambda slots: build(random_lifter((3, 3, 3, 1), 32, 20, spread=True, contact=True), {}, slots),
     "symmetric, as VideoPose3D's": lambda slots: build(
         random_lifter((3, 3), 32, 34, linear=False, causal=False), {}, slots, as_points=True
     ),
