@@ -170,7 +170,7 @@ def test_the_whole_pipeline_runs_on_the_npu(board: Path, npu_networks: Path, cli
     on_npu("HOST", "doctor")
     on_npu("HOST", "lift", clip_pictures, "-o", tmp_path / "file", "--no-render")
     poses = np.load(tmp_path / "file/poses.npz")
-    assert len(poses["t_s"]) > 30 and np.isfinite(poses["joints_m"]).all()
+    assert len(poses["t_s"]) > 30 and np.isfinite(poses["joints_m"][:, :17]).all()
     on_npu("DEVICE", "up", clip_pictures, "--record", tmp_path / "live")
     on_npu("DEVICE", "export", tmp_path / "live/session.mcap", "-o", tmp_path / "exported", "--no-render")
     assert {Frame, Pose2D, Pose3D} <= {type(message) for message in read(tmp_path / "live/session.mcap")}
