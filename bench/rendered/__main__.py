@@ -50,7 +50,8 @@ def main(
     seen = watch(settings, motion, out.absolute(), say)
     result = compare(seen)
     if why:
-        result.grids.extend([causes(settings, seen, say), detector_errors([of.clip for of in seen])])
+        upright = [of for of in seen if not of.shot.roll_deg]
+        result.grids.extend([causes(settings, upright, say), detector_errors([of.clip for of in upright])])
     show(console, "rendered", result)
     page = (DOCS if lifter is None and why else out) / "rendered.md"
     page.write_text(

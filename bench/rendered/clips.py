@@ -41,11 +41,14 @@ class Shot(NamedTuple):
     """From above."""
     focal: float
     """In the picture's longer sides."""
+    roll_deg: float = 0
+    """By which the camera is turned about its own axis."""
 
     @property
     def name(self) -> str:
         """Fit for a file."""
-        return f"{self.motion.replace('/', '-')}-{self.facing_deg:03.0f}"
+        rolled = f"-rolled{self.roll_deg:+.0f}" if self.roll_deg else ""
+        return f"{self.motion.replace('/', '-')}-{self.facing_deg:03.0f}{rolled}"
 
     @property
     def held_out(self) -> bool:
@@ -70,6 +73,9 @@ SHOTS = (
     Shot("amc/02_10", 0.5, 4.5, 4, 190, 18, 1.4),
     Shot("amc/08_04", 0.0, 4.0, 2, 300, 3, 0.9),
 )
+ROLLS_DEG = (25, -40, 30, -20, 35, -30, 20, -35, 40, -25, 30)
+"""Of the cameras before which those that are held out are seen once more."""
+ROLLED = tuple(shot._replace(roll_deg=roll) for shot, roll in zip([shot for shot in SHOTS if shot.held_out], ROLLS_DEG))
 
 
 class Truth(NamedTuple):
@@ -150,7 +156,7 @@ def place(shot: Shot, body: Body, motion: Motion) -> Camera:
     heading = motion.rotation[:, 0] @ np.array([0, -1, 0])  # where the pelvis points
     towards = np.arctan2(*heading.mean(0)[1::-1]) + np.radians(shot.facing_deg)
     elevation = np.radians(shot.elevation_deg)
-    rotation = camera_rotation([towards + np.pi / 2], [elevation], [0])[0]
+    rotation = camera_rotation([towards + np.pi / 2], [elevation], [np.radians(shot.roll_deg)])[0]
     points_m = np.concatenate([coco_truth(body, motion), motion.head_m], 1).reshape(-1, 3)
     middle = (points_m.min(0) + points_m.max(0)) / 2
     focal_px = shot.focal * WIDTH_PX

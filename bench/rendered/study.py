@@ -10,14 +10,14 @@ import numpy as np
 
 from bench.part import Goal, Grid, Result, require
 from bench.rendered.chain import PYTHON, Found, ours, theirs
-from bench.rendered.clips import SHOTS, Shot, Truth, video_of
+from bench.rendered.clips import ROLLED, SHOTS, Shot, Truth, video_of
 from bench.rendered.detections import Clip
 from bench.rendered.errors import BODY, OF_FEET, feet_error, n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.app.config import Config
 from poselift.common.arrays import Bools, Floats
 from poselift.models.training.rendered.body import fetched
 
-GOAL = 0.75
+GOAL = 0.8
 SEEN = 0.9
 """A detector that sees less of the pictures does not take the people for people, and then nothing here means anything."""
 METHOD = (
@@ -26,7 +26,8 @@ METHOD = (
     "length. MediaPipe is Pose 0.10.14 with model_complexity 1 and otherwise its defaults, its pose_world_landmarks. Scored are "
     "shoulders, elbows, wrists, hips, knees and ankles, in the pictures in which both saw somebody, swaps of left and right included. N: "
     "N-MPJPE, relative to the middle of the hips, best scale per picture. PA: PA-MPJPE. Both are in mm. Held out: CMU subjects 05 and "
-    "135. The others, 02 and 08, choose between recipes. The three skeletons define their joints differently, and nothing is done about "
+    "135, before cameras that are upright and once more before cameras that are rolled by 20 to 40 degrees. The others, 02 and 08, choose "
+    "between recipes. The three skeletons define their joints differently, and nothing is done about "
     "it."
 )
 
@@ -65,7 +66,7 @@ def watch(config: Config, motion: Path, folder: Path, say: Callable[[str], None]
     """Render what is not in `folder` yet, and run both systems. Raises WrongOutput, ModelError."""
     archive = fetched(folder)
     seen = []
-    for shot in SHOTS:
+    for shot in (*SHOTS, *ROLLED):
         say(shot.name)
         video, truth = video_of(shot, archive, motion, folder)
         count = len(truth.points_m)
@@ -81,13 +82,19 @@ def compare(seen: list[Seen]) -> Result:
     grids = [_errors(seen), _feet(seen), _left_and_right(seen)]
     if not all(of.theirs for of in seen):
         return Result(METHOD, [*grids, Grid(("", ""), [("MediaPipe", f"not measured: no {PYTHON}; type: make peer")])], [])
-    return Result(METHOD, grids, _goals([of for of in seen if of.shot.held_out]))
+    return Result(METHOD, grids, [goal for name, videos in _held_out(seen).items() for goal in _goals(name, videos)])
 
 
-def _goals(seen: list[Seen]) -> list[Goal]:
+def _held_out(seen: list[Seen]) -> dict[str, list[Seen]]:
+    """Videos of held-out motion, before upright cameras and before rolled ones."""
+    groups = {"held out": False, "held out, rolled": True}
+    return {name: [of for of in seen if of.shot.held_out and bool(of.shot.roll_deg) == rolled] for name, rolled in groups.items()}
+
+
+def _goals(group: str, seen: list[Seen]) -> list[Goal]:
     ratios = np.divide(mean_errors(seen, _of_ours), mean_errors(seen, _of_theirs))
     return [
-        Goal(f"{name} on rendered people, divided by MediaPipe's", f"{ratio:.2f}", f"{GOAL:g} or less", bool(ratio <= GOAL))
+        Goal(f"{name} on rendered people ({group}), divided by MediaPipe's", f"{ratio:.2f}", f"{GOAL:g} or less", bool(ratio <= GOAL))
         for name, ratio in zip(("N-MPJPE", "PA-MPJPE"), ratios)
     ]
 
@@ -116,9 +123,10 @@ def _scored(of: Seen, calm: bool) -> Bools:
 
 
 def _errors(seen: list[Seen]) -> Grid:
-    held_out, others = ([of for of in seen if of.shot.held_out == which] for which in (True, False))
     rows = [_row(of.shot.name, [of]) for of in seen]
-    rows += [_row("held out", held_out), _row("held out, no swaps", held_out, calm=True), _row("others", others), _row("all", seen)]
+    for name, videos in _held_out(seen).items():
+        rows += [_row(name, videos), _row(f"{name}, no swaps", videos, calm=True)]
+    rows += [_row("others", [of for of in seen if not of.shot.held_out]), _row("all", seen)]
     columns = (
         "video",
         "pictures",
@@ -137,7 +145,7 @@ def _errors(seen: list[Seen]) -> Grid:
 def _feet(seen: list[Seen]) -> Grid:
     rows = []
     for name, which in (("ours", _found_by_us), ("MediaPipe", _found_by_them)):
-        for group, videos in (("held out", [of for of in seen if of.shot.held_out]), ("all", seen)):
+        for group, videos in {**_held_out(seen), "all": seen}.items():
             errors = [1000 * _feet_errors(of, found) for of in videos if (found := which(of))]
             if errors and np.isfinite(np.concatenate(errors)).all():
                 rows.append((f"feet, {name}, {group}", f"{np.concatenate(errors).mean():.0f}"))

@@ -13,7 +13,7 @@ from stick_figure import solid_figure, stick_figure
 
 from bench.rendered import clips
 from bench.rendered.__main__ import main
-from bench.rendered.clips import SHOTS, Truth, place, truth_of, video_of
+from bench.rendered.clips import ROLLED, SHOTS, Truth, place, truth_of, video_of
 from bench.rendered.detections import Clip, bias_m, biased_truth, unbiased
 from bench.rendered.errors import feet_error, n_mpjpe, pa_mpjpe, runs, swapped
 from poselift.common.errors import ModelError, UserError
@@ -124,7 +124,18 @@ def test_the_camera_sees_all_of_the_way_and_the_side_that_was_asked_for(shot: cl
 def test_nobody_is_trained_on_and_no_two_videos_share_a_name():
     assert {subject(shot.motion) for shot in SHOTS} <= HELD_OUT | VALIDATION
     assert {shot.held_out for shot in SHOTS} == {True, False}
-    assert len({shot.name for shot in SHOTS}) == len(SHOTS)
+    assert {shot.motion for shot in ROLLED} == {shot.motion for shot in SHOTS if shot.held_out}
+    assert all(20 <= abs(shot.roll_deg) <= 40 for shot in ROLLED)
+    assert len({shot.name for shot in (*SHOTS, *ROLLED)}) == len(SHOTS) + len(ROLLED)
+
+
+def test_a_rolled_camera_sees_the_upright_one_s_picture_turned():
+    body = solid_figure()
+    motion = pose(body, recorded(np.random.default_rng(4)), np.random.default_rng(0))
+    upright, rolled = (truth_of(body, motion, place(shot, body, motion)).trunk for shot in (SHOTS[0], SHOTS[0]._replace(roll_deg=30)))
+    cos, sin = np.cos(np.radians(30)), np.sin(np.radians(30))
+    turned = upright @ np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    np.testing.assert_allclose(rolled, turned, atol=1e-5)
 
 
 def test_errors_do_not_see_scale_place_and_turn():
