@@ -84,7 +84,7 @@ def test_in_half_precision_nine_of_ten_seen_keypoints_are_within_half_a_pixel_an
         assert abs(expected["flag"] - found["flag"]) < 0.05
         if expected["flag"] < SEEN:
             continue
-        (one, confidence), (other, _) = decode(expected), decode(found)
+        (one, confidence, _), (other, *_) = decode(expected), decode(found)
         apart = np.linalg.norm(transform(one, matrix) - transform(other, matrix), axis=-1)
         seen, body = np.flatnonzero(confidence >= SEEN), len(COCO_KEYPOINTS)
         distances_px.extend(apart[seen[seen < body]])

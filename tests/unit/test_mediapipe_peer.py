@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from demo_clip import blazepose, moments, pulled
 
-from poselift.models.detection.blazepose_landmarks import COCO_LANDMARKS
+from poselift.models.detection.blazepose_landmarks import KEYPOINT_LANDMARKS
 from poselift.models.tracking.pose_tracker import PoseTracker
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,8 +43,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> np.lib.npyio.NpzFile:
 
 @pytest.fixture(scope="module")
 def ours() -> np.ndarray:
-    """What this project sees: float32[FRAMES, 17, 2], NaN where nobody was found."""
-    keypoints = np.full((FRAMES, 17, 2), np.nan, np.float32)
+    """What this project sees: float32[FRAMES, 21, 2], NaN where nobody was found."""
+    keypoints = np.full((FRAMES, len(KEYPOINT_LANDMARKS), 2), np.nan, np.float32)
     for frame, people in enumerate(PoseTracker(blazepose()).follow(islice(moments(pulled("demo_clip")), FRAMES))):
         if len(people.person):
             keypoints[frame] = people.keypoints[0, :, :2]
@@ -54,7 +54,7 @@ def ours() -> np.ndarray:
 @pytest.mark.parametrize("kind", ["raw", "smooth"])
 def test_keypoints_lie_where_mediapipe_sees_them(theirs, ours: np.ndarray, kind: str):
     """In per cent of the body's height, which is taken as the vertical extent of MediaPipe's unsmoothed landmarks."""
-    keypoints = theirs[kind][:, COCO_LANDMARKS, :2]
+    keypoints = theirs[kind][:, KEYPOINT_LANDMARKS, :2]
     both = np.isfinite(ours[:, 0, 0]) & np.isfinite(keypoints[:, 0, 0])
     assert both.mean() >= 0.95
     height = np.ptp(theirs["raw"][both, :, 1], axis=1)
