@@ -11,7 +11,7 @@
     borrowed.py       the errors that it made on these, on people whom it never saw
     batches.py        all of it together: what the network sees, and what it should say
     network.py        the network in torch
-    start.py          a network that goes on from an earlier lifter
+    start.py          a network that goes on from an earlier lifter, or learns the feet beside one that is kept
     train.py          the loop: loss, optimiser, checkpoints, loss curve
     export.py         a checkpoint as ONNX with its metadata
     rendered          makes the rendered people, and lets BlazePose watch them

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--motion", type=Path, required=True, help="folder with cmu_h36m17.npz, cmu_feet.npz and cmu_more.npz")
     parser.add_argument("--watched", type=Path, help="folder of rendered people (python -m poselift.models.training.rendered)")
     parser.add_argument("--start", type=Path, metavar="LIFTER", help="an earlier lifter.onnx to begin from")
+    parser.add_argument("--beside", type=int, default=0, metavar="N", help="keep that lifter as it is: N channels beside it learn the feet")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for checkpoint.pt, losses.csv, losses.png and lifter.onnx")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps at the full rate; with the same seed they give the same weights")
     parser.add_argument("--decay-steps", type=int, default=DECAY_STEPS, help="steps after these, while the rate goes down to nothing")
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    settings = Settings(arguments.steps, arguments.decay_steps, seed=arguments.seed)
+    settings = Settings(arguments.steps, arguments.decay_steps, seed=arguments.seed, beside=arguments.beside)
     people, held_back = (sources(arguments.motion, arguments.watched, split) for split in ("train", "validation"))
     validation = Validation.of(held_back, settings.outputs)
     trainer = train(settings, people, validation, arguments.output, arguments.minutes, arguments.resume, arguments.start)
@@ -44,7 +45,7 @@ def main() -> None:
     if trainer.done < trainer.settings.all_steps:
         print(f"{trainer.done} of {trainer.settings.all_steps} steps are done; the same command with --resume goes on")
         return
-    calibrate(trainer.network, validation)
+    calibrate(trainer.network, validation, body_is_kept=bool(trainer.masks))
     export(trainer, arguments.output / "lifter.onnx", validate(trainer.network, validation))
 
 

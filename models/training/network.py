@@ -20,7 +20,7 @@ from poselift.models.lifting import person_camera
 from poselift.models.lifting.temporal import Block, TemporalWeights
 
 WIDTH = 3
-BLOCK_WIDTHS = (3, 3, 1, 1, 1, 1)
+BLOCK_WIDTHS = (3, 3, 1, 1, 1)
 """Taps of each residual block. Those of one tap see no more of the past; they come last, where a sequence has the fewest columns, so
 depth costs least there: the same training time went further with them than without."""
 DILATIONS = tuple(accumulate((WIDTH, *BLOCK_WIDTHS[:-1]), mul))
@@ -96,10 +96,10 @@ class Network:
             self.weights["linear"].copy_(solution[:-1])
             self.biases["shrink"].copy_(solution[-1])
 
-    def widen_spread(self, factor: float) -> None:
-        """Multiply every standard deviation that the network states."""
+    def widen_spread(self, factor: float, joints: slice = slice(None)) -> None:
+        """Multiply every standard deviation that the network states of these joints."""
         with torch.no_grad():
-            self.biases["spread"] += math.log(factor)
+            self.biases["spread"].view(-1, 3)[joints] += math.log(factor)
 
     def _layer(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
         return torch.relu(torch.nn.functional.linear(inputs, self.weights[name].T, self.biases[name]))

@@ -21,39 +21,77 @@ _OTHER_FEATURES = person_camera.FEATURES[len(COCO_KEYPOINTS)] - 3 * len(COCO_KEY
 
 
 def start_from(path: Path, network: Network) -> None:
-    """Give `network` the weights of the lifter at `path`, a file that `export` wrote.
+    """Give `network` the weights of the lifter at `path`, a file that `export` wrote, of as many channels.
 
     What is new begins so that it hardly matters: weights of new features and blocks are small, heels and toes begin as their ankles.
     Raises ModelError where the file holds no lifter of this kind.
     """
+    layers = _read(path)
+    widest = layers["expand"][0].shape[1]
+    if widest != network.channels:
+        raise ModelError(f"{path}: a lifter of {widest} channels; give --start one of {network.channels}")
+    with torch.no_grad():
+        for i in range(len(BLOCK_WIDTHS)):
+            if f"mix{i}" not in layers:
+                network.weights[f"mix{i}"] *= FADED
+        for name, (weight, bias) in layers.items():
+            if name in ("expand", "linear"):
+                weight = _with_new_features(weight, FADED * network.weights[name].detach().numpy())
+            network.weights[name].copy_(torch.tensor(weight))
+            if bias is not None:
+                network.biases[name].copy_(torch.tensor(bias))
+
+
+def keep_beside(path: Path, network: Network) -> list[torch.Tensor]:
+    """Put the lifter at `path` into the first channels of a wider `network`, where it says of the 17 joints what it said before.
+
+    The other channels see these and all features, and tell the feet and their contact. Returns a mask for each of the network's parameters:
+    1 where it may be trained, 0 where that would change what is kept. Raises ModelError as `start_from`.
+    """
+    layers = _read(path)
+    old, wide = layers["expand"][0].shape[1], network.channels
+    blocks = sum(name.startswith("mix") for name in layers)
+    if old >= wide or blocks != len(BLOCK_WIDTHS):
+        raise ModelError(
+            f"{path}: a lifter of {old} channels and {blocks} blocks; beside it fits a network of as many blocks and more channels"
+        )
+    masks = {id(tensor): torch.ones_like(tensor) for tensor in network.parameters()}
+    with torch.no_grad():
+        for name, (weight, bias) in layers.items():
+            tensor = network.weights[name]
+            if name in ("expand", "linear"):
+                rows, kept = _with_new_features(weight, np.zeros((len(tensor), weight.shape[1]), np.float32)), weight.shape[1]
+            else:
+                taps = weight.reshape(-1, old, weight.shape[1])
+                rows = np.concatenate([taps, np.zeros((len(taps), wide - old, weight.shape[1]), np.float32)], 1).reshape(len(tensor), -1)
+                kept = weight.shape[1]
+            of_body = min(kept, 3 * len(H36M_JOINTS)) if name in ("shrink", "spread", "linear") else kept
+            tensor[:, :kept] = torch.tensor(rows)
+            masks[id(tensor)][:, :of_body] = 0
+            if bias is not None:
+                network.biases[name][:kept] = torch.tensor(bias)
+                masks[id(network.biases[name])][:of_body] = 0
+    return [masks[id(tensor)] for tensor in network.parameters()]
+
+
+def _read(path: Path) -> dict[str, tuple[Floats, Floats | None]]:
+    """Weight [in, out] and bias of every layer by its name in `Network`; of all joints. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path}: no lifter to go on from; leave out --start to begin afresh")
     graph = onnx.load(str(path)).graph
     *layers, (shrink, shrink_bias) = _layers(graph)
     heads = ["spread", *(output.name for output in graph.output if output.name == "contact")]
     blocks, rest = divmod(len(layers) - 1 - len(heads), 2)
-    widest = network.channels
-    if rest or not 0 < blocks <= len(BLOCK_WIDTHS) or layers[0][0].shape[1] != widest:
-        raise ModelError(f"{path}: its {len(layers)} layers are none to go on from; give --start a lifter of {widest} channels")
+    if rest or not 0 < blocks <= len(BLOCK_WIDTHS):
+        raise ModelError(f"{path}: its {len(layers)} layers are none to go on from")
     names = ["expand", *(f"{layer}{i}" for i in range(blocks) for layer in ("conv", "mix")), *heads]
-    with torch.no_grad():
-        for i in range(blocks, len(BLOCK_WIDTHS)):
-            network.weights[f"mix{i}"] *= FADED
-        for name, (weight, bias) in zip(names, layers):
-            _put(network, name, weight, bias)
-        _put(network, "shrink", shrink[:widest], shrink_bias)
-        _put(network, "linear", shrink[widest:], None)
-
-
-def _put(network: Network, name: str, weight: Floats, bias: Floats | None) -> None:
-    if name in ("shrink", "linear", "spread"):
-        weight = _with_feet(weight)
-        bias = None if bias is None else _with_feet(bias[None])[0]
-    if name in ("expand", "linear"):
-        weight = _with_new_features(weight, FADED * network.weights[name].detach().numpy())
-    network.weights[name].copy_(torch.tensor(weight))
-    if bias is not None:
-        network.biases[name].copy_(torch.tensor(bias))
+    found: dict[str, tuple[Floats, Floats | None]] = dict(zip(names, layers))
+    channels = found["expand"][0].shape[1]
+    found["shrink"], found["linear"] = (shrink[:channels], shrink_bias), (shrink[channels:], None)
+    for name in ("shrink", "linear", "spread"):
+        weight, bias = found[name]
+        found[name] = _with_feet(weight), None if bias is None else _with_feet(bias[None])[0]
+    return found
 
 
 def _with_new_features(weight: Floats, new: Floats) -> Floats:

@@ -21,7 +21,7 @@ from poselift.models import score
 from poselift.models.training.ahead import BatchesAhead
 from poselift.models.training.batches import Batch, Sources, make_batch
 from poselift.models.training.network import RECEPTIVE_FIELD, Network, Prediction
-from poselift.models.training.start import start_from
+from poselift.models.training.start import keep_beside, start_from
 
 HISTORY = RECEPTIVE_FIELD - 1
 REPORT_EVERY = 500
@@ -41,6 +41,8 @@ class Settings:
     """Steps after these, in which the rate goes down to nothing."""
     seed: int = 0
     channels: int = 512
+    beside: int = 0
+    """Channels beside a lifter of `channels` that is kept as it is; they tell the feet and their contact."""
     sequences: int = 128
     outputs: int = 8
     watched: float = 0.25
@@ -67,7 +69,9 @@ class Trainer:
         self.settings, self.done = settings, 0
         self.draw: Callable[[int], Batch] = partial(draw, settings, sources)
         """The batch of a step."""
-        self.network = Network(settings.channels, settings.seed)
+        self.network = Network(settings.channels + settings.beside, settings.seed)
+        self.masks: list[torch.Tensor] = []
+        """Of the parameters, 0 where they are kept as they are; none where all are trained."""
         rest = [tensor for name, tensor in self.network.weights.items() if name != "linear"]
         groups = [
             {"params": rest, "share": 1.0},
@@ -91,7 +95,14 @@ class Trainer:
         value = loss(self.settings, torch.from_numpy(batch.poses), torch.from_numpy(batch.contact), predicted)
         self.optimiser.zero_grad()
         value.backward()
+        for tensor, mask in zip(self.network.parameters(), self.masks):
+            if tensor.grad is not None:
+                tensor.grad *= mask
+        kept = [tensor.detach().clone() for tensor in self.network.parameters()] if self.masks else []
         self.optimiser.step()
+        with torch.no_grad():
+            for tensor, mask, before in zip(self.network.parameters(), self.masks, kept):
+                tensor.copy_(torch.where(mask > 0, tensor, before))  # weight decay, too, leaves it alone
         self.done += 1
         return float(value.detach())
 
@@ -102,6 +113,7 @@ class Trainer:
             "done": self.done,
             "parameters": self.network.parameters(),
             "optimiser": self.optimiser.state_dict(),
+            "masks": self.masks,
         }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
@@ -118,6 +130,7 @@ class Trainer:
             for tensor, kept in zip(trainer.network.parameters(), state["parameters"]):
                 tensor.copy_(kept)
         trainer.optimiser.load_state_dict(state["optimiser"])
+        trainer.masks = state["masks"]
         return trainer
 
 
@@ -227,15 +240,17 @@ def predict(network: Network, batches: list[Batch]) -> Said:
     return Said(poses, np.exp(log_spread), contact)
 
 
-def calibrate(network: Network, validation: Validation) -> None:
+def calibrate(network: Network, validation: Validation, body_is_kept: bool = False) -> None:
     """Widen the stated standard deviations until 68.3 % of the coordinates of people whom the network has not seen lie within one.
 
     The errors' tails are heavier than a normal distribution's, so a little less than 95.4 % then lie within two.
     """
     truth = np.concatenate([batch.poses for batch in validation.recorded])
     said = predict(network, validation.recorded)
-    surprise = (np.abs(truth - said.poses) / said.spread)[:, :, 1:]
-    network.widen_spread(float(np.quantile(surprise, 0.6827)))
+    surprise = np.abs(truth - said.poses) / said.spread
+    body, feet = slice(1, len(H36M_JOINTS)), slice(len(H36M_JOINTS), None)
+    for joints in (feet,) if body_is_kept else (body, feet):
+        network.widen_spread(float(np.quantile(surprise[:, :, joints], 0.6827)), joints)
 
 
 def train(
@@ -257,7 +272,9 @@ def train(
         trainer = Trainer.load(checkpoint, sources, settings.steps, settings.decay_steps)
     else:
         trainer = Trainer(settings, sources)
-        if start is not None:
+        if start is not None and settings.beside:
+            trainer.masks = keep_beside(start, trainer.network)
+        elif start is not None:
             start_from(start, trainer.network)
         else:
             trainer.start_linear()

@@ -32,7 +32,7 @@ from poselift.models.training.curves import draw_curves  # noqa: E402
 from poselift.models.training.export import export  # noqa: E402
 from poselift.models.training.motion import Motion  # noqa: E402
 from poselift.models.training.network import SPREADS, Network, Prediction, to_weights  # noqa: E402
-from poselift.models.training.start import start_from  # noqa: E402
+from poselift.models.training.start import keep_beside, start_from  # noqa: E402
 from poselift.models.training.train import (  # noqa: E402
     HISTORY,
     Settings,
@@ -86,7 +86,7 @@ def test_the_network_is_the_one_that_runs() -> None:
     network = random_network()
     weights = to_weights(network)
     assert receptive_field(weights) == 27
-    assert filter_widths(weights) == (3, 3, 3, 1, 1, 1, 1)
+    assert filter_widths(weights) == (3, 3, 3, 1, 1, 1)
     features = np.random.default_rng(0).normal(size=(40, 106)).astype(np.float32)
     padded = np.concatenate([np.repeat(features[:1], HISTORY, 0), features])[None]
     with torch.no_grad():
@@ -345,7 +345,7 @@ def test_a_network_goes_on_from_one_without_feet_and_with_fewer_blocks(tmp_path:
     network = Network(24, seed=8)
     start_from(tmp_path / "old.onnx", network)
     with torch.no_grad():
-        for i in (3, 4, 5):
+        for i in (3, 4):
             network.weights[f"mix{i}"].zero_()
     columns = np.random.default_rng(0).normal(size=(1, 40, 67)).astype(np.float32)
     of_21 = np.zeros((1, 40, 106), np.float32)
@@ -358,11 +358,43 @@ def test_a_network_goes_on_from_one_without_feet_and_with_fewer_blocks(tmp_path:
     np.testing.assert_allclose(new[:, 17:], old[:, [6, 6, 3, 3]], atol=1e-4)
 
 
+def test_beside_a_lifter_that_is_kept_only_the_feet_are_learnt(sources: Sources, tmp_path: Path) -> None:
+    """Its 17 joints and their spreads stay what they are, through training, a checkpoint and calibration; feet do not."""
+    onnx.save(build(random_lifter((3, 3, 3, 1, 1, 1), 24, 67, spread=True), {}), str(tmp_path / "old.onnx"))
+    settings = replace(SMALL, beside=8)
+    trainer = Trainer(settings, sources)
+    trainer.masks = keep_beside(tmp_path / "old.onnx", trainer.network)
+    features = torch.from_numpy(np.random.default_rng(0).normal(size=(2, HISTORY + 3, 106)).astype(np.float32))
+    with torch.no_grad():
+        before = trainer.network(features)
+    columns = np.concatenate([features[:1, :, :51], features[:1, :, 63:79]], -1)
+    session = onnxruntime.InferenceSession(str(tmp_path / "old.onnx"), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(before.poses[0, :, 1:17], run_columns(session, columns)[0, HISTORY:, 1:], atol=1e-4)
+    for _ in range(3):
+        trainer.step()
+    trainer.save(tmp_path / "checkpoint.pt")
+    trainer = Trainer.load(tmp_path / "checkpoint.pt", sources, 20, 0)
+    trainer.step()
+    calibrate(trainer.network, validation(sources), body_is_kept=True)
+    with torch.no_grad():
+        after = trainer.network(features)
+    torch.testing.assert_close(after.poses[:, :, :17], before.poses[:, :, :17], rtol=0, atol=0)
+    torch.testing.assert_close(after.log_spread[:, :, :17], before.log_spread[:, :, :17], rtol=0, atol=0)
+    for one, other in ((after.poses[:, :, 17:], before.poses[:, :, 17:]), (after.contact, before.contact)):
+        assert (one - other).abs().min() > 0
+
+
+def test_only_a_wider_network_of_as_many_blocks_fits_beside_a_lifter(tmp_path: Path) -> None:
+    onnx.save(build(random_lifter((3, 3, 3, 1), 24, 67, spread=True), {}), str(tmp_path / "old.onnx"))
+    with pytest.raises(ModelError, match=r"old\.onnx: a lifter of 24 channels and 3 blocks; beside it fits"):
+        keep_beside(tmp_path / "old.onnx", Network(32, seed=0))
+
+
 def test_a_lifter_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nowhere\.onnx: no lifter to go on from; leave out --start"):
         start_from(tmp_path / "nowhere.onnx", Network(24, seed=0))
-    onnx.save(build(random_lifter((3, 3), 16, 67), {}), str(tmp_path / "other.onnx"))
-    with pytest.raises(ModelError, match=r"other\.onnx: .* give --start a lifter of 24 channels"):
+    onnx.save(build(random_lifter((3, 3), 16, 67, spread=True), {}), str(tmp_path / "other.onnx"))
+    with pytest.raises(ModelError, match=r"other\.onnx: a lifter of 16 channels; give --start one of 24"):
         start_from(tmp_path / "other.onnx", Network(24, seed=0))
 
 
