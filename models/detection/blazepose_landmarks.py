@@ -40,7 +40,7 @@ def somebody(answer: Mapping[str, Array], min_presence: float) -> bool:
 
 
 def decode(answer: Mapping[str, Array]) -> tuple[Floats, Floats, Floats]:
-    """The points [23, 2] (21 keypoints, mid-hip, circle; pixels of the input) the keypoints' confidence [21], 0..1, and depth [21].
+    """The points [23, 2] (21 keypoints, mid-hip, circle; pixels of the input), the keypoints' confidence [21], 0..1, and depth [21].
 
     The depth is how far behind the middle of the hips a keypoint is, in pixels of the input.
 

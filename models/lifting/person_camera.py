@@ -26,6 +26,8 @@ FOOT_BONES = tuple(bone for bone in KEYPOINT_BONES if max(bone) >= len(COCO_KEYP
 BONES = {len(COCO_KEYPOINTS): BODY_BONES, len(COCO_KEYPOINTS) + len(FEET): BODY_BONES + FOOT_BONES}
 """By the number of keypoints, the pairs whose distances are features: arms, legs, shoulders, hips, the trunk's sides; then the feet."""
 
+_ENDS = {count: np.array(bones).T for count, bones in BONES.items()}
+
 DEPTHS = {len(COCO_KEYPOINTS): 0, len(COCO_KEYPOINTS) + len(FEET): len(COCO_KEYPOINTS) + len(FEET)}
 """By the number of keypoints, how many of their depths are features."""
 
@@ -83,7 +85,7 @@ def observe(
     plane = np.where(seen, plane / size[..., None], np.float32(0))
 
     confidence = np.where(seen, np.minimum(points[..., 2:], 1), np.float32(0))
-    starts, ends = np.array(BONES[points.shape[-2]]).T
+    starts, ends = _ENDS[points.shape[-2]]
     boned = (seen[..., starts, :] & seen[..., ends, :])[..., 0]
     across = plane[..., starts, :] - plane[..., ends, :]
     bones = np.where(boned, np.hypot(across[..., 0], across[..., 1]), np.float32(0))

@@ -95,14 +95,11 @@ class Trainer:
         value = loss(self.settings, torch.from_numpy(batch.poses), torch.from_numpy(batch.contact), predicted)
         self.optimiser.zero_grad()
         value.backward()
-        for tensor, mask in zip(self.network.parameters(), self.masks):
-            if tensor.grad is not None:
-                tensor.grad *= mask
         kept = [tensor.detach().clone() for tensor in self.network.parameters()] if self.masks else []
         self.optimiser.step()
         with torch.no_grad():
             for tensor, mask, before in zip(self.network.parameters(), self.masks, kept):
-                tensor.copy_(torch.where(mask > 0, tensor, before))  # weight decay, too, leaves it alone
+                tensor.copy_(torch.where(mask > 0, tensor, before))
         self.done += 1
         return float(value.detach())
 
